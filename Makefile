@@ -1,0 +1,58 @@
+# Everything a person types. `make` alone lists it.
+PYTHON ?= python3
+SUBMISSION ?= solution
+DATASET ?= auto
+DEVICE ?= auto
+OUT ?= reports
+Q ?=
+SEED ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+# one thread per library and process: the grader runs one process per core
+export OMP_NUM_THREADS = 1
+export OPENBLAS_NUM_THREADS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help grade check test test-fast lint starter calibrate clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "  variables: SUBMISSION=path DATASET=auto|digits|mnist DEVICE=auto|cpu|cuda OUT=folder Q=question SEED=number"
+
+# uv installs in a fraction of pip's time; where it cannot run, pip does the same
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || true
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -r pyproject.toml --extra dev \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+grade: $(READY) ## grade SUBMISSION (the reference solution, say): reports go to OUT
+	$(BIN)/python -m grader grade "$(SUBMISSION)" --dataset $(DATASET) --device $(DEVICE) --out "$(OUT)" $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q))
+
+check: SUBMISSION = starter
+check: $(READY) ## a student's own run: public checks of SUBMISSION (starter), all or Q=8
+	$(BIN)/python -m grader check "$(SUBMISSION)" $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q))
+
+test: $(READY) ## all tests of the kit itself
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-fast: $(READY) ## the tests that take seconds
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+lint: $(READY) ## style and types, and whether starter/ is what solution/ gives
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m grader.author.starter --check
+
+starter: $(READY) ## write starter/ anew from solution/
+	$(BIN)/python -m grader.author.starter
+
+calibrate: $(READY) ## train the reference over several seeds and write the cuts of the trained checks
+	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET)
+
+clean: ## remove the environment and what runs have left
+	rm -rf .venv reports runs .pytest_cache .mypy_cache .ruff_cache

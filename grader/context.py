@@ -1,0 +1,414 @@
+"""What a check function works with: sessions on the submission, random draws, and expectations that fail as data."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import hypothesis
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from .boundary import Foreign, Handle, Limits, Session, SessionEnded, StudentRaised, Target
+from .checks import DIFFERENCES, Check, Failure, Tolerance
+from .datasets import Dataset
+from .launch import GraderFault, Worker
+from .thresholds import UNCALIBRATED, Thresholds
+
+SHRINK_CALLS = 150
+FINITE_DIFFERENCE_STEP = 1e-5
+
+
+class Unimplemented(SessionEnded):
+    """The student has not written this part yet. A BaseException: there is nothing to shrink."""
+
+
+class _Enough(BaseException):
+    """Shrinking has had its share of calls."""
+
+
+def show(value: Any) -> str:
+    """A value in one line: all numbers of a small tensor, shape and range of a large one."""
+    if isinstance(value, Tensor):
+        kind = str(value.dtype).removeprefix("torch.")
+        shape = tuple(value.shape)
+        if value.numel() <= 24:
+            return f"{rounded(value.tolist())}" + (f" {kind}{shape}" if value.numel() > 1 else "")
+        if value.dtype == torch.bool or not value.is_floating_point():
+            return f"{kind} tensor {shape}, from {value.min().item()} to {value.max().item()}"
+        plain = value.double()
+        return f"{kind} tensor {shape}, from {plain.min():.5g} to {plain.max():.5g}, mean {plain.mean():.5g}"
+    if isinstance(value, Handle):
+        return f"a {value.type}"
+    if isinstance(value, Foreign):
+        return value.description
+    if isinstance(value, float | list | tuple):
+        return str(rounded(value))[:300]
+    return str(value)[:300]
+
+
+def rounded(value: Any) -> Any:
+    """Floats to six significant digits, in nested lists too."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return show(value) if isinstance(value, Tensor) else value
+
+
+def derive(seed: int, label: str) -> int:
+    """A seed for one purpose, from the run's seed: stable across processes and Python versions."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{label}".encode()).digest()[:4], "big") >> 1
+
+
+class Measurement(NamedTuple):
+    """A number that a trained check compares with a cut, and on which side of it is good."""
+
+    value: float
+    below: bool
+
+
+class Context:
+    """One check's view of one submission."""
+
+    def __init__(
+        self, check: Check, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
+        data: Dataset | None = None, thresholds: Thresholds | None = None,
+    ) -> None:  # fmt: skip
+        self.check, self.worker, self.limits, self.device = check, worker, limits, device
+        self.seed = derive(run_seed, check.id)
+        self.rng = torch.Generator().manual_seed(self.seed)
+        self._data, self._thresholds = data, thresholds
+        self._sessions: list[Session] = []
+        self.measured: dict[str, Measurement] = {}
+        self._said: list[str] = []
+
+    # ---- sessions ---------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The check's process, started on first use."""
+        return self._sessions[0] if self._sessions else self.fresh()
+
+    def fresh(self) -> Session:
+        """Another process, which has seen nothing of what happened in the first."""
+        session = Session(self.worker, derive(self.seed, f"session {len(self._sessions)}"), self.limits)
+        self._sessions.append(session)
+        if self.check.kind == "trained" and self.device != "cpu":
+            session.use_device(self.device)
+        return session
+
+    def close(self) -> None:
+        """Ends all processes of the check."""
+        for session in self._sessions:
+            session.close()
+
+    @property
+    def printed(self) -> bytes:
+        """The last lines that the student's code printed in the first process."""
+        return self._sessions[0].printed if self._sessions else b""
+
+    def call(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
+        """`Session.call` on the check's process."""
+        return self.session.call(target, *args, **kwargs)
+
+    def new(self, target: Target, /, *args: Any, **kwargs: Any) -> Handle:
+        """`Session.new` on the check's process."""
+        return self.session.new(target, *args, **kwargs)
+
+    # ---- data of trained checks -------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Dataset:
+        """The dataset of a trained check."""
+        assert self._data is not None, "only trained checks have data"
+        return self._data
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The measured cuts of a trained check."""
+        assert self._thresholds is not None, "only trained checks have thresholds"
+        return self._thresholds
+
+    def at_most(self, metric: str, value: float, what: str, digits: int = 5) -> None:
+        """`value` is not above the cut measured for it. Smaller is better; NaN and infinity never pass."""
+        self._against_cut(metric, value, what, digits, below=True)
+
+    def at_least(self, metric: str, value: float, what: str, digits: int = 4) -> None:
+        """`value` is not below the cut measured for it. Larger is better; NaN and infinity never pass."""
+        self._against_cut(metric, value, what, digits, below=False)
+
+    def _against_cut(self, metric: str, value: float, what: str, digits: int, below: bool) -> None:
+        self.measured[metric] = Measurement(value, below)
+        cut = self.thresholds.cut(self.check.id, metric)
+        if cut is None:
+            if self.thresholds is UNCALIBRATED:
+                return
+            raise GraderFault(f"{self.check.id} has no cut for {metric} on {self.data.name}: run make calibrate")
+        bound = f"{'at most' if below else 'at least'} {cut:.{digits}g}"
+        if not (math.isfinite(value) and (value <= cut if below else value >= cut)):
+            raise Failure(f"{what} on {self.data.name} misses the threshold", bound, f"{value:.{digits}g}")
+        self._said.append(f"{what} {value:.{digits}g} ({bound})")
+
+    def summary(self) -> str:
+        """What was measured against which cut, for a check that passed."""
+        return "; ".join(self._said)
+
+    # ---- draws --------------------------------------------------------------------------------------------------
+
+    def randn(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """N(0, 1) numbers from the check's own stream."""
+        return torch.randn(shape, generator=self.rng, dtype=dtype)
+
+    def rand(self, *shape: int, low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Uniform numbers in [low, high)."""
+        return low + (high - low) * torch.rand(shape, generator=self.rng, dtype=dtype)
+
+    def randint(self, low: int, high: int, *shape: int) -> Tensor:
+        """Uniform integers in low, …, high - 1."""
+        return torch.randint(low, high, shape, generator=self.rng)
+
+    def images(self, batch: int, side: int = 28, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Images `(batch, 1, side, side)` of uniform noise in [0, 1]."""
+        return self.rand(batch, 1, side, side, dtype=dtype)
+
+    def forall(self, body: Callable[..., None], *, examples: int = 25, **strategies: st.SearchStrategy[Any]) -> None:
+        """Runs `body` on many drawn cases; on a failure shrinks it and raises that of the smallest case.
+
+        The draws depend on the run's seed alone. Shrinking stops after a fixed number of calls, not after a time, so
+        that the same run gives the same report.
+        """
+        smallest: list[Failure] = []
+        calls_left = [SHRINK_CALLS]
+
+        @hypothesis.seed(self.seed)
+        @settings(
+            max_examples=examples, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
+        )  # fmt: skip
+        @given(**strategies)
+        def run(**drawn: Any) -> None:
+            if smallest:
+                calls_left[0] -= 1
+                if not calls_left[0]:
+                    raise _Enough
+            try:
+                self.guard(lambda: body(**drawn), drawn)
+            except Failure as failure:
+                smallest[:] = [failure]
+                raise
+
+        try:
+            run()
+        except (_Enough, hypothesis.errors.Flaky):  # a submission that draws may pass on replay: it failed once
+            raise smallest[-1] from None
+        except SessionEnded:
+            if smallest:  # shrinking ran into a hang or a crash: what failed before it says more
+                raise smallest[-1] from None
+            raise
+
+    @staticmethod
+    def guard(body: Callable[[], Any], case: Mapping[str, Any]) -> Any:
+        """Runs `body`; an exception of the student's code, or a failure, comes back with the case that caused it."""
+        shown = {name: show(value) for name, value in case.items()}
+        try:
+            return body()
+        except StudentRaised as raised:
+            raise failure_of(raised, shown) from None
+        except Failure as failure:
+            failure.counterexample = {**shown, **failure.counterexample}
+            raise
+
+    # ---- expectations -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def tensor(value: Any, shape: Sequence[int] | None, what: str, *, dtype: torch.dtype | None = None,
+               finite: bool = True) -> Tensor:  # fmt: skip
+        """`value` as a tensor of this shape and dtype, all finite; fails with the difference otherwise."""
+        if not isinstance(value, Tensor):
+            wanted = "a torch tensor" + (f" of shape {tuple(shape)}" if shape is not None else "")
+            raise Failure(f"{what} is not a tensor", wanted, kind_of(value))
+        if shape is not None and tuple(value.shape) != tuple(shape):
+            raise Failure(f"{what} has the wrong shape", f"shape {tuple(shape)}", f"shape {tuple(value.shape)}")
+        if dtype is not None and value.dtype != dtype:
+            raise Failure(f"{what} has the wrong dtype", str(dtype), str(value.dtype))
+        if finite and value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            bad = int((~torch.isfinite(value)).sum())
+            raise Failure(f"{what} is not finite", "finite numbers only", f"{bad} of {value.numel()} are NaN or infinite: "
+                          + show(value))  # fmt: skip
+        return value
+
+    @staticmethod
+    def sequence(value: Any, length: int, what: str) -> list[Any]:
+        """`value` as a tuple or list of this length."""
+        if not isinstance(value, list | tuple) or len(value) != length:
+            raise Failure(f"{what} does not return {length} values", f"a tuple of {length}", kind_of(value))
+        return list(value)
+
+    @staticmethod
+    def number(value: Any, what: str) -> float:
+        """`value` as a finite Python number (a 0-dimensional tensor counts)."""
+        if isinstance(value, Tensor) and value.ndim == 0:
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Failure(f"{what} is not a number", "a number", kind_of(value))
+        if not abs(value) < float("inf"):
+            raise Failure(f"{what} is not finite", "a finite number", show(value))
+        return float(value)
+
+    def matches(self, value: Any, expected: Tensor | float, tol: Tolerance, what: str, *, hint: str = "") -> Tensor:
+        """`value` is a tensor of the expected shape, dtype and numbers. NaN never passes."""
+        if not isinstance(expected, Tensor):
+            actual = torch.tensor(self.number(value, what), dtype=torch.float64)
+            wanted = torch.tensor(expected, dtype=torch.float64)
+        else:
+            actual, wanted = self.tensor(value, expected.shape, what, dtype=expected.dtype), expected
+        error = (actual.double() - wanted.double()).abs()
+        allowed = tol.atol + tol.rtol * wanted.double().abs()
+        if not bool((error <= allowed).all()):
+            worst = float(error.max())
+            raise Failure(f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint)
+        return actual
+
+    @staticmethod
+    def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", *, hint: str = "",
+               case: Mapping[str, Any] | None = None) -> None:  # fmt: skip
+        """`condition` is true. It must be a comparison that NaN makes false."""
+        if not condition:
+            shown = {name: show(value) for name, value in (case or {}).items()}
+            raise Failure(message, show(expected), show(actual), shown, hint)
+
+    def raises(self, kind: str, target: Target, /, *args: Any, names: str = "", case: str = "", **kwargs: Any) -> None:
+        """The call raises `kind`, with a message that names the argument `names`."""
+        where = case or f"{target if isinstance(target, str) else 'the call'} with a bad {names}"
+        try:
+            value = self.call(target, *args, **kwargs)
+        except StudentRaised as raised:
+            if "NotImplementedError" in raised.kinds or "MissingName" in raised.kinds:
+                raise
+            got = f"{raised.kinds[0]}: {raised.message}"
+            if kind not in raised.kinds:
+                raise Failure(f"{where} must raise {kind}", kind, got) from None
+            if names and names not in raised.message:
+                raise Failure(f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got) from None
+            return
+        raise Failure(f"{where} must raise {kind}", kind, f"returned {show(value)}")
+
+    def preserves(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
+        """The call leaves its tensor arguments as they were. Returns its value."""
+        value, after, after_named = self.session.effects(target, *args, **kwargs)
+        pairs = [*zip(args, after, strict=True), *((v, after_named[k]) for k, v in kwargs.items())]
+        for before, now in pairs:
+            if isinstance(before, Tensor) and not (isinstance(now, Tensor) and torch.equal(before, now)):
+                raise Failure("an argument was modified in place", show(before), show(now))
+        return value
+
+    def gradient(
+        self, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),
+        params: Sequence[Handle] = (), directions: int = 3, tol: Tolerance = DIFFERENCES, what: str = "the gradient",
+        step: float = FINITE_DIFFERENCE_STEP, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        """Autograd's gradient of a random weighting of the output against central differences of its values.
+
+        All tensors must be float64 and away from kinks. Differences run along random directions of the arguments at
+        `wrt` and, separately, of the parameters of `params`: `directions` of each.
+        """
+
+        def pick(value: Any) -> Tensor:
+            for key in path:
+                value = value[key]
+            return self.tensor(value, None, what)
+
+        value = pick(self.call(target, *args, **kwargs))
+        weights = self.randn(*value.shape, dtype=value.dtype)
+        found = self.session.vjp(target, *args, wrt=wrt, params=params, cotangents=[(path, weights)], **kwargs)
+
+        def weighted(at_args: Sequence[Any], at_kwargs: Mapping[str, Any]) -> float:
+            return float((pick(self.call(target, *at_args, **at_kwargs)) * weights).sum())
+
+        for where in wrt:
+            point: Tensor = args[where] if isinstance(where, int) else kwargs[where]
+            got = found.args[where]
+            if got is None:
+                raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None")
+            for _ in range(directions):
+                along = self.randn(*point.shape)
+                sides = []
+                for sign in (1, -1):
+                    moved = point + sign * step * along
+                    at_args = [moved if i == where else a for i, a in enumerate(args)]
+                    at_kwargs = {k: moved if k == where else v for k, v in kwargs.items()}
+                    sides.append(weighted(at_args, at_kwargs))
+                self._compare(sides, step, float((got * along).sum()), tol, f"{what} to argument {where!r}")
+        for handle, grads in zip(params, found.params, strict=True):
+            state = handle.state()
+            missing = [name for name, grad in grads.items() if grad is None]
+            if missing:
+                raise Failure(f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200])
+            for _ in range(directions):
+                along_all = {name: self.randn(*state[name].shape) for name in grads}
+                sides = []
+                for sign in (1, -1):
+                    handle.load({k: v + sign * step * along_all[k] if k in along_all else v for k, v in state.items()})
+                    sides.append(weighted(args, kwargs))
+                handle.load(state)
+                slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
+                self._compare(sides, step, slope, tol, f"{what} to the parameters")
+
+    @staticmethod
+    def _compare(sides: Sequence[float], step: float, slope: float, tol: Tolerance, what: str) -> None:
+        numeric = (sides[0] - sides[1]) / (2 * step)
+        # cancellation in the difference grows with the values subtracted
+        allowed = tol.atol + tol.rtol * abs(numeric) + 1e-9 * max(map(abs, sides))
+        if not abs(numeric - slope) <= allowed:
+            raise Failure(f"{what} is wrong", f"{numeric:.7g} along a random direction (central differences)",
+                          f"{slope:.7g} (autograd)")  # fmt: skip
+
+
+def misread(value: Any, readings: Mapping[str, Tensor]) -> str:
+    """The hint of the misconception whose numbers these are, from hint -> what it leads to; empty if none or several.
+
+    Ask it at one random point away from 0 and 1, not at a shrunk case, where misconceptions coincide.
+    """
+    if not isinstance(value, Tensor):
+        return ""
+    found = [
+        hint for hint, wrong in readings.items()
+        if value.shape == wrong.shape and torch.allclose(value.double(), wrong.double(), rtol=1e-6, atol=1e-9)
+    ]  # fmt: skip
+    return found[0] if len(found) == 1 else ""
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for a student who returned the wrong kind of thing."""
+    if value is None:
+        return "None"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}: " + ", ".join(kind_of(item) for item in value)[:200]
+    return f"{type(value).__name__} {show(value)}" if isinstance(value, bool | int | float | str) else show(value)
+
+
+def failure_of(raised: StudentRaised, counterexample: Mapping[str, str]) -> Failure:
+    """The failure that an exception of the student's code means. Raises Unimplemented for a part not yet written."""
+    kinds = raised.kinds
+    if "NotImplementedError" in kinds:
+        raise Unimplemented(raised.message or "not implemented")
+    where = ""
+    with contextlib.suppress(IndexError):
+        frame = raised.frames[-1]
+        where = f" at {frame.file}, line {frame.line}: {frame.code}"
+    if "MissingName" in kinds:
+        return Failure(raised.message, actual="missing")
+    if "SystemExit" in kinds:
+        return Failure(f"your code ended the program{where}", "a return value", "sys.exit or exit was called")
+    if "SyntaxError" in kinds:
+        return Failure(f"the file cannot be read by Python{where}", "valid Python", f"{kinds[0]}: {raised.message}")
+    name = kinds[0] if kinds else "an exception"
+    return Failure(f"your code raised {name}{where}", "no exception", f"{name}: {raised.message}", counterexample)

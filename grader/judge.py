@@ -1,0 +1,172 @@
+"""Runs checks and turns what happens into outcomes: the only place where a status is decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from .boundary import Crashed, Limits, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
+from .checks import Check, Failure
+from .context import Context, Measurement, Unimplemented, failure_of
+from .datasets import Dataset
+from .ingest import Submission
+from .launch import GraderFault, Worker, WorkerDied
+from .thresholds import Thresholds
+
+Status = Literal[
+    "passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run", "error"
+]
+
+QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
+TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
+PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
+               "torch.distributions", "einops")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found. `earned` is in points."""
+
+    check: Check
+    status: Status
+    earned: float
+    message: str = ""
+    hint: str = ""
+    expected: str = ""
+    actual: str = ""
+    counterexample: Mapping[str, str] = field(default_factory=dict)
+    printed: str = ""
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all checks of a run."""
+
+    seed: int
+    device: str = "cpu"
+    data: Dataset | None = None
+    thresholds: Thresholds | None = None
+    quick: Limits = QUICK
+    trained: Limits = TRAINED
+
+
+class Bench:
+    """A submission on a warm worker; replaces the worker if a check has managed to end it."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self._worker: Worker | None = None
+
+    @property
+    def worker(self) -> Worker:
+        """The running worker, started on first use."""
+        if self._worker is None:
+            self._worker = Worker()
+            try:
+                self._worker.ask("preload", modules=self.preload())
+                self._worker.ask("submission", sources=dict(self.submission.sources), aliases=self.submission.aliases)
+            except WorkerDied as died:
+                self.close()
+                raise GraderFault(f"a worker could not be started: {died}") from died
+        return self._worker
+
+    def preload(self) -> list[str]:
+        """Known libraries that the submission mentions: loaded once, not in every check."""
+        text = "\n".join(self.submission.sources.values())
+        return [name for name in PRELOADABLE if name.partition(".")[0] != "torch" and name.partition(".")[0] in text]
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def judge(check: Check, bench: Bench, setting: Setting) -> Outcome:
+    """Runs one check. Every way it can end is an outcome; only our own faults become `error`."""
+    began = time.monotonic()
+    context: Context | None = None
+    try:
+        limits = setting.trained if check.kind == "trained" else setting.quick
+        context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds)
+        outcome = attempt(check, context)
+    except WorkerDied:
+        bench.close()
+        outcome = Outcome(check, "crashed", 0.0, "the code killed the process that runs it", check.hint)
+    except GraderFault as fault:
+        bench.close()
+        outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {fault}")
+    # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
+    except Exception as bug:
+        outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {type(bug).__name__}: {bug}")
+    finally:
+        if context is not None:
+            context.close()
+    printed = context.printed.decode(errors="replace") if context is not None else ""
+    measured = dict(context.measured) if context is not None else {}
+    return Outcome(**{**vars(outcome), "printed": printed, "measured": measured,
+                      "duration_s": time.monotonic() - began})  # fmt: skip
+
+
+def attempt(check: Check, context: Context) -> Outcome:
+    """The check's own verdict, or what the submission did instead of letting it come to one."""
+    try:
+        check.run(context)
+    except Unimplemented as missing:
+        return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
+    except StudentRaised as raised:
+        try:
+            return failed(check, failure_of(raised, {}))
+        except Unimplemented as missing:
+            return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
+    except Failure as failure:
+        return failed(check, failure)
+    except TimedOut as ended:
+        return Outcome(check, "timeout", 0.0, f"stopped: {ended}. Is there a loop that never ends?", check.hint)
+    except OutOfMemory as ended:
+        return Outcome(check, "memory", 0.0, f"stopped: {ended}", check.hint)
+    except Crashed as ended:
+        return Outcome(check, "crashed", 0.0, str(ended), check.hint)
+    except Violation as ended:
+        return Outcome(check, "violation", 0.0, str(ended), check.hint)
+    except SessionEnded as ended:
+        raise GraderFault(f"unknown end of a session: {ended!r}") from ended
+    return Outcome(check, "passed", check.points, context.summary())
+
+
+def failed(check: Check, failure: Failure) -> Outcome:
+    """Outcome of a failure."""
+    return Outcome(check, "failed", 0.0, failure.message, failure.hint or check.hint, failure.expected, failure.actual,
+                   dict(failure.counterexample))  # fmt: skip
+
+
+def judge_all(
+    checks: Sequence[Check], bench: Bench, setting: Setting, wanted: Callable[[Check], bool],
+    known: Mapping[str, Status] = MappingProxyType({}),
+) -> Iterator[Outcome]:  # fmt: skip
+    """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
+
+    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block.
+    """
+    status: dict[str, Status] = dict(known)
+    for check in checks:
+        blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
+        if not wanted(check):
+            outcome = Outcome(check, "not_run", 0.0)
+        elif blocked is not None:
+            outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
+        else:
+            outcome = judge(check, bench, setting)
+        status[check.id] = outcome.status
+        yield outcome

@@ -1,0 +1,169 @@
+"""The judge of generated images: a small convolutional classifier that the grader trains itself, on the training split.
+
+It runs in the grader's process, never in a worker, so no submission can reach it. Training takes seconds and happens
+once per dataset: the weights and the accuracy on held-out images are kept as a safetensors file in the user's cache
+folder, under a name that changes with the data and with this file. A file that cannot be read is made again, a folder
+that cannot be written means training again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from .datasets import Dataset, to_float
+from .launch import GraderFault
+
+BATCH = 128
+PEAK_LR = 4e-3
+THREADS = 2
+CHUNK = 1000
+SEED = 328
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Epochs of training on a dataset, and the held-out accuracy below which the judge may not judge."""
+
+    epochs: int
+    floor: float
+
+
+PLANS: Mapping[str, Plan] = {"digits": Plan(30, 0.97), "mnist": Plan(3, 0.985)}
+
+
+class JudgeNetwork(nn.Module):
+    """Images `(B, 1, 28, 28)` -> logits `(B, 10)`; two strided convolutions 28 -> 14 -> 7 and one affine layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 16, kernel_size=5, stride=2, padding=2), nn.ReLU(),
+            nn.Conv2d(16, 32, kernel_size=5, stride=2, padding=2), nn.ReLU(),
+            nn.Flatten(), nn.Dropout(0.2), nn.Linear(32 * 7 * 7, 10),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the ten digits."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained judge and its accuracy on held-out images of the dataset."""
+
+    accuracy: float
+    network: JudgeNetwork = field(repr=False)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Digits `(N,)` seen on images `(N, 1, 28, 28)` in [0, 1]."""
+        with torch.no_grad():
+            chunks = images.detach().to("cpu", torch.float32).split(CHUNK)
+            return torch.cat([self.network(chunk).argmax(1) for chunk in chunks])
+
+
+def judge_for(data: Dataset, cache: Path | None = None) -> Judge:
+    """The judge of a dataset, from the cache folder if it is there, else trained now and kept there.
+
+    Raises GraderFault if it does not recognise held-out images well enough to judge others.
+    """
+    path = (cache or cache_folder()) / f"judge-{data.name}-{version(data)}.safetensors"
+    judge = read(path)
+    if judge is None:
+        judge = train(data)
+        write(path, judge)
+    floor = PLANS[data.name].floor
+    if not judge.accuracy >= floor:
+        raise GraderFault(f"the judge network reads {judge.accuracy:.2%} of {data.name} rightly, not {floor:.1%}")
+    return judge
+
+
+def train(data: Dataset) -> Judge:
+    """A fresh judge, trained on the training split; its accuracy is that on the test split."""
+    plan = PLANS[data.name]
+    images, labels = to_float(data.train_x), data.train_y
+    steps = plan.epochs * -(-len(images) // BATCH)
+    with threads(THREADS), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(SEED)
+        network = JudgeNetwork()
+        optimizer = torch.optim.Adam(network.parameters(), lr=PEAK_LR, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=PEAK_LR, total_steps=steps)
+        for _ in range(plan.epochs):
+            for rows in torch.randperm(len(images)).split(BATCH):
+                loss = nn.functional.cross_entropy(network(images[rows]), labels[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        network.eval().requires_grad_(False)
+        seen = Judge(0.0, network).predict(to_float(data.test_x))
+    return Judge(float((seen == data.test_y).double().mean()), network)
+
+
+# ---- the cache ----------------------------------------------------------------------------------------------------
+
+
+def cache_folder() -> Path:
+    """Folder of the grader below XDG_CACHE_HOME, by default below ~/.cache. It need not exist yet."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "a7-grader"
+
+
+def version(data: Dataset) -> str:
+    """Digest of everything that the judge depends on: the images, their labels and this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for tensor in (data.train_x, data.train_y, data.test_x, data.test_y):
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+    return digest.hexdigest()[:16]
+
+
+def read(path: Path) -> Judge | None:
+    """The judge kept at `path`; None if there is none or it is damaged."""
+    try:
+        blob = path.read_bytes()
+        network = JudgeNetwork()
+        network.load_state_dict(safetensors.torch.load(blob))
+        header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+        accuracy = float(header["__metadata__"]["accuracy"])
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError):
+        return None
+    network.eval().requires_grad_(False)
+    return Judge(accuracy, network)
+
+
+def write(path: Path, judge: Judge) -> None:
+    """Keeps the judge at `path`, whole or not at all: several graders may do so at the same time."""
+    blob = safetensors.torch.save(judge.network.state_dict(), {"accuracy": repr(judge.accuracy)})
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(blob)
+            os.replace(name, path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Lets torch use `count` threads of this process for a while: the grader otherwise leaves the cores to workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

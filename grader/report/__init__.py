@@ -1,0 +1,1 @@
+"""Reports: one record per graded submission, and pure functions that render it."""

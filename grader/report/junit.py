@@ -1,0 +1,51 @@
+"""JUnit XML: one suite per question, one case per check, points as properties."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+from ..rubric import QUESTIONS
+from .model import Report, question_label
+from .words import STATUS_WORDS, explanation, points
+
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(report: Report) -> str:
+    """The document as text."""
+    root = ET.Element("testsuites", name=clean(report.submission))
+    totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    for question in QUESTIONS:
+        outcomes = [o for o in report.outcomes if o.check.question == question.number]
+        counts = {
+            "tests": len(outcomes),
+            "failures": sum(o.status not in ("passed", "skipped", "not_run", "error") for o in outcomes),
+            "errors": sum(o.status == "error" for o in outcomes),
+            "skipped": sum(o.status in ("skipped", "not_run") for o in outcomes),
+        }
+        totals = {key: totals[key] + counts[key] for key in totals}
+        suite = ET.SubElement(root, "testsuite", name=f"{question_label(question.number)} {question.title}",
+                              time=f"{sum(o.duration_s for o in outcomes):.3f}",
+                              **{k: str(v) for k, v in counts.items()})  # fmt: skip
+        for outcome in outcomes:
+            case = ET.SubElement(suite, "testcase", classname=f"question.{question_label(question.number)}",
+                                 name=outcome.check.id, time=f"{outcome.duration_s:.3f}")  # fmt: skip
+            properties = ET.SubElement(case, "properties")
+            for name, value in (("points", outcome.earned), ("max_points", outcome.check.points)):
+                ET.SubElement(properties, "property", name=name, value=points(value))
+            if outcome.status == "passed":
+                continue
+            kind = {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")
+            element = ET.SubElement(case, kind, message=clean(outcome.message or STATUS_WORDS[outcome.status]))
+            element.text = clean("\n".join(f"{label}: {text}" for label, text in explanation(outcome, for_student=False)))
+    for key, value in totals.items():
+        root.set(key, str(value))
+    root.set("time", f"{report.duration_s:.3f}")
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def clean(text: str) -> str:
+    """Text without the characters that XML forbids."""
+    return NOT_XML.sub("\ufffd", text)

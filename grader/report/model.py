@@ -1,0 +1,145 @@
+"""The report of one submission: outcomes added up. Everything that is rendered is rendered from here."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from .. import __version__
+from ..checks import BONUS, Question
+from ..judge import Outcome
+from ..launch import SANDBOX
+from ..rubric import QUESTIONS, rubric_hash
+
+SCHEMA_VERSION = 1
+PACKAGES = ("torch", "numpy", "scikit-learn", "hypothesis")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Under what a submission was graded."""
+
+    seed: int
+    dataset: str
+    dataset_reason: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All outcomes of a submission, in the rubric's order: every check of the rubric is there exactly once."""
+
+    submission: str
+    problems: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    circumstances: Circumstances
+    duration_s: float
+
+    def earned(self, question: Question) -> float:
+        """Points of one question."""
+        return sum(o.earned for o in self.outcomes if o.check.question == question.number)
+
+    @property
+    def score(self) -> float:
+        """Points of the regular questions."""
+        return sum(o.earned for o in self.outcomes if not o.check.bonus)
+
+    @property
+    def max_score(self) -> float:
+        """Points of the regular questions that can be had."""
+        return sum(q.points for q in QUESTIONS if q.number != BONUS)
+
+    @property
+    def bonus(self) -> float:
+        """Bonus points."""
+        return sum(o.earned for o in self.outcomes if o.check.bonus)
+
+    @property
+    def max_bonus(self) -> float:
+        """Bonus points that can be had."""
+        return sum(q.points for q in QUESTIONS if q.number == BONUS)
+
+    def points(self, *statuses: str) -> float:
+        """Points of the checks with one of these statuses."""
+        return sum(o.check.points for o in self.outcomes if o.status in statuses)
+
+    @property
+    def faults(self) -> tuple[Outcome, ...]:
+        """Checks that the grader itself could not judge."""
+        return tuple(o for o in self.outcomes if o.status == "error")
+
+
+def versions() -> dict[str, str]:
+    """What decides a result besides the submission."""
+    found = {"grader": __version__, "rubric_hash": rubric_hash(), "python": platform.python_version()}
+    return found | {name.replace("-", "_"): metadata.version(name) for name in PACKAGES}
+
+
+def question_label(number: int) -> int | str:
+    """1 … 10, or "bonus"."""
+    return "bonus" if number == BONUS else number
+
+
+def number(value: float) -> float | None:
+    """A finite number, rounded so that 0.1 + 0.2 reads as 0.3; None for NaN and infinity, which JSON lacks."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """The content of report.json; ``schema.json`` describes it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "submission": report.submission,
+        "score": number(report.score),
+        "max_score": number(report.max_score),
+        "bonus": number(report.bonus),
+        "max_bonus": number(report.max_bonus),
+        "not_run_points": number(report.points("not_run")),
+        "unjudged_points": number(report.points("error")),
+        "problems": list(report.problems),
+        "seed": report.circumstances.seed,
+        "dataset": report.circumstances.dataset,
+        "dataset_reason": report.circumstances.dataset_reason,
+        "device": report.circumstances.device,
+        "duration_s": round(report.duration_s, 3),
+        "versions": versions(),
+        "sandbox": {"backend": SANDBOX.backend, "layers": list(SANDBOX.layers), "missing": list(SANDBOX.missing)},
+        "checks": [outcome_dict(outcome) for outcome in report.outcomes],
+    }
+
+
+def outcome_dict(outcome: Outcome) -> dict[str, Any]:
+    """One entry of `checks`."""
+    check = outcome.check
+    return {
+        "id": check.id,
+        "question": question_label(check.question),
+        "kind": check.kind,
+        "title": check.title,
+        "asks": check.asks,
+        "points": number(outcome.earned),
+        "max_points": number(check.points),
+        "bonus": check.bonus,
+        "visibility": check.visibility,
+        "status": outcome.status,
+        "message": outcome.message,
+        "hint": outcome.hint,
+        "expected": outcome.expected,
+        "actual": outcome.actual,
+        "counterexample": dict(outcome.counterexample),
+        "measured": {name: number(m.value) for name, m in outcome.measured.items()},
+        "duration_s": round(outcome.duration_s, 3),
+    }
+
+
+def complete(outcomes: Mapping[str, Outcome], questions: Sequence[Question]) -> tuple[Outcome, ...]:
+    """Outcomes in the rubric's order. A check without one is a fault of ours, never a pass and never a silent loss."""
+    return tuple(
+        outcomes.get(check.id) or Outcome(check, "error", 0.0, "the grader failed, not the submission: no result came back")
+        for question in questions
+        for check in question.checks
+    )

@@ -1,0 +1,252 @@
+"""Small modules and functions of the grader that stand in for what a student's function is given.
+
+They make visible what cannot be seen from a return value: in which mode a model is called, in which precision, with
+which rows. Each records what it sees in buffers or attributes, which the grader reads back as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+
+class Recorder(nn.Module):
+    """Wraps a module; notes for each call the mode, whether gradients are on, the batch size and the output dtype."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.calls: list[dict[str, Any]] = []
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        output = self.inner(x, *args, **kwargs)
+        first = output[0] if isinstance(output, tuple) else output
+        self.calls.append(
+            {"training": self.training, "grad": torch.is_grad_enabled(), "rows": len(x), "kwargs": sorted(kwargs),
+             "dtype": str(first.dtype).removeprefix("torch."), "device": str(x.device)}
+        )  # fmt: skip
+        self.seen.append(x.detach().clone())
+        return output
+
+
+class Autoencoder(nn.Module):
+    """MLP autoencoder of given widths on images: `encode`, `decode`, `forward` -> (x_recon, z)."""
+
+    def __init__(
+        self, widths: Sequence[int], batch_norm: bool = False, drop_prob: float = 0.0, squash: bool = True
+    ) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+        encoder: list[nn.Module] = []
+        decoder: list[nn.Module] = []
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        for index, (wide, narrow) in enumerate(pairs):
+            encoder.append(nn.Linear(wide, narrow))
+            if batch_norm:
+                encoder.append(nn.BatchNorm1d(narrow))
+            if index < len(pairs) - 1:
+                encoder.append(nn.ReLU())
+        for index, (wide, narrow) in enumerate(reversed(pairs)):
+            decoder.append(nn.Linear(narrow, wide))
+            if index < len(pairs) - 1:
+                decoder.append(nn.ReLU())
+        self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
+        self.squash = squash
+        self.modes: list[bool] = []
+
+    def encode(self, x: Tensor) -> Tensor:
+        self.modes.append(self.training)
+        flat = x.flatten(1)
+        if self.training and self.drop_prob:
+            flat = flat * (torch.rand_like(flat) >= self.drop_prob)
+        codes: Tensor = self.encoder(flat)
+        return codes
+
+    def decode(self, z: Tensor) -> Tensor:
+        flat: Tensor = self.decoder(z)
+        flat = torch.sigmoid(flat) if self.squash else flat
+        side = int(flat.shape[1] ** 0.5)
+        return flat.view(-1, 1, side, side)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encode(x)
+        return self.decode(z).view_as(x), z
+
+
+class IdentityDecoder(nn.Module):
+    """A generative model whose decoder returns the latent itself as an image: shows what it was given to decode.
+
+    The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant.
+    """
+
+    def __init__(self, side: int, num_classes: int = 10, logvar: float = 1.0) -> None:
+        super().__init__()
+        self.latent_dim, self.side, self.num_classes, self.logvar = side * side, side, num_classes, logvar
+        self.scale = nn.Parameter(torch.ones(()))
+        self.modes: list[bool] = []
+        self.grads: list[bool] = []
+        self.labels: list[Tensor] = []
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        self.modes.append(self.training)
+        self.grads.append(torch.is_grad_enabled())
+        mu = x.flatten(1)[:, : self.latent_dim] * self.scale
+        return mu, torch.full_like(mu, self.logvar)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        self.modes.append(self.training)
+        self.grads.append(torch.is_grad_enabled())
+        if y is not None:
+            self.labels.append(y.detach().clone())
+        return (z * self.scale).view(-1, 1, self.side, self.side)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        mu, logvar = self.encode(x, y)
+        return self.decode(mu + torch.exp(0.5 * logvar) * torch.randn_like(mu), y), mu, logvar
+
+
+class TableModel(nn.Module):
+    """An autoregressive prior with known probabilities: logits of each position from a fixed table.
+
+    Position 0 uses `first` (K,), every later one row `previous code` of `table` (K, K): a Markov chain in raster order.
+    """
+
+    def __init__(self, first: Tensor, table: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("first", first)
+        self.register_buffer("table", table)
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.num_embeddings = len(first)
+        self.modes: list[bool] = []
+        self.grads: list[bool] = []
+
+    def forward(self, indices: Tensor) -> Tensor:
+        self.modes.append(self.training)
+        self.grads.append(torch.is_grad_enabled())
+        flat = indices.flatten(1)
+        first, table = self.get_buffer("first"), self.get_buffer("table")
+        logits = torch.cat([first.expand(len(flat), 1, -1), table[flat[:, :-1]]], dim=1) + self.weight
+        return logits.transpose(1, 2).reshape(len(flat), -1, *indices.shape[1:])
+
+
+def mse_of_first(output: Any, batch: Tensor) -> Tensor:
+    """Mean squared error over all elements between the (first) output and the batch."""
+    first = output[0] if isinstance(output, tuple) else output
+    return (first - batch).square().mean()
+
+
+def mean_square(output: Any, batch: Tensor) -> Tensor:
+    """Mean square of the (first) output, whatever the batch is."""
+    first = output[0] if isinstance(output, tuple) else output
+    return first.square().mean()
+
+
+class Offset(nn.Module):
+    """One parameter w, which is its output whatever the input: gradient descent moves it along a known path."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.w.expand(x.shape)
+
+
+class Notes(list[Any]):
+    """A list that a deep copy shares: what copies of a probe see is noted in one place, in order."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
+        return self
+
+
+class Watched(nn.Module):
+    """Autoencoder with one tanh layer on images; it and all its copies note who comes in, and in which mode."""
+
+    def __init__(self, pixels: int, latent_dim: int, batch_norm: bool = False, noise: float = 0.0) -> None:
+        super().__init__()
+        self.narrow, self.widen = nn.Linear(pixels, latent_dim), nn.Linear(latent_dim, pixels)
+        self.norm = nn.BatchNorm1d(latent_dim) if batch_norm else nn.Identity()
+        self.noise = noise
+        self.calls, self.seen = Notes(), Notes()
+
+    def encode(self, x: Tensor) -> Tensor:
+        self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "rows": len(x)})
+        self.seen.append(x.detach().clone())
+        z = torch.tanh(self.norm(self.narrow(x.flatten(1))))
+        return z + self.noise * torch.randn_like(z) if self.training else z
+
+    def decode(self, z: Tensor, side: int = 0) -> Tensor:
+        flat: Tensor = self.widen(z)
+        side = int(flat.shape[1] ** 0.5)
+        return flat.view(-1, 1, side, side)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encode(x)
+        return self.decode(z).view_as(x), z
+
+
+class NotingLoss:
+    """`mse_of_first`, which notes the types of what it is given."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, str]] = []
+
+    def __call__(self, output: Any, batch: Tensor) -> Tensor:
+        first = output[0] if isinstance(output, tuple) else output
+        self.calls.append({"output": str(first.dtype), "batch": str(batch.dtype), "kind": type(output).__name__})
+        return mse_of_first(output, batch)
+
+
+class Elsewhere(Tensor):
+    """A tensor as it would be on another device than the model: copies to the CPU are its numbers, mixing is an error."""
+
+    inner: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner: Tensor) -> Elsewhere:
+        made: Elsewhere = Tensor._make_wrapper_subclass(
+            cls, inner.shape, dtype=inner.dtype, device="meta", strides=inner.stride()
+        )  # type: ignore[attr-defined]
+        return made
+
+    def __init__(self, inner: Tensor) -> None:
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        def bare(value: Any) -> Any:
+            return value.inner if isinstance(value, cls) else value
+
+        def wrapped(value: Any) -> Any:
+            return cls(value) if isinstance(value, Tensor) else value
+
+        kwargs = dict(kwargs or {})
+        copies = func is torch.ops.aten._to_copy.default
+        if copies and torch.device(kwargs.get("device") or "meta").type == "cpu":
+            return func(bare(args[0]), **kwargs)
+        mixed = any(isinstance(leaf, Tensor) and not isinstance(leaf, cls) for leaf in pytree.tree_leaves((args, kwargs)))
+        if mixed and func is not torch.ops.aten.index.Tensor:  # torch allows row numbers on the CPU everywhere
+            raise RuntimeError("Expected all tensors to be on the same device, but the input and the model are not")
+        if kwargs.get("device") is not None:
+            kwargs["device"] = "cpu"
+        plain_args, plain_kwargs = pytree.tree_map(bare, (args, kwargs))
+        return pytree.tree_map(wrapped, func(*plain_args, **plain_kwargs))
+
+
+def leave_gradients(model: nn.Module, value: float) -> None:
+    """Old gradients, as an earlier backward pass would have left them."""
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, value)
+
+
+def image_mse(x_recon: Tensor, x: Tensor) -> Tensor:
+    """`autoencoders.mse_loss` as the handout has it: stands in for the student's where another question is graded."""
+    if x_recon.shape != x.shape:
+        raise ValueError(f"x_recon and x must have the same shape, got {tuple(x_recon.shape)} and {tuple(x.shape)}")
+    return (x_recon - x).square().flatten(1).sum(1).mean()

@@ -1,0 +1,155 @@
+"""Bonus: an autoregressive prior over the codes of a VQ-VAE (PixelCNN, arXiv:1601.06759 and arXiv:1711.00937).
+
+Axes: B images, C channels, H and W positions, K codes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# begin private
+# isort: split
+from .training import evaluation_mode
+
+# end private
+
+
+class MaskedConv2d(nn.Conv2d):
+    """Convolution with "same" padding that looks at no later position (arXiv:1601.06759, section 3.4).
+
+    Raster order: row by row, each row from left to right. Type "A" hides the centre of the kernel and everything
+    after it: for the first layer, which must not see what it predicts. Type "B" hides only what comes after the
+    centre: for the later ones.
+    """
+
+    # begin private
+    mask: Tensor
+    # end private
+
+    def __init__(self, mask_type: str, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        """Build the layer.
+
+        Args:
+            mask_type: "A" or "B".
+            in_channels, out_channels: as in `nn.Conv2d`.
+            kernel_size: odd.
+
+        Raises:
+            ValueError: another `mask_type`, or an even `kernel_size`.
+        """
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        # begin solution bonus
+        if mask_type not in ("A", "B"):
+            raise ValueError(f"mask_type must be 'A' or 'B', got {mask_type!r}")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+        centre = kernel_size**2 // 2
+        visible = centre if mask_type == "A" else centre + 1
+        mask = (torch.arange(kernel_size**2) < visible).view(kernel_size, kernel_size)
+        self.register_buffer("mask", mask, persistent=False)
+        # end solution
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W), with the hidden weights taken as 0."""
+        # begin solution bonus
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        # end solution
+
+
+# begin private
+class Residual(nn.Module):
+    """x + layers(x)."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        change: Tensor = self.layers(x)
+        return x + change
+
+
+# end private
+
+
+class CodePrior(nn.Module):
+    """p(codes) = prod_i p(code_i given code_1 ... code_(i-1)) in raster order, by masked convolutions."""
+
+    def __init__(self, num_embeddings: int, hidden_channels: int = 64, num_layers: int = 4) -> None:
+        """Build the network.
+
+        Args:
+            num_embeddings: K.
+            hidden_channels: width.
+            num_layers: masked convolutions; the first of type "A", the others of type "B".
+
+        Raises:
+            ValueError: num_layers < 1.
+        """
+        super().__init__()
+        # begin solution bonus
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be at least 1, got {num_layers}")
+        self.embedding = nn.Embedding(num_embeddings, hidden_channels)
+        # The wide first kernel covers the grid of 7x7 codes but for its far upper right, the blind spot of stacked
+        # masked convolutions (arXiv:1606.05328, section 2.2).
+        first = MaskedConv2d("A", hidden_channels, hidden_channels, kernel_size=7)
+        rest = [
+            Residual(nn.ReLU(), MaskedConv2d("B", hidden_channels, hidden_channels, kernel_size=3))
+            for _ in range(num_layers - 1)
+        ]
+        self.layers = nn.Sequential(first, *rest, nn.ReLU(), nn.Conv2d(hidden_channels, num_embeddings, kernel_size=1))
+        # end solution
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """Logits (B, K, H, W) of codes (B, H, W) int64; those at a position depend on earlier codes only."""
+        # begin solution bonus
+        logits: Tensor = self.layers(self.embedding(indices).permute(0, 3, 1, 2))
+        return logits
+        # end solution
+
+
+def bits_per_code(logits: Tensor, indices: Tensor) -> Tensor:
+    """Mean over all positions and images of -log2 p(code).
+
+    Args:
+        logits: (B, K, H, W).
+        indices: (B, H, W) int64.
+
+    Returns:
+        Scalar tensor (), in bits.
+    """
+    # begin solution bonus
+    return F.cross_entropy(logits, indices) / math.log(2)
+    # end solution
+
+
+def sample_codes(
+    model: nn.Module, num_samples: int, height: int, width: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Ancestral sampling: draw the codes one after the other, each given those before it in raster order.
+
+    Eval mode, no gradients; afterwards the model has the mode it had before.
+
+    Args:
+        model: maps codes (N, H, W) to logits (N, K, H, W), as `CodePrior` does.
+        generator: source of the draws.
+
+    Returns:
+        (num_samples, height, width) int64, on the device of the model.
+    """
+    # begin solution bonus
+    device = next(model.parameters(), torch.empty(0)).device
+    codes = torch.zeros(num_samples, height, width, dtype=torch.int64, device=device)
+    with evaluation_mode(model):
+        for row in range(height):
+            for column in range(width):
+                probabilities = model(codes)[:, :, row, column].softmax(dim=1)
+                codes[:, row, column] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    return codes
+    # end solution
