@@ -77,7 +77,7 @@ class Ref(NamedTuple):
 
 
 class TorchRef(NamedTuple):
-    """A name in torch: "nn.Linear", "optim.SGD", "nn.functional.mse_loss"."""
+    """A name in torch: "nn.Linear", "optim.SGD", "nn.functional.mse_loss", "Generator"."""
 
     name: str
 
@@ -110,7 +110,7 @@ class Slot(NamedTuple):
     """A place in a training objective: see `grader.worker.loop`."""
 
     name: str
-    index: int | None = None
+    at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ class Handle:
     type: str
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the object itself."""
         return self.session.call(self, *args, **kwargs)
 
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -212,12 +213,16 @@ class Session:
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device = "cpu"
-        self.printed = b""
+        self.printed, self.printing = b"", True
         self.nonce = 0
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
             answer = worker.ask("fork", [theirs.fileno(), out], seed=seed, threads=limits.threads, memory=limits.memory)
+        except BaseException:
+            self.socket.close()
+            os.close(self.output)
+            raise
         finally:
             theirs.close()
             os.close(out)
@@ -343,7 +348,8 @@ class Session:
         if "refused" in header:
             raise GraderFault(f"request {op!r} was refused: {header['refused']}")
         if "error" in header:
-            raise self._raised(header["error"])
+            fault = self._raised(header["error"])
+            raise self._end(fault) if isinstance(fault, SessionEnded) else fault
         try:
             return values.decode(header.get("value"), self._special(tensors))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -426,13 +432,18 @@ class Session:
         """Until the socket is ready. Empties the output pipe meanwhile, and watches clock and memory."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.socket, events)
+            if self.printing:
+                selector.register(self.output, selectors.EVENT_READ)
             while True:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise self._end(TimedOut(f"no answer within {self.limits.request_s:g} s"))
-                ready = selector.select(min(left, POLL_SECONDS))
-                self.drain()
-                if ready:
+                ready = {key.fd for key, _ in selector.select(min(left, POLL_SECONDS))}
+                if self.output in ready:
+                    self.drain()
+                    if not self.printing:
+                        selector.unregister(self.output)
+                if self.socket.fileno() in ready:
                     return
                 if self._memory() > self.limits.memory > 0:
                     raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
@@ -448,6 +459,7 @@ class Session:
             for _ in range(64):
                 chunk = os.read(self.output, 1 << 16)
                 if not chunk:
+                    self.printing = False
                     return
                 self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
 

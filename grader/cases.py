@@ -74,9 +74,9 @@ def covariances(draw: st.DrawFn, size: int) -> Tensor:
 
 
 def covariance(seed: int, size: int, low: float = 0.3, high: float = 3.0, dtype: torch.dtype = torch.float64) -> Tensor:
-    """A symmetric positive definite matrix `(size, size)` with random axes and eigenvalues in [low, high]."""
+    """A symmetric positive definite matrix `(size, size)` with random axes and eigenvalues spread over [low, high]."""
     axes, _ = torch.linalg.qr(random(seed, size, size))
-    eigenvalues = random(seed + 1, size, low=low, high=high)
+    eigenvalues = torch.linspace(low, high, size, dtype=torch.float64)
     return symmetric((axes * eigenvalues) @ axes.mT).to(dtype)
 
 

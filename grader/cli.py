@@ -1,4 +1,4 @@
-"""The command line: ``python -m grader check PATH`` for a student, ``python -m grader grade PATH... --out DIR`` for a TA.
+"""The command line: ``python -m grader check PATH`` for students, ``python -m grader grade PATH... --out DIR`` for TAs.
 
 Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed;
 `check` 0 when everything that ran passed, 1 when not, 2 and 3 as above.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,13 +65,17 @@ def arguments() -> argparse.ArgumentParser:
     common.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto", help="for trained checks")
     common.add_argument("--data", type=Path, metavar="ROOT", help="where MNIST lies (default: A7_DATA, then data/)")
     common.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for trained checks")
-    common.add_argument("--jobs", type=job_number, default=cores(), metavar="N", help="processes (default: one per core)")
+    common.add_argument(
+        "--jobs", type=job_number, default=cores(), metavar="N", help="processes (default: one per core)"
+    )
     check = commands.add_parser("check", parents=[common], help="check your own work: public checks, within seconds")
     check.add_argument("path", type=Path)
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
     check.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
     whole = commands.add_parser("grade", parents=[common], help="grade submissions and write reports")
-    whole.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them")
+    whole.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"
+    )
     whole.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports go")
     whole.add_argument("--no-trained", action="store_true", help="leave the trained checks out")
     return parser
@@ -171,7 +174,9 @@ def expand(path: Path) -> list[Path]:
     inside = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")) and not p.is_symlink())
     archives = [p for p in inside if p.is_file() and is_archive(p)]
     folders = [p for p in inside if p.is_dir()]
-    with_modules = [p for p in folders if any(p.rglob(f"{m}.py") for m in MODULES) and read_submission(p, MODULES).sources]
+    with_modules = [
+        p for p in folders if any(p.rglob(f"{m}.py") for m in MODULES) and read_submission(p, MODULES).sources
+    ]
     if archives or len(with_modules) > 1:
         return sorted(archives + folders)
     return [path]

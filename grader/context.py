@@ -21,6 +21,7 @@ from .launch import GraderFault, Worker
 from .thresholds import UNCALIBRATED, Thresholds
 
 SHRINK_CALLS = 150
+SLACK = 0.1
 FINITE_DIFFERENCE_STEP = 1e-5
 
 
@@ -67,10 +68,14 @@ def derive(seed: int, label: str) -> int:
 
 
 class Measurement(NamedTuple):
-    """A number that a trained check compares with a cut, and on which side of it is good."""
+    """A number that a trained check compares with a cut, on which side of it is good, and how far off the cut may lie.
+
+    `slack` is the share of the reference's value by which a correct answer of another architecture may be worse.
+    """
 
     value: float
     below: bool
+    slack: float
 
 
 class Context:
@@ -135,16 +140,17 @@ class Context:
         assert self._thresholds is not None, "only trained checks have thresholds"
         return self._thresholds
 
-    def at_most(self, metric: str, value: float, what: str, digits: int = 5) -> None:
+    def at_most(self, metric: str, value: float, what: str, digits: int = 5, slack: float = SLACK) -> None:
         """`value` is not above the cut measured for it. Smaller is better; NaN and infinity never pass."""
-        self._against_cut(metric, value, what, digits, below=True)
+        self._against_cut(metric, Measurement(value, True, slack), what, digits)
 
-    def at_least(self, metric: str, value: float, what: str, digits: int = 4) -> None:
+    def at_least(self, metric: str, value: float, what: str, digits: int = 4, slack: float = SLACK) -> None:
         """`value` is not below the cut measured for it. Larger is better; NaN and infinity never pass."""
-        self._against_cut(metric, value, what, digits, below=False)
+        self._against_cut(metric, Measurement(value, False, slack), what, digits)
 
-    def _against_cut(self, metric: str, value: float, what: str, digits: int, below: bool) -> None:
-        self.measured[metric] = Measurement(value, below)
+    def _against_cut(self, metric: str, found: Measurement, what: str, digits: int) -> None:
+        self.measured[metric] = found
+        value, below = found.value, found.below
         cut = self.thresholds.cut(self.check.id, metric)
         if cut is None:
             if self.thresholds is UNCALIBRATED:
@@ -239,8 +245,8 @@ class Context:
             raise Failure(f"{what} has the wrong dtype", str(dtype), str(value.dtype))
         if finite and value.is_floating_point() and not bool(torch.isfinite(value).all()):
             bad = int((~torch.isfinite(value)).sum())
-            raise Failure(f"{what} is not finite", "finite numbers only", f"{bad} of {value.numel()} are NaN or infinite: "
-                          + show(value))  # fmt: skip
+            shown = f"{bad} of {value.numel()} are NaN or infinite: {show(value)}"
+            raise Failure(f"{what} is not finite", "finite numbers only", shown)
         return value
 
     @staticmethod
@@ -295,7 +301,9 @@ class Context:
             if kind not in raised.kinds:
                 raise Failure(f"{where} must raise {kind}", kind, got) from None
             if names and names not in raised.message:
-                raise Failure(f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got) from None
+                raise Failure(
+                    f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got
+                ) from None
             return
         raise Failure(f"{where} must raise {kind}", kind, f"returned {show(value)}")
 
@@ -311,12 +319,13 @@ class Context:
     def gradient(
         self, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),
         params: Sequence[Handle] = (), directions: int = 3, tol: Tolerance = DIFFERENCES, what: str = "the gradient",
-        step: float = FINITE_DIFFERENCE_STEP, **kwargs: Any,
+        step: float = FINITE_DIFFERENCE_STEP, within: Callable[[Tensor], Tensor] = lambda along: along, **kwargs: Any,
     ) -> None:  # fmt: skip
         """Autograd's gradient of a random weighting of the output against central differences of its values.
 
         All tensors must be float64 and away from kinks. Differences run along random directions of the arguments at
-        `wrt` and, separately, of the parameters of `params`: `directions` of each.
+        `wrt` and, separately, of the parameters of `params`: `directions` of each. Where an argument must stay in some
+        space, `within` projects its directions (symmetric matrices for a covariance).
         """
 
         def pick(value: Any) -> Tensor:
@@ -337,7 +346,7 @@ class Context:
             if got is None:
                 raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None")
             for _ in range(directions):
-                along = self.randn(*point.shape)
+                along = within(self.randn(*point.shape))
                 sides = []
                 for sign in (1, -1):
                     moved = point + sign * step * along
@@ -349,7 +358,9 @@ class Context:
             state = handle.state()
             missing = [name for name, grad in grads.items() if grad is None]
             if missing:
-                raise Failure(f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200])
+                raise Failure(
+                    f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200]
+                )
             for _ in range(directions):
                 along_all = {name: self.randn(*state[name].shape) for name in grads}
                 sides = []

@@ -18,7 +18,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
+# in a checkout the project's own folder; in an installed package the copy of its JSON files
+CHECKOUT = Path(__file__).resolve().parent.parent / "data"
+DATA_FOLDER = CHECKOUT if (CHECKOUT / "checksums.json").exists() else Path(__file__).resolve().parent / "data"
 Name = Literal["digits", "mnist"]
 CONNECT_SECONDS = 10.0
 
@@ -54,8 +56,8 @@ def committed(name: str) -> Any:
 
 
 def data_root(root: Path | None = None) -> Path:
-    """Where datasets lie: `root`, else the folder that A7_DATA names, else the project's data folder."""
-    return root or Path(os.environ.get("A7_DATA") or DATA_FOLDER)
+    """Where datasets lie: `root`, else the folder that A7_DATA names, else the project's data folder (or ./data)."""
+    return root or Path(os.environ.get("A7_DATA") or (CHECKOUT if DATA_FOLDER == CHECKOUT else "data"))
 
 
 def load_dataset(name: str = "auto", root: Path | None = None) -> Dataset:

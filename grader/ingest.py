@@ -74,8 +74,18 @@ def read_submission(path: Path, modules: Sequence[str]) -> Submission:
             members = {m.name: m for m in limited(archive_tar)}
             entries = [Entry(PurePosixPath(n), m.size, n) for n, m in members.items() if m.isreg()]
             return collect(submission_name(path), entries, lambda e: untar(archive_tar, members[str(e.place)]), modules)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise IngestError(f"{path.name} is damaged or no archive ({error}): pack the folder again and resubmit") from error
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise IngestError(
+            f"{path.name} is damaged or no archive ({error}): pack the folder again and resubmit"
+        ) from error
 
 
 def limited(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

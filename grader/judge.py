@@ -64,7 +64,9 @@ class Bench:
 
     @property
     def worker(self) -> Worker:
-        """The running worker, started on first use."""
+        """The running worker, started on first use, and again after a check has killed it."""
+        if self._worker is not None and not self._worker.alive:
+            self.close()
         if self._worker is None:
             self._worker = Worker()
             try:
@@ -102,21 +104,27 @@ def judge(check: Check, bench: Bench, setting: Setting) -> Outcome:
         context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds)
         outcome = attempt(check, context)
     except WorkerDied:
-        bench.close()
-        outcome = Outcome(check, "crashed", 0.0, "the code killed the process that runs it", check.hint)
+        outcome = killed(check)
     except GraderFault as fault:
         bench.close()
         outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {fault}")
     # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001
         outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {type(bug).__name__}: {bug}")
     finally:
         if context is not None:
             context.close()
+    if context is not None and not context.worker.alive and outcome.status != "error":
+        outcome = killed(check)  # charged to the check that did it, not to the next
     printed = context.printed.decode(errors="replace") if context is not None else ""
     measured = dict(context.measured) if context is not None else {}
     return Outcome(**{**vars(outcome), "printed": printed, "measured": measured,
                       "duration_s": time.monotonic() - began})  # fmt: skip
+
+
+def killed(check: Check) -> Outcome:
+    """Outcome of a check whose code ended the worker's parent."""
+    return Outcome(check, "crashed", 0.0, "the code killed the process that runs it", check.hint)
 
 
 def attempt(check: Check, context: Context) -> Outcome:

@@ -49,10 +49,14 @@ class WorkerDied(Exception):
 
 
 def environment(home: str) -> dict[str, str]:
-    """The few variables a worker needs. One thread per library: forking after a threaded operation hangs the child."""
+    """The few variables a worker needs. One thread per library: forking after a threaded operation hangs the child.
+
+    A trained check turns to two threads later. They must sleep while they wait for each other: spinning, which is the
+    default, made the same training take ten times as long when other processes used the cores (186 s against 17 s).
+    """
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
     return kept | {"HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-                   "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
+                   "OMP_WAIT_POLICY": "PASSIVE", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
                    "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # fmt: skip
 
 
@@ -71,6 +75,11 @@ class Worker:
                 stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             )  # fmt: skip
         self.control.settimeout(START_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the parent still runs."""
+        return self.process.poll() is None
 
     def ask(self, op: str, fds: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
         """One request to the parent. Raises WorkerDied when it is gone."""

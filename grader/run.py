@@ -1,7 +1,7 @@
 """Grades submissions: splits the work over processes and puts the outcomes together again.
 
-A lane is a process of the grader with a warm worker of its own. Few submissions are split into parts (a question's quick
-checks, or one trained check) that lanes share; of many, each is done by one lane.
+A lane is a process of the grader with a warm worker of its own. Few submissions are split into parts (a question's
+quick checks, or one trained check) that lanes share; of many, each is done by one lane.
 """
 
 from __future__ import annotations

@@ -61,15 +61,18 @@ def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission
     if len(submissions) > 1 and SANDBOX.backend == "none":
         console.print(Panel(
             "Submissions run as your own user without a sandbox: their code could reach "
-            f"{', '.join(SANDBOX.missing)}. Grade code that you do not trust on a machine or account that holds nothing "
-            "else.", title="no sandbox", border_style="yellow"))  # fmt: skip
+            f"{', '.join(SANDBOX.missing)}. Grade code that you do not trust on a machine or account that holds "
+            "nothing else.", title="no sandbox", border_style="yellow"))  # fmt: skip
 
 
 def print_outcome(console: Console, outcome: Outcome, *, for_student: bool) -> None:
     """One check and, unless it passed, what there is to know."""
     colour = COLOURS.get(outcome.status, "red")
-    console.print(f"  [{colour}]{STATUS_WORDS[outcome.status]:>15}[/] {escape(outcome.check.title)} "
-                  f"[dim]{points(outcome.earned)}/{points(outcome.check.points)} · {outcome.check.id}[/]", highlight=False)
+    console.print(
+        f"  [{colour}]{STATUS_WORDS[outcome.status]:>15}[/] {escape(outcome.check.title)} "
+        f"[dim]{points(outcome.earned)}/{points(outcome.check.points)} · {outcome.check.id}[/]",
+        highlight=False,
+    )
     if outcome.status == "passed":
         return
     for label, text in explanation(outcome, for_student=for_student):
@@ -93,8 +96,11 @@ def print_check(console: Console, report: Report) -> None:
                 print_outcome(console, outcome, for_student=True)
     total = sum(o.check.points for o in ran)
     left = report.points("not_run")
-    console.print(f"\npublic {points(report.score + report.bonus)}/{points(total)} · not run here: {points(left)} points"
-                  f" (seed {report.circumstances.seed})", highlight=False)  # fmt: skip
+    earned = points(report.score + report.bonus)
+    console.print(
+        f"\npublic {earned}/{points(total)} · not run here: {points(left)} points (seed {report.circumstances.seed})",
+        highlight=False,
+    )
     if report.faults:
         console.print(f"[magenta]the grader itself failed on {len(report.faults)} checks: tell your instructor[/]")
     elif not left and all(o.status == "passed" for o in ran):
@@ -112,8 +118,8 @@ def print_grades(console: Console, reports: Sequence[Report], out: Path, book: P
                     if o.check.question == question.number and o.status not in ("passed", "not_run")]  # fmt: skip
             words = ", ".join(f"{o.check.id} ({STATUS_WORDS[o.status]})" for o in lost[:4])
             more = f" and {len(lost) - 4} more" if len(lost) > 4 else ""
-            table.add_row(f"{question_label(question.number)} · {question.title}",
-                          f"{points(reports[0].earned(question))} / {points(question.points)}", escape(words + more))  # fmt: skip
+            marks = f"{points(reports[0].earned(question))} / {points(question.points)}"
+            table.add_row(f"{question_label(question.number)} · {question.title}", marks, escape(words + more))
         console.print(table)
         for outcome in reports[0].outcomes:
             if outcome.check.kind == "trained" and outcome.status == "passed":
@@ -130,7 +136,9 @@ def print_grades(console: Console, reports: Sequence[Report], out: Path, book: P
     for report in reports:
         line = f"{escape(report.submission)}: {points(report.score)} / {points(report.max_score)}"
         if len(reports) == 1:
-            console.print(f"[bold]{line} · bonus {points(report.bonus)} / {points(report.max_bonus)}[/]", highlight=False)
+            console.print(
+                f"[bold]{line} · bonus {points(report.bonus)} / {points(report.max_bonus)}[/]", highlight=False
+            )
         for fault in report.faults:
             console.print(f"[magenta]grader error[/] {fault.check.id}: {escape(fault.message)}", highlight=False)
     console.print(f"reports in {shlex.quote(str(out))}, table in {shlex.quote(str(book))}", highlight=False)

@@ -103,7 +103,9 @@ def encode_then_decode(
     decoder = recipe.build(second, state)
     decoded = in_chunks(lambda z: second.infer((decoder, decode), z), codes)
     shape = images.shape[1:]
-    pictures = torch.cat([ctx.tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded])
+    pictures = torch.cat(
+        [ctx.tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded]
+    )
     second.close()
     if len(codes) != len(images) or len(pictures) != len(images):
         raise Failure("the number of images changes on the way through the model", str(len(images)), str(len(pictures)))
@@ -124,7 +126,7 @@ def forward(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], *arrays: 
     return results
 
 
-def test_images(ctx: Context, limit: int = 10_000) -> Tensor:
+def test_images(ctx: Context, limit: int = 10_000) -> Tensor:  # noqa: PT028
     """Held-out images as float32; their labels stay with the grader."""
     return to_float(ctx.data.test_x[:limit])
 

@@ -13,11 +13,13 @@ whatever else draws random numbers (pictures, test losses) does so beside the tr
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +286,7 @@ def all_labels(labels: Tensor) -> Tensor:
 
 def few_labels(labels: Tensor) -> Tensor:
     """Show the first few labels of each class."""
-    chosen = torch.cat([(labels == label).nonzero().flatten()[:LABELS_PER_CLASS] for label in labels.unique()])
+    chosen = torch.cat([(labels == label).nonzero().flatten()[:LABELS_PER_CLASS] for label in torch.unique(labels)])
     shown = no_labels(labels)
     shown[chosen] = labels[chosen]
     return shown
@@ -365,7 +367,7 @@ RECIPES = {
 @contextmanager
 def separate_randomness(seed: int) -> Iterator[None]:
     """Draws inside start from `seed` and leave the random stream outside as it was."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
@@ -406,11 +408,12 @@ class Run:
         self.data = load_dataset(arguments.dataset, arguments.data)
         self.device = torch.device(arguments.device)
         self.epochs: int = arguments.epochs
+        self.batch_size: int = arguments.batch_size
         self.sample_every: int = arguments.sample_every
         # What has to stay the same when a run goes on.
         self.settings = {
             "model": arguments.model,
-            "batch_size": arguments.batch_size,
+            "batch_size": self.batch_size,
             "lr": arguments.lr or self.recipe.lr,
             "seed": arguments.seed,
         }
@@ -462,7 +465,7 @@ class Run:
     def train_epoch(self, advance: Callable[[], None]) -> float:
         """Every training image once, in random order; the mean loss."""
         self.model.train()
-        batches = torch.randperm(len(self.train_x)).to(self.device).split(self.settings["batch_size"])
+        batches = torch.split(torch.randperm(len(self.train_x)).to(self.device), self.batch_size)
         total = 0.0
         for i, rows in enumerate(batches):
             batch = Batch(to_float(self.train_x[rows]), self.train_y[rows], self.epoch * len(batches) + i)
@@ -480,14 +483,14 @@ class Run:
         self.model.eval()
         step = self.epoch * self.batches_per_epoch
         total = 0.0
-        for x, y in zip(self.test_x.split(SHOWN), self.test_y.split(SHOWN), strict=True):
+        for x, y in zip(torch.split(self.test_x, SHOWN), torch.split(self.test_y, SHOWN), strict=True):
             total += float(self.recipe.loss(self.model, Batch(to_float(x), y, step))) * len(x)
         return total / len(self.test_x)
 
     @property
     def batches_per_epoch(self) -> int:
         """Optimizer steps of an epoch; the last batch may be smaller."""
-        return -(-len(self.train_x) // self.settings["batch_size"])
+        return math.ceil(len(self.train_x) / self.batch_size)
 
     @torch.no_grad()
     def look(self) -> None:
@@ -511,9 +514,9 @@ class Run:
             TimeRemainingColumn(),
         )
         while self.epoch < self.epochs:
-            with Progress(*columns, console=console, transient=True) as progress:
+            with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
                 task = progress.add_task(f"epoch {self.epoch + 1}/{self.epochs}", total=self.batches_per_epoch)
-                self.history["train"].append(self.train_epoch(lambda task=task, bar=progress: bar.advance(task)))
+                self.history["train"].append(self.train_epoch(partial(progress.advance, task)))
             self.epoch += 1
             with separate_randomness(self.settings["seed"]):
                 self.look()

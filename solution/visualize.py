@@ -50,7 +50,7 @@ def sample_grid(images: Tensor, path: str | Path, columns: int = 10, title: str 
     """Images (N, 1, H, W) from left to right and from top to bottom; a last row that is not full ends in white."""
     missing = -len(images) % columns
     full = torch.cat([images, images.new_ones(missing, *images.shape[1:])])
-    return save_rows(full.split(columns), path, title=title)
+    return save_rows(torch.split(full, columns), path, title=title)
 
 
 def reconstruction_strip(

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 # isort: split
 from .autoencoders import _check_same_shape
 
-# Initial spread of the codes: that of the outputs of an encoder with PyTorch's initial weights (measured on MNIST:
-# rms 0.1, of which 0.025 around the mean). Codes much wider apart than the vectors all lose to the one nearest to
-# the data, codes squeezed together are dragged along as a group; both end with a handful of codes in use.
+# Initial spread of the codes: about that of the outputs of an encoder with PyTorch's initial weights (on MNIST: rms
+# 0.1, of which 0.025 around the mean). Codes much wider apart lose to the one nearest to the data, codes squeezed
+# together move as a group. In use after 1 500 steps (K = 128, Adam 2e-3, one seed) with a spread of 1, 0.3, 0.1, 0.05,
+# 0.0045: 4, 39, 37, 76, 43 codes.
 CODEBOOK_STD = 0.05
 
 

@@ -2,8 +2,9 @@
 
 Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds 5] [--only CHECK] [--fresh]``.
 
-A cut lies beyond the worst of the seeds by a margin: MARGIN_SPREADS times their spread (sample standard deviation), and
-at least MARGIN_SHARE of the mean, whichever is more. Results already in the file are kept unless --fresh is given, so
+A cut lies beyond the worst of the seeds by a margin: MARGIN_SPREADS times their spread (sample standard deviation), or
+the metric's slack times the mean, whichever is more. The slack stands in the check, beside the metric: it leaves room
+for correct models of another architecture. Results already in the file are kept unless --fresh is given, so
 an interrupted calibration goes on where it was.
 """
 
@@ -14,7 +15,7 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ..checks import Check
+from ..context import Measurement
 from ..datasets import Dataset, load_dataset
 from ..ingest import read_submission
 from ..judge import Bench, Setting, judge
@@ -33,25 +35,26 @@ from ..thresholds import FILE, UNCALIBRATED
 from .starter import ROOT
 
 MARGIN_SPREADS = 4.0
-MARGIN_SHARE = 0.03
 
 
-def cut_of(values: Sequence[float], below: bool) -> float:
+def cut_of(values: Sequence[float], below: bool, slack: float) -> float:
     """The cut for results `values` of which smaller (`below`) or larger is better."""
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    margin = max(MARGIN_SPREADS * spread, MARGIN_SHARE * abs(statistics.fmean(values)))
+    margin = max(MARGIN_SPREADS * spread, slack * abs(statistics.fmean(values)))
     raw = max(values) + margin if below else min(values) - margin
     digits = 3 - math.floor(math.log10(abs(raw))) if raw else 3
     factor = 10.0**digits
     return (math.ceil if below else math.floor)(raw * factor) / factor
 
 
-def measure(check: Check, bench: Bench, data: Dataset, seed: int) -> dict[str, tuple[float, bool]]:
+def measure(check: Check, bench: Bench, data: Dataset, seed: int) -> Mapping[str, Measurement]:
     """Metrics of the reference with one seed. Raises RuntimeError if it does not pass even without cuts."""
     outcome = judge(check, bench, Setting(seed, "cpu", data, UNCALIBRATED))
     if outcome.status != "passed":
-        raise RuntimeError(f"{check.id}, seed {seed}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}")
-    return {name: (m.value, m.below) for name, m in outcome.measured.items()}
+        raise RuntimeError(
+            f"{check.id}, seed {seed}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}"
+        )
+    return outcome.measured
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,11 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             done = {int(s) for metric in entry.values() for s in metric["seeds"]}
             missing = [seed for seed in range(options.seeds) if seed not in done]
             for seed in track(missing, f"{check.id} on {data.name}", console=console):
-                for name, (value, below) in measure(check, bench, data, seed).items():
-                    metric = entry.setdefault(name, {"good": "below" if below else "above", "cut": 0.0, "seeds": {}})
-                    metric["seeds"][str(seed)] = float(f"{value:.6g}")
+                for name, found in measure(check, bench, data, seed).items():
+                    metric = entry.setdefault(name, {"cut": 0.0, "seeds": {}})
+                    metric |= {"good": "below" if found.below else "above", "slack": found.slack}
+                    metric["seeds"][str(seed)] = float(f"{found.value:.6g}")
             for metric in entry.values():
-                metric["cut"] = cut_of(list(metric["seeds"].values()), metric["good"] == "below")
+                metric["cut"] = cut_of(list(metric["seeds"].values()), metric["good"] == "below", metric["slack"])
             content["made_by"] = "python -m grader.author.calibrate"
             content["versions"] = {k: v for k, v in versions().items() if k != "rubric_hash"}
             put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")

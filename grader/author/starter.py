@@ -49,7 +49,9 @@ def cut(lines: Sequence[str], name: str = "") -> list[str]:
                     kept.pop()
                 closing = "# end private"
             else:
-                raise MarkerError(f"{where}: {text!r} is no marker: use 'begin solution QN', 'begin solution bonus' or 'begin private'")
+                raise MarkerError(
+                    f"{where}: {text!r} is no marker: begin solution QN, begin solution bonus or begin private"
+                )
         elif text.startswith("# end "):
             if text != closing:
                 raise MarkerError(f"{where}: {text!r} closes nothing")
@@ -78,14 +80,19 @@ def enclosing(before: Sequence[str], indent: str, where: str) -> str:
 def starter_files(solution: Path) -> dict[str, str]:
     """Text of every starter file by name."""
     return {
-        path.name: "\n".join(cut(path.read_text().splitlines(), path.name)).rstrip("\n") + "\n"
+        path.name: "\n".join(cut(path.read_text().splitlines(), path.name))
+        .rstrip("\n")
+        .replace("python -m solution.", "python -m starter.")
+        + "\n"
         for path in sorted(solution.glob("*.py"))
     }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the starter, or with --check says what differs."""
-    parser = argparse.ArgumentParser(prog="python -m grader.author.starter", description="Makes starter/ from solution/.")
+    parser = argparse.ArgumentParser(
+        prog="python -m grader.author.starter", description="Makes starter/ from solution/."
+    )
     parser.add_argument("--check", action="store_true", help="compare only; exit code 1 if starter/ is out of date")
     options = parser.parse_args(argv)
     starter = ROOT / "starter"

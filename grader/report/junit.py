@@ -38,7 +38,9 @@ def render(report: Report) -> str:
                 continue
             kind = {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")
             element = ET.SubElement(case, kind, message=clean(outcome.message or STATUS_WORDS[outcome.status]))
-            element.text = clean("\n".join(f"{label}: {text}" for label, text in explanation(outcome, for_student=False)))
+            element.text = clean(
+                "\n".join(f"{label}: {text}" for label, text in explanation(outcome, for_student=False))
+            )
     for key, value in totals.items():
         root.set(key, str(value))
     root.set("time", f"{report.duration_s:.3f}")

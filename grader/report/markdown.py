@@ -26,8 +26,12 @@ def render(report: Report) -> str:
     if report.points("not_run"):
         lines += [f"**{points(report.points('not_run'))} points were not run.**", ""]
     if report.faults:
-        lines += [f"**The grader failed on {len(report.faults)} checks ({points(report.points('error'))} points): these are"
-                  " not judged and have to be graded again. This is not the submission's fault.**", ""]  # fmt: skip
+        unjudged = points(report.points("error"))
+        lines += [
+            f"**The grader failed on {len(report.faults)} checks ({unjudged} points): these are not judged and have"
+            " to be graded again. This is not the submission's fault.**",
+            "",
+        ]
     lines += [f"- {problem}" for problem in report.problems] + ([""] if report.problems else [])
     lines += ["| question | points |", "|---|---|"]
     for question in QUESTIONS:
@@ -39,8 +43,8 @@ def render(report: Report) -> str:
             if outcome.check.question != question.number:
                 continue
             mark = "x" if outcome.status == "passed" else " "
-            lines.append(f"- [{mark}] **{outcome.check.title}** ({points(outcome.earned)} / {points(outcome.check.points)}"
-                         f", {STATUS_WORDS[outcome.status]})")  # fmt: skip
+            marks = f"{points(outcome.earned)} / {points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
+            lines.append(f"- [{mark}] **{outcome.check.title}** ({marks})")
             for label_text, text in explanation(outcome, for_student=True):
                 plain = label_text in ("asked", "think")
                 lines.append(f"  - {label_text}: {text if plain else escape(text)}")

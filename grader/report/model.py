@@ -139,7 +139,8 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
 def complete(outcomes: Mapping[str, Outcome], questions: Sequence[Question]) -> tuple[Outcome, ...]:
     """Outcomes in the rubric's order. A check without one is a fault of ours, never a pass and never a silent loss."""
     return tuple(
-        outcomes.get(check.id) or Outcome(check, "error", 0.0, "the grader failed, not the submission: no result came back")
+        outcomes.get(check.id)
+        or Outcome(check, "error", 0.0, "the grader failed, not the submission: no result came back")
         for question in questions
         for check in question.checks
     )

@@ -69,6 +69,7 @@ class Zygote:
         self.root = root
         self.sources: dict[str, str] = {}
         self.aliases: list[str] = []
+        self.forked: set[int] = set()  # checks' processes not reaped yet: a check may have several at a time
 
     def serve(self) -> None:
         while True:
@@ -104,6 +105,7 @@ class Zygote:
         data, output = fds
         pid = os.fork()
         if pid:
+            self.forked.add(pid)
             return pid
         code = 70
         try:
@@ -120,6 +122,7 @@ class Zygote:
             os._exit(code)  # not sys.exit: the child must never run the parent's code
 
     def reap(self, pid: int) -> dict[str, object]:
+        self.forked.discard(pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
@@ -129,7 +132,7 @@ class Zygote:
         except ChildProcessError:
             return {"signal": None, "exit": None}
         for _ in range(1000):  # whatever is left was adopted from the child: kill until nothing is
-            orphans = children()
+            orphans = [child for child in children() if child not in self.forked]
             if not orphans:
                 break
             for orphan in orphans:

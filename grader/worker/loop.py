@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 
 class Slot(NamedTuple):
-    """A place in the objective that each batch fills: output ``index`` of the model, or the batch's array ``name``."""
+    """A place in the objective that each batch fills: output ``at`` of the model, or the batch's array ``name``."""
 
     name: str
-    index: int | None = None
+    at: int | None = None
 
 
 def fill(item: Any, output: Any, batch: Mapping[str, Tensor]) -> Any:
@@ -24,7 +24,7 @@ def fill(item: Any, output: Any, batch: Mapping[str, Tensor]) -> Any:
     if not isinstance(item, Slot):
         return item
     source = output if item.name == "out" else batch[item.name]
-    return source if item.index is None else source[item.index]
+    return source if item.at is None else source[item.at]
 
 
 def objective(terms: Sequence[Mapping[str, Any]], output: Any, batch: Mapping[str, Tensor]) -> Tensor:

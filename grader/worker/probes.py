@@ -105,9 +105,13 @@ class IdentityDecoder(nn.Module):
             self.labels.append(y.detach().clone())
         return (z * self.scale).view(-1, 1, self.side, self.side)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, y: Tensor | None = None, eps: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         mu, logvar = self.encode(x, y)
-        return self.decode(mu + torch.exp(0.5 * logvar) * torch.randn_like(mu), y), mu, logvar
+        if eps is None:
+            eps = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+        return self.decode(mu + torch.exp(0.5 * logvar) * eps, y), mu, logvar
 
 
 class TableModel(nn.Module):
@@ -136,13 +140,13 @@ class TableModel(nn.Module):
 
 def mse_of_first(output: Any, batch: Tensor) -> Tensor:
     """Mean squared error over all elements between the (first) output and the batch."""
-    first = output[0] if isinstance(output, tuple) else output
+    first: Tensor = output[0] if isinstance(output, tuple) else output
     return (first - batch).square().mean()
 
 
 def mean_square(output: Any, batch: Tensor) -> Tensor:
     """Mean square of the (first) output, whatever the batch is."""
-    first = output[0] if isinstance(output, tuple) else output
+    first: Tensor = output[0] if isinstance(output, tuple) else output
     return first.square().mean()
 
 
@@ -177,10 +181,10 @@ class Watched(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "rows": len(x)})
         self.seen.append(x.detach().clone())
-        z = torch.tanh(self.norm(self.narrow(x.flatten(1))))
+        z: Tensor = torch.tanh(self.norm(self.narrow(x.flatten(1))))
         return z + self.noise * torch.randn_like(z) if self.training else z
 
-    def decode(self, z: Tensor, side: int = 0) -> Tensor:
+    def decode(self, z: Tensor) -> Tensor:
         flat: Tensor = self.widen(z)
         side = int(flat.shape[1] ** 0.5)
         return flat.view(-1, 1, side, side)
@@ -203,25 +207,25 @@ class NotingLoss:
 
 
 class Elsewhere(Tensor):
-    """A tensor as it would be on another device than the model: copies to the CPU are its numbers, mixing is an error."""
+    """A tensor as on another device than the model: a copy to the CPU holds its numbers, mixing is an error."""
 
-    inner: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    numbers: Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> Elsewhere:
+    def __new__(cls, numbers: Tensor) -> Elsewhere:
         made: Elsewhere = Tensor._make_wrapper_subclass(
-            cls, inner.shape, dtype=inner.dtype, device="meta", strides=inner.stride()
-        )  # type: ignore[attr-defined]
+            cls, numbers.shape, strides=numbers.stride(), dtype=numbers.dtype, device=torch.device("meta")
+        )
         return made
 
-    def __init__(self, inner: Tensor) -> None:
-        self.inner = inner
+    def __init__(self, numbers: Tensor) -> None:
+        self.numbers = numbers
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         def bare(value: Any) -> Any:
-            return value.inner if isinstance(value, cls) else value
+            return value.numbers if isinstance(value, cls) else value
 
         def wrapped(value: Any) -> Any:
             return cls(value) if isinstance(value, Tensor) else value
@@ -230,13 +234,16 @@ class Elsewhere(Tensor):
         copies = func is torch.ops.aten._to_copy.default
         if copies and torch.device(kwargs.get("device") or "meta").type == "cpu":
             return func(bare(args[0]), **kwargs)
-        mixed = any(isinstance(leaf, Tensor) and not isinstance(leaf, cls) for leaf in pytree.tree_leaves((args, kwargs)))
+        mixed = any(
+            isinstance(leaf, Tensor) and not isinstance(leaf, cls) for leaf in pytree.tree_leaves((args, kwargs))
+        )
         if mixed and func is not torch.ops.aten.index.Tensor:  # torch allows row numbers on the CPU everywhere
             raise RuntimeError("Expected all tensors to be on the same device, but the input and the model are not")
         if kwargs.get("device") is not None:
             kwargs["device"] = "cpu"
         plain_args, plain_kwargs = pytree.tree_map(bare, (args, kwargs))
-        return pytree.tree_map(wrapped, func(*plain_args, **plain_kwargs))
+        with torch.inference_mode(False):  # torch cannot wrap a tensor made under inference_mode
+            return pytree.tree_map(wrapped, func(*plain_args, **plain_kwargs))
 
 
 def leave_gradients(model: nn.Module, value: float) -> None:
@@ -250,3 +257,75 @@ def image_mse(x_recon: Tensor, x: Tensor) -> Tensor:
     if x_recon.shape != x.shape:
         raise ValueError(f"x_recon and x must have the same shape, got {tuple(x_recon.shape)} and {tuple(x.shape)}")
     return (x_recon - x).square().flatten(1).sum(1).mean()
+
+
+def image_nelbo(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """`vae.vae_loss` at beta = 1 as the handout has it: stands in for the student's where the model is graded."""
+    recon = nn.functional.binary_cross_entropy(x_recon, x, reduction="sum") / len(x)
+    return recon + 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+
+
+class BernoulliVAE(nn.Module):
+    """A VAE whose parts the grader knows: decode(z) = sigmoid(W z + b), posterior N(A x, diag exp(logvar)).
+
+    `weight` (s², L), `bias` (s²,), `to_mu` (L, s²), `logvar` (L,). Notes mode and gradients of every call.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, to_mu: Tensor, logvar: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.to_mu, self.logvar = nn.Parameter(to_mu), nn.Parameter(logvar)
+        self.latent_dim, self.side = len(logvar), int(len(bias) ** 0.5)
+        self.modes: list[bool] = []
+        self.grads: list[bool] = []
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.modes.append(self.training)
+        self.grads.append(torch.is_grad_enabled())
+        mu = x.flatten(1) @ self.to_mu.T
+        return mu, self.logvar.expand_as(mu)
+
+    def decode(self, z: Tensor) -> Tensor:
+        self.modes.append(self.training)
+        self.grads.append(torch.is_grad_enabled())
+        flat = torch.sigmoid(z.reshape(-1, self.latent_dim) @ self.weight.T + self.bias)
+        return flat.view(-1, 1, self.side, self.side)
+
+    def forward(
+        self, x: Tensor, eps: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mu, logvar = self.encode(x)
+        if eps is None:
+            eps = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+        return self.decode(mu + torch.exp(0.5 * logvar) * eps), mu, logvar
+
+
+def plain_step(model: nn.Module, x: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """One step that lowers the mean square of the output: any training of the model moves what it can move."""
+    optimizer.zero_grad()
+    mean_square(model(x), x).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+class Denoiser(nn.Module):
+    """Stands in for a denoising autoencoder: notes how it is called, what with, and what it gives back.
+
+    x_recon = scale (x + noise / 2) with uniform noise from `generator`, in [0, 1]; the code is the mean pixel.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.6, dtype=torch.float64))
+        self.calls: list[dict[str, Any]] = []
+        self.seen: list[Tensor] = []
+        self.given: list[Tensor] = []
+
+    def forward(
+        self, x: Tensor, add_noise: bool | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        seed = None if generator is None else generator.initial_seed()
+        self.calls.append({"add_noise": add_noise, "seed": seed, "training": self.training})
+        self.seen.append(x.detach().clone())
+        x_recon = self.scale * (x + torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) / 2)
+        self.given.append(x_recon.detach().clone())
+        return x_recon, x_recon.flatten(1).mean(1, keepdim=True)

@@ -40,7 +40,7 @@ from . import loop, probes, values, wire
 from .importer import PACKAGE, SubmissionFinder
 
 TORCH_NAMESPACES: Mapping[str, object] = {
-    "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
+    "": torch, "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
 }  # fmt: skip
 MAX_FRAMES = 6
 
@@ -241,7 +241,7 @@ class Session:
                            "code": (error.text or "").strip()})  # fmt: skip
         try:
             text = str(error)
-        except Exception:  # the student's exception class may itself be broken
+        except Exception:  # noqa: BLE001  the student's exception class may itself be broken
             text = "(its message could not be read)"
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException)]
         return {"kinds": kinds, "message": text[:2000], "frames": frames[-MAX_FRAMES:]}
@@ -295,7 +295,7 @@ def run(sock: socket.socket, request: Mapping[str, Any], sources: Mapping[str, s
             data = pack(answer, out.tensors)
         except Refused as refused:
             data = pack({"nonce": message["nonce"], "refused": str(refused)}, {})
-        except BaseException as error:  # SystemExit and KeyboardInterrupt too: the student's code must not end us
+        except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt too: the student's code must not end us
             data = pack({"nonce": message["nonce"], "error": session.describe(error)}, {})
             error.__traceback__ = None
         with contextlib.suppress(ValueError, OSError):

@@ -57,6 +57,8 @@ def encode(value: Any, out: Outgoing, special: Callable[[Any], Any], depth: int 
         return value if type(value) in (bool, int, float, type(None)) else special(value)
     if isinstance(value, str):
         return str(value[:MAX_TEXT])
+    if isinstance(value, Tensor) and value.is_meta:
+        return {"opaque": "Tensor on device meta, which holds no numbers"}
     if isinstance(value, Tensor):
         return {"tensor": out.add(value), "device": str(value.device), "grad": value.requires_grad}
     if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in "biuf":

@@ -1,0 +1,505 @@
+"""Bonus, `evaluation.py`: bounds against exact likelihoods, the rest against numpy, scipy and brute force."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import MultivariateNormal, Normal
+
+from ..boundary import Gen, Handle, Probe, TorchRef
+from ..cases import random, seeds, sizes
+from ..checks import BONUS, FLOAT32, FLOAT64, Check, Tolerance, declare
+from ..context import Context
+from ..statistics import mean_bound
+
+WEIGHTS, BOUND, IWAE = "evaluation.log_importance_weights", "evaluation.iwae_bound", "evaluation.iwae"
+PPCA, ACTIVE, PERCEPTUAL = "evaluation.ppca_log_likelihood", "evaluation.active_units", "evaluation.perceptual_loss"
+STATISTICS, FRECHET = "evaluation.feature_statistics", "evaluation.frechet_distance"
+PROBE, NEIGHBOURS = "evaluation.linear_probe", "evaluation.knn_predict"
+
+
+# ---- importance-weighted bounds -----------------------------------------------------------------------------------
+
+
+def normal(x: Tensor, mu: Tensor | float, sd: Tensor | float) -> Tensor:
+    """log N(x; mu, sd²), element by element."""
+    density: Tensor = Normal(mu, sd).log_prob(x)  # type: ignore[no-untyped-call]
+    return density
+
+
+def log_weights(log_px: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """log p(x given z) + log p(z) - log q(z given x) by torch.distributions, `(k, B)`."""
+    return log_px + normal(z, 0.0, 1.0).sum(-1) - normal(z, mu, torch.exp(logvar / 2)).sum(-1)
+
+
+@declare(
+    id="bonus.weights", question=BONUS, kind="property", points=0.5, visibility="public",
+    title="log_importance_weights",
+    asks="log p(x given z) + log p(z) - log q(z given x), (k, B), summed over latent dimensions",
+    hint="Let q be the prior itself: what is left of the weight? And which density does a sample z have under q?",
+    needs=(),
+)  # fmt: skip
+def weights(ctx: Context) -> None:
+    def body(k: int, batch: int, latent: int, seed: int) -> None:
+        log_px, z = 5 * random(seed, k, batch) - 20, 2 * random(seed + 1, k, batch, latent)
+        mu, logvar = random(seed + 2, batch, latent), random(seed + 3, batch, latent)
+        value = ctx.preserves(WEIGHTS, log_px, z, mu, logvar)
+        ctx.matches(value, log_weights(log_px, z, mu, logvar), FLOAT64, "log_importance_weights")
+
+    ctx.forall(body, k=sizes(1, 5), batch=sizes(1, 4), latent=sizes(1, 3), seed=seeds(), examples=20)
+    single = (ctx.randn(5, 3), ctx.randn(5, 3, 4), ctx.randn(3, 4), ctx.randn(3, 4))
+    value = ctx.call(WEIGHTS, *(t.float() for t in single))
+    ctx.matches(value, log_weights(*single).float(), FLOAT32, "log_importance_weights in float32")
+    ctx.gradient(WEIGHTS, ctx.randn(3, 2), ctx.randn(3, 2, 4), ctx.randn(2, 4), ctx.randn(2, 4), wrt=(0, 1, 2, 3),
+                 directions=1, what="the gradient of log_importance_weights")  # fmt: skip
+
+
+@declare(
+    id="bonus.bound", question=BONUS, kind="property", points=0.5, visibility="public",
+    title="iwae_bound",
+    asks="the logarithm of the mean weight over the k samples, (B,), finite where the weights themselves under- or "
+    "overflow",
+    hint="Which comes first, the logarithm or the mean? What should k equal weights give?",
+    needs=(),
+)  # fmt: skip
+def bound(ctx: Context) -> None:
+    def body(k: int, batch: int, shift: float, seed: int) -> None:
+        logs = 2 * random(seed, k, batch) + shift
+        top = logs.max(0).values
+        wanted = top + (logs - top).exp().mean(0).log()
+        value = ctx.preserves(BOUND, logs)
+        hint = ""
+        if k > 1 and isinstance(value, Tensor) and value.shape == wanted.shape:
+            if torch.allclose(value, logs.mean(0)):
+                hint = "Does this bound change when k grows? Which comes first, the logarithm or the mean?"
+            elif torch.allclose(value, wanted + math.log(k)):
+                hint = "What should k equal weights give?"
+        ctx.matches(value, wanted, FLOAT64, "iwae_bound(log_weights)", hint=hint)
+
+    shifts = (0.0, -90.0, -1e5, 1e4)
+    ctx.forall(lambda k, batch, which, seed: body(k, batch, shifts[which], seed), k=sizes(1, 6), batch=sizes(1, 4),
+               which=sizes(0, 3), seed=seeds(), examples=25)  # fmt: skip
+    logs = ctx.randn(4, 3)
+    logs[1, 2] = -math.inf  # a sample that cannot have made the image
+    ctx.matches(ctx.call(BOUND, logs), logs.exp().mean(0).log(), FLOAT64, "iwae_bound with a weight of 0")
+    ctx.matches(
+        ctx.call(BOUND, torch.full((7, 3), -2e3)), torch.full((3,), -2e3), FLOAT32, "iwae_bound of equal weights"
+    )
+    ctx.gradient(BOUND, ctx.randn(4, 3), directions=1, what="the gradient of iwae_bound")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A VAE of the grader with 2 latent dimensions and 9 pixels, three images, and its integrals by quadrature."""
+
+    model: Handle
+    images: Tensor
+    log_px: Tensor  # (3,) exact
+    elbo: Tensor  # (3,)
+    elbo_sd: Tensor  # (3,) of log w for one draw
+    ratio_sd: Tensor  # (3,) of w / p(x) for one draw
+
+
+def known(ctx: Context) -> Known:
+    """Its posterior N(A x, diag exp(logvar)) is shifted from the true one and broader, so that weights are bounded."""
+    weight, bias, to_mu = 0.7 * ctx.randn(9, 2), 0.5 * ctx.randn(9), 0.25 * ctx.randn(2, 9)
+    logvar = torch.tensor([0.3, 0.5], dtype=torch.float64)
+    images = ctx.images(3, 3, torch.float64)
+    axis = torch.linspace(-9, 9, 241, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)  # (M, 2)
+    cell = float(axis[1] - axis[0]) ** 2
+    rows = images.flatten(1)
+    logits = z @ weight.T + bias
+    # x log p + (1 - x) log(1 - p), summed over pixels, for grey x as well: (3, M)
+    log_px_z = rows @ F.logsigmoid(logits).T + (1 - rows) @ F.logsigmoid(-logits).T
+    log_prior = normal(z, 0.0, 1.0).sum(-1)
+    log_q = normal(z, (rows @ to_mu.T)[:, None, :], torch.exp(logvar / 2)).sum(-1)
+    log_px = torch.logsumexp(log_px_z + log_prior, 1) + math.log(cell)
+    log_w, q = log_px_z + log_prior - log_q, log_q.exp() * cell
+    elbo = (q * log_w).sum(1)
+    elbo_sd = ((q * log_w.square()).sum(1) - elbo.square()).sqrt()
+    ratio_sd = ((q * (2 * (log_w - log_px[:, None])).exp()).sum(1) - 1).sqrt()
+    return Known(ctx.new(Probe("BernoulliVAE"), weight, bias, to_mu, logvar), images, log_px, elbo, elbo_sd, ratio_sd)
+
+
+def repeated(ctx: Context, case: Known, k: int, times: int, seed: int) -> Tensor:
+    """`times` independent bounds for each of the three images, `(3, times)`."""
+    x = case.images.repeat_interleave(times, 0)
+    value = ctx.session.infer(IWAE, case.model, x, k, generator=Gen(seed))
+    return ctx.tensor(value, (3 * times,), f"iwae(model, x, {k})", dtype=torch.float64).reshape(3, times)
+
+
+@declare(
+    id="bonus.iwae.law", question=BONUS, kind="statistical", points=0.75, visibility="public",
+    title="iwae: unbiased weights",
+    asks="one sample gives the ELBO on average; for any k the exponential of the bound has the exact likelihood as its "
+    "mean: Bernoulli log-likelihood in nats summed over pixels, z drawn from the posterior",
+    hint="What is the mean of the weight over draws of z? Which distribution are they drawn from, and is a KL term "
+    "still needed?",
+    needs=(),
+)  # fmt: skip
+def iwae_law(ctx: Context) -> None:
+    # 3 images x (k = 1, 8): means of 3000 independent bounds against integrals by quadrature, with the exact standard
+    # deviations; 6 comparisons at 1e-7. The posterior is broader than the prior, so weights are bounded and the means
+    # of 3000 are normal to many digits.
+    case = known(ctx)
+    times = 3000
+    one = repeated(ctx, case, 1, times, ctx.seed)
+    for i in range(3):
+        allowed = mean_bound(float(case.elbo_sd[i]), times)
+        off = abs(float(one[i].mean() - case.elbo[i]))
+        ctx.expect(off <= allowed, f"the mean of iwae with k=1 is not the ELBO of image {i}",
+                   f"{case.elbo[i]:.4f} ± {allowed:.4f} nats", f"{one[i].mean():.4f} nats")  # fmt: skip
+    many = repeated(ctx, case, 8, times, ctx.seed + 1)
+    for i in range(3):
+        ratio = float((many[i] - case.log_px[i]).exp().mean())
+        allowed = mean_bound(float(case.ratio_sd[i]), 8 * times)
+        ctx.expect(abs(ratio - 1) <= allowed, f"the mean of exp(iwae) with k=8 is not the likelihood of image {i}",
+                   f"p(x) times 1 ± {allowed:.4f}", f"p(x) times {ratio:.4f}")  # fmt: skip
+    different = len(set(one.flatten().tolist()))
+    ctx.expect(different > 3 * times - 5, "images share their draws of z", "independent draws",
+               f"{different} different values for {3 * times} images")  # fmt: skip
+
+
+@declare(
+    id="bonus.iwae.grows", question=BONUS, kind="statistical", points=0.25, visibility="hidden",
+    title="iwae: tighter with k, never above the likelihood",
+    asks="on average the bound rises with k towards the exact log-likelihood, and stays below it",
+    hint="What happens to the bound as k grows, and where does it end?",
+    needs=("bonus.iwae.law",),
+)  # fmt: skip
+def iwae_grows(ctx: Context) -> None:
+    # Means over 1500 draws at k = 1, 6, 60, each with at most the spread of k = 1. Sums of three images; 6 comparisons.
+    case = known(ctx)
+    times = 1500
+    bounds = [repeated(ctx, case, k, times, ctx.seed + k).mean(1) for k in (1, 6, 60)]
+    slack = mean_bound(float(case.elbo_sd.max()), times)
+    for i in range(3):
+        path = [float(b[i]) for b in bounds]
+        said = f"{path[0]:.4f}, {path[1]:.4f}, {path[2]:.4f} below {case.log_px[i]:.4f}"
+        ctx.expect(
+            path[1] >= path[0] - slack and path[2] >= path[1] - slack, "the bound falls as k grows", "rising", said
+        )
+        ctx.expect(
+            path[2] <= float(case.log_px[i]) + slack, "the bound exceeds the exact log-likelihood", "below it", said
+        )
+        # by the delta method the gap at k = 60 is about Var(w / p) / (2 k)
+        gap = float(case.ratio_sd[i]) ** 2 / 60 + slack
+        ctx.expect(path[2] >= float(case.log_px[i]) - gap, "60 samples do not bring the bound near the likelihood",
+                   f"within {gap:.3f} nats", said)  # fmt: skip
+
+
+@declare(
+    id="bonus.iwae.modes", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="iwae: shape, mode, generator",
+    asks="one bound per image (B,); the model runs in evaluation mode without gradients and gets its former mode back; "
+    "draws are fresh, and come from the generator if one is given",
+    hint="What would dropout do to an evaluation? Does the result still carry gradients?",
+    needs=(),
+)  # fmt: skip
+def iwae_modes(ctx: Context) -> None:
+    parts = (ctx.randn(4, 3), ctx.randn(4), ctx.randn(3, 4), ctx.randn(3))
+    for dtype, batch, mode in ((torch.float32, 5, True), (torch.float64, 1, False)):
+        model = ctx.new(Probe("BernoulliVAE"), *(part.to(dtype) for part in parts)).train(mode)
+        x = ctx.images(batch, 2, dtype)
+        draws = [
+            ctx.tensor(ctx.preserves(IWAE, model, x, 6, **options), (batch,), "iwae(model, x, 6)", dtype=dtype)
+            for options in ({"generator": Gen(1)}, {"generator": Gen(1)}, {"generator": Gen(2)}, {}, {})
+        ]
+        ctx.expect(not any(model.get("modes")), "the model runs in training mode", "evaluation mode", "training mode")
+        ctx.expect(not any(model.get("grads")), "gradients are on", "no gradients", "gradients")
+        ctx.expect(model.get("training") is mode, "the model does not get its former mode back", f"training={mode}",
+                   f"training={model.get('training')}")  # fmt: skip
+        ctx.matches(draws[1], draws[0], FLOAT32, "a second bound with an equal generator")
+        ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same bound", "another", draws[2])
+        ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same bound", "fresh draws", draws[4])
+
+
+def exact(x: Tensor, weight: Tensor, mean: Tensor, noise_var: float) -> Tensor:
+    """log N(x; mean, W Wᵀ + noise_var I) by torch.distributions."""
+    cov = weight @ weight.T + noise_var * torch.eye(len(mean), dtype=weight.dtype)
+    density: Tensor = MultivariateNormal(mean, cov).log_prob(x)  # type: ignore[no-untyped-call]
+    return density
+
+
+@declare(
+    id="bonus.ppca.value", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="ppca_log_likelihood",
+    asks="log N(x; mean, W Wᵀ + noise_var I), one number per image, for any W, also with more columns than rows",
+    hint="What are the mean and covariance of W z + mean + noise? Is noise_var a variance?",
+    needs=(),
+)  # fmt: skip
+def ppca(ctx: Context) -> None:
+    def body(batch: int, dim: int, latent: int, noise: float, seed: int) -> None:
+        x, weight, mean = random(seed, batch, dim), random(seed + 1, dim, latent), random(seed + 2, dim)
+        ctx.matches(
+            ctx.preserves(PPCA, x, weight, mean, noise), exact(x, weight, mean, noise), FLOAT64, "ppca_log_likelihood"
+        )
+
+    noises = (0.1, 1.0, 3.0)
+    ctx.forall(lambda which, **rest: body(noise=noises[which], **rest), batch=sizes(1, 4), dim=sizes(1, 5),
+               latent=sizes(1, 6), which=sizes(0, 2), seed=seeds(), examples=20)  # fmt: skip
+    x, weight, mean = ctx.randn(3, 200), ctx.randn(200, 4), ctx.randn(200)
+    conditioned = Tolerance(1e-6, 1e-4, "a covariance of condition 1e5 in float64")
+    value = ctx.call(PPCA, x, weight, mean, 0.01)
+    ctx.matches(value, exact(x, weight, mean, 0.01), conditioned, "ppca_log_likelihood in 200 dimensions")
+    single = (ctx.randn(3, 5), ctx.randn(5, 2), ctx.randn(5))
+    value = ctx.call(PPCA, *(t.float() for t in single), 0.5)
+    ctx.matches(value, exact(*single, 0.5).float(), Tolerance(1e-4, 1e-3, "float32 through a factorisation"),
+                "ppca_log_likelihood in float32")  # fmt: skip
+
+
+@declare(
+    id="bonus.ppca.oracle", question=BONUS, kind="statistical", points=0.25, visibility="public",
+    title="The exact likelihood is above every bound",
+    asks="for a linear-Gaussian VAE with a mismatched posterior: bounds rise with k and approach, but do not exceed, "
+    "ppca_log_likelihood; with the exact posterior every weight equals it",
+    hint="With q equal to the true posterior, how much can log w vary from draw to draw?",
+    needs=("bonus.weights", "bonus.bound", "bonus.ppca.value"),
+)  # fmt: skip
+def ppca_oracle(ctx: Context) -> None:
+    # W has orthogonal columns, so that the true posterior is diagonal: variance s / (s + |w|^2) in each dimension.
+    latent, dim, batch, draws, noise = 2, 6, 4, 60_000, 0.5
+    columns = torch.linalg.qr(ctx.randn(dim, latent)).Q * torch.tensor([0.8, 1.2], dtype=torch.float64)
+    mean, x = ctx.randn(dim), ctx.randn(batch, dim)
+    likelihood = ctx.matches(
+        ctx.call(PPCA, x, columns, mean, noise), exact(x, columns, mean, noise), FLOAT64, "ppca_log_likelihood"
+    )
+    norms = columns.square().sum(0)
+    var = noise / (noise + norms)
+    post = (x - mean) @ columns / (noise + norms)
+
+    def bound_of(mu: Tensor, logvar: Tensor, k: int) -> Tensor:
+        z = mu + torch.exp(logvar / 2) * ctx.randn(k, batch, latent)
+        log_px = normal(x, z @ columns.T + mean, math.sqrt(noise)).sum(-1)
+        logs = ctx.call(WEIGHTS, log_px, z, mu, logvar)
+        return ctx.tensor(logs, (k, batch), "log_importance_weights", dtype=torch.float64)
+
+    true = bound_of(post, var.log().expand_as(post), 5)
+    ctx.matches(true, likelihood.expand_as(true).contiguous(), FLOAT64, "the weights of the exact posterior")
+    # Mismatch: shifted by .4 and 1.5 times as wide. Bounds over disjoint groups of k of the same 60 000 weights rise
+    # with k for every outcome up to noise; all 60 000 together are within 8 standard errors of w / p(x).
+    logs = bound_of(post + 0.4, (2.25 * var).log().expand_as(post), draws)
+    path = []
+    for k in (1, 5, 50, draws):
+        groups = logs.reshape(k, draws // k, batch).reshape(k, -1)
+        value = ctx.tensor(ctx.call(BOUND, groups), (draws // k * batch,), "iwae_bound", dtype=torch.float64)
+        path.append(value.reshape(-1, batch).mean(0))
+    for i in range(batch):
+        values = [float(p[i]) for p in path]
+        error = 8 * float((logs[:, i] - likelihood[i]).exp().std()) / math.sqrt(draws)
+        said = ", ".join(f"{value:.4f}" for value in values) + f"; exact {likelihood[i]:.4f}"
+        ctx.expect(
+            all(b > a for a, b in zip(values[:-1], values[1:], strict=True)),
+            "bounds do not rise with k",
+            "rising",
+            said,
+        )
+        ctx.expect(values[-2] < float(likelihood[i]) and abs(values[-1] - float(likelihood[i])) <= error,
+                   "bounds do not approach the exact likelihood from below", "below and near", said)  # fmt: skip
+
+
+# ---- codes and features -------------------------------------------------------------------------------------------
+
+
+@declare(
+    id="bonus.active", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="active_units",
+    asks="the number of latent dimensions whose posterior mean has a variance over the data above the threshold",
+    hint="Is a dimension active whose mean is 3 for every image? Does the threshold bound a variance or a deviation?",
+    needs=(),
+)  # fmt: skip
+def active(ctx: Context) -> None:
+    # deviations .06 and .05: below the threshold .01 as variances; .3 and above: over it. 500 rows: no near misses
+    spread = torch.tensor([1.0, 0.06, 0.0, 0.3, 0.05, 2.0, 0.001], dtype=torch.float64)
+    noise = ctx.randn(500, 7)
+    noise = (noise - noise.mean(0)) / noise.std(0)
+    for shift in (torch.zeros(7), 3 * ctx.randn(7)):
+        mu = noise * spread + shift
+        ctx.matches(ctx.number(ctx.preserves(ACTIVE, mu), "active_units(mu)"), 3.0, FLOAT64, "active_units(mu)")
+        for threshold, wanted in ((0.5, 2.0), (0.001, 5.0), (9.0, 0.0)):
+            got = ctx.number(ctx.call(ACTIVE, mu.float(), threshold=threshold), "active_units")
+            ctx.matches(got, wanted, FLOAT64, f"active_units(mu, threshold={threshold})")
+
+
+def feature_nets(ctx: Context) -> list[Handle]:
+    """Float64 feature networks on `(B, 1, 4, 4)`: one to vectors, one to maps."""
+    dense = [ctx.new(TorchRef("nn.Flatten")), ctx.new(TorchRef("nn.Linear"), 16, 7), ctx.new(TorchRef("nn.Tanh"))]
+    maps = [ctx.new(TorchRef("nn.Conv2d"), 1, 3, 3), ctx.new(TorchRef("nn.Tanh"))]
+    return [ctx.new(TorchRef("nn.Sequential"), *layers).double() for layers in (dense, maps)]
+
+
+@declare(
+    id="bonus.perceptual.value", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="perceptual_loss: value",
+    asks="squared error between the features of the two pictures, summed over all features, averaged over the batch",
+    hint="Are the pictures compared, or what the network makes of them? Does the batch size change the loss?",
+    needs=(),
+)  # fmt: skip
+def perceptual_value(ctx: Context) -> None:
+    for net in feature_nets(ctx):
+        for batch in (1, 3):
+            x_recon, x = ctx.images(batch, 4, torch.float64), ctx.images(batch, 4, torch.float64)
+            features = [ctx.tensor(net(picture), None, "features") for picture in (x_recon, x)]
+            wanted = (features[0] - features[1]).square().sum() / batch
+            ctx.matches(ctx.preserves(PERCEPTUAL, net, x_recon, x), wanted, FLOAT64, "perceptual_loss")
+
+
+@declare(
+    id="bonus.perceptual.gradient", question=BONUS, kind="gradient", points=0.5, visibility="public",
+    title="perceptual_loss: who learns from it",
+    asks="the gradient reaches x_recon, and neither the target nor the parameters of the feature network",
+    hint="Which of the two pictures comes from the model that is trained? Should the measuring network learn as well?",
+    needs=("bonus.perceptual.value",),
+)  # fmt: skip
+def perceptual_gradient(ctx: Context) -> None:
+    for net in feature_nets(ctx):
+        x_recon, x = ctx.images(3, 4, torch.float64), ctx.images(3, 4, torch.float64)
+        ctx.gradient(PERCEPTUAL, net, x_recon, x, wrt=(1,), what="the gradient of perceptual_loss")
+        found = ctx.session.vjp(PERCEPTUAL, net, x_recon, x, wrt=[1, 2], params=[net])
+        ctx.expect(
+            found.args[2] is None or not bool(found.args[2].any()), "the target gets a gradient", "none", found.args[2]
+        )
+        for name, grad in found.params[0].items():
+            ctx.expect(
+                grad is None or not bool(grad.any()), f"the feature network's {name} gets a gradient", "none", grad
+            )
+
+
+@declare(
+    id="bonus.features", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="feature_statistics",
+    asks="mean (F,) and covariance (F, F) over the rows, divided by N - 1",
+    hint="Which axis are the examples on? What does one feature alone give?",
+    needs=(),
+)  # fmt: skip
+def features(ctx: Context) -> None:
+    def body(rows: int, columns: int, seed: int) -> None:
+        x = random(seed, rows, columns) * 3 + 5
+        mean, cov = ctx.sequence(ctx.preserves(STATISTICS, x), 2, "feature_statistics")
+        ctx.matches(mean, x.mean(0), FLOAT64, "the mean")
+        wanted = np.cov(x.numpy(), rowvar=False).reshape(columns, columns)
+        ctx.matches(cov, torch.from_numpy(wanted), FLOAT64, "the covariance")
+
+    ctx.forall(body, rows=sizes(2, 9), columns=sizes(1, 5), seed=seeds(), examples=20)
+    x = ctx.randn(50, 4)
+    mean, cov = ctx.sequence(ctx.call(STATISTICS, x.float()), 2, "feature_statistics")
+    ctx.matches(mean, x.mean(0).float(), FLOAT32, "the mean in float32")
+    ctx.matches(cov, torch.cov(x.T).float(), FLOAT32, "the covariance in float32")
+
+
+FRECHET_TOLERANCE = Tolerance(1e-4, 1e-4, "matrix square roots by eigenvalues, Schur form or iteration, in float64")
+SINGULAR = Tolerance(
+    2e-2, 2e-2, "the square root of a rounding error, or of a small multiple of I added to the covariances"
+)
+
+
+@declare(
+    id="bonus.frechet", question=BONUS, kind="property", points=0.5, visibility="public",
+    title="frechet_distance",
+    asks="|μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½): 0 for equal Gaussians, symmetric, finite for singular covariances",
+    hint="What does it give for two equal Gaussians? And for two points, whose covariances are 0?",
+    needs=(),
+)  # fmt: skip
+def frechet(ctx: Context) -> None:
+    def body(dim: int, seed: int) -> None:
+        factors = random(seed, 2, dim, dim + 3)
+        cov1, cov2 = (f @ f.T / (dim + 3) for f in factors)
+        mean1, mean2 = random(seed + 1, 2, dim)
+        root = torch.from_numpy(np.real(scipy.linalg.sqrtm((cov1 @ cov2).numpy())))  # type: ignore[no-untyped-call]
+        wanted = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root.trace()
+        ctx.matches(ctx.preserves(FRECHET, mean1, cov1, mean2, cov2), wanted, FRECHET_TOLERANCE, "frechet_distance")
+        ctx.matches(ctx.call(FRECHET, mean2, cov2, mean1, cov1), wanted, FRECHET_TOLERANCE, "frechet_distance, swapped")
+        ctx.matches(ctx.call(FRECHET, mean1, cov1, mean1, cov1), torch.zeros_like(wanted), FRECHET_TOLERANCE,
+                    "frechet_distance of equal Gaussians")  # fmt: skip
+
+    ctx.forall(body, dim=sizes(1, 5), seed=seeds(), examples=12)
+    for dtype in (torch.float64, torch.float32):
+        u, v, mean1, mean2 = (ctx.randn(6, dtype=dtype) for _ in range(4))
+        zero = torch.zeros(6, 6, dtype=dtype)
+        gap = (mean1 - mean2).square().sum()
+        ctx.matches(ctx.call(FRECHET, mean1, zero, mean2, zero), gap, SINGULAR, "frechet_distance of two points")
+        # rank one: (u uᵀ v vᵀ) has the single eigenvalue (u.v)²
+        wanted = gap + u @ u + v @ v - 2 * (u @ v).abs()
+        value = ctx.call(FRECHET, mean1, torch.outer(u, u), mean2, torch.outer(v, v))
+        ctx.matches(value, wanted, SINGULAR, f"frechet_distance of covariances of rank 1, {dtype}")
+
+
+def clusters(ctx: Context, centres: Tensor, size: int, spread: float) -> tuple[Tensor, Tensor]:
+    """`size` rows around each of the centres `(C, L)` in random order, and the number of each row's centre."""
+    which = torch.arange(len(centres)).repeat(size)[torch.randperm(size * len(centres), generator=ctx.rng)]
+    return centres[which] + spread * ctx.randn(len(which), centres.shape[1]), which
+
+
+@declare(
+    id="bonus.probe", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="linear_probe",
+    asks="int64 labels (M,) that occur in training; right for classes that a hyperplane separates, and no better than "
+    "a line can be where none does",
+    hint="Which labels may come out? Could your classifier bend?",
+    needs=(),
+)  # fmt: skip
+def linear_probe(ctx: Context) -> None:
+    names = torch.tensor([2, 5, 9])
+    centres = 8 * torch.eye(3, 4, dtype=torch.float64) + 1
+    for dtype in (torch.float32, torch.float64):
+        codes, which = clusters(ctx, centres, 40, 1.0)
+        test, truth = clusters(ctx, centres, 50, 1.0)
+        value = ctx.preserves(PROBE, codes.to(dtype), names[which], test.to(dtype))
+        value = ctx.tensor(value, (150,), "linear_probe(…)", dtype=torch.int64)
+        right = float((value == names[truth]).double().mean())
+        # centres are 11 deviations apart: a row falls on the wrong side with probability 1e-8
+        ctx.expect(right >= 0.96, "classes far apart are confused", "96 % of 150 right", f"{100 * right:.1f} %")
+    corners = torch.tensor([[1.0, 1.0], [-1, -1], [1, -1], [-1, 1]], dtype=torch.float64) * 3
+    codes, which = clusters(ctx, corners, 40, 0.5)
+    test, truth = clusters(ctx, corners, 50, 0.5)
+    value = ctx.tensor(ctx.call(PROBE, codes, which // 2, test), (200,), "linear_probe(…)", dtype=torch.int64)
+    right = float((value == truth // 2).double().mean())
+    ctx.expect(right <= 0.85, "the probe solves what no line can: it is not linear", "at most three of four corners",
+               f"{100 * right:.1f} % of an exclusive or")  # fmt: skip
+
+
+@declare(
+    id="bonus.neighbours", question=BONUS, kind="property", points=0.25, visibility="public",
+    title="knn_predict",
+    asks="the label most frequent among the k nearest training codes in Euclidean distance; any of them on a tie",
+    hint="With k = 1 and the training codes themselves as test codes, what must come out?",
+    needs=(),
+)  # fmt: skip
+def neighbours(ctx: Context) -> None:
+    names = torch.tensor([1, 4, 7, 30])
+
+    def body(rows: int, test_rows: int, dim: int, k: int, seed: int) -> None:
+        k = min(k, rows)
+        codes, test = random(seed, rows, dim) * 3 + 1, random(seed + 1, test_rows, dim) * 3 + 1
+        labels = names[torch.randint(0, 4, (rows,), generator=torch.Generator().manual_seed(seed))]
+        order = (test[:, None] - codes[None]).square().sum(-1).argsort(1)[:, :k]
+        options = {} if k == 5 else {"k": k}
+        value = ctx.preserves(NEIGHBOURS, codes, labels, test, **options)
+        value = ctx.tensor(value, (test_rows,), "knn_predict(…)", dtype=torch.int64)
+        for row, got in enumerate(value.tolist()):
+            near = labels[order[row]].tolist()
+            winners = sorted({label for label in near if near.count(label) == max(map(near.count, near))})
+            ctx.expect(
+                got in winners, f"knn_predict with k={k}, test row {row}", f"the majority of {near}: {winners}", got
+            )
+
+    ctx.forall(
+        body, rows=sizes(6, 20), test_rows=sizes(1, 6), dim=sizes(1, 4), k=sizes(1, 7), seed=seeds(), examples=25
+    )
+    codes, labels = ctx.randn(30, 4, dtype=torch.float32), names[ctx.randint(0, 4, 30)]
+    ctx.matches(
+        ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"
+    )
+
+
+EVALUATION: tuple[Check, ...] = (
+    weights, bound, iwae_law, iwae_grows, iwae_modes, ppca, ppca_oracle, active, perceptual_value, perceptual_gradient,
+    features, frechet, linear_probe, neighbours,
+)  # fmt: skip

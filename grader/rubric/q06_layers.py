@@ -1,0 +1,461 @@
+"""Question 6, third part: greedy layer-wise pre-training, checkpointing and mixed precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..boundary import DType, Gen, Handle, Image8, Params, Probe, Session, TorchRef
+from ..checks import EXACT, FLOAT64, Check, Failure, Tolerance, declare
+from ..context import Context, kind_of
+from ..datasets import to_float
+from ..trained import Budget, mse, pca_mse
+from .q06_fit import LOSS, losses_of
+
+STAGE, LAYERWISE, STACK = "training.pretrain_stage", "training.pretrain_layerwise", "training.assemble_stack"
+CHECKPOINTED, MIXED = "training.checkpointed_forward", "training.mixed_precision_step"
+WIDTHS = (6, 5, 4, 3)  # all different, so that a wrong stage does not fit by chance
+
+BFLOAT16 = Tolerance(
+    0.03, 0.03, "bfloat16 keeps 8 bits: 2^-9 per rounding of weights, inputs and outputs of size about 3"
+)
+
+
+def recorded(ctx: Context, state: Mapping[str, Tensor]) -> Handle:
+    """A recorded affine map with these weights."""
+    inner = ctx.new(TorchRef("nn.Linear"), state["weight"].shape[1], state["weight"].shape[0]).double()
+    inner.load(dict(state))
+    return ctx.new(Probe("Recorder"), inner)
+
+
+def drawn(ctx: Context, wide: int, narrow: int) -> dict[str, Tensor]:
+    """Weights of an affine map."""
+    return {"weight": 0.5 * ctx.randn(narrow, wide), "bias": 0.3 * ctx.randn(narrow)}
+
+
+def apply(state: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """The affine map with these weights, be it recorded or not."""
+    plain = {name.removeprefix("inner."): value for name, value in state.items()}
+    return F.linear(x, plain["weight"], plain["bias"])
+
+
+def layers(ctx: Context) -> tuple[list[Handle], list[Handle]]:
+    """Three recorded encoders and their decoders, in double precision. The loss of the assignment stands in."""
+    ctx.session.stand_in("autoencoders.mse_loss", Probe("image_mse"))
+    pairs = list(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))
+    encoders = [recorded(ctx, drawn(ctx, wide, narrow)) for wide, narrow in pairs]
+    decoders = [recorded(ctx, drawn(ctx, narrow, wide)) for wide, narrow in pairs]
+    return encoders, decoders
+
+
+def same_rows(actual: Sequence[Tensor], wanted: Tensor) -> bool:
+    """Whether the rows of successive batches are those of `wanted` in some order, over and over."""
+    if not actual:
+        return False
+    rows = torch.cat(list(actual))
+    if rows.shape[1:] != wanted.shape[1:] or len(rows) % len(wanted):
+        return False
+    apart = torch.cdist(rows.double(), wanted.double())
+    counts = torch.bincount(apart.argmin(1), minlength=len(wanted))
+    return bool((apart.min(1).values < 1e-6).all()) and bool((counts == len(rows) // len(wanted)).all())
+
+
+# ---- layer-wise pre-training ------------------------------------------------------------------------------------
+
+
+@declare(
+    id="q6.stage.only", question=6, kind="property", points=0.5, visibility="public",
+    title="A stage trains its own pair only",
+    asks="pretrain_stage trains encoders[stage] and decoders[stage] and leaves all other modules as they are: weights, "
+    "running statistics, modes",
+    hint="Which parameters does your optimizer hold? In which mode do the encoders below run?",
+    needs=(),
+)  # fmt: skip
+def stage_only(ctx: Context) -> None:
+    encoders, decoders = layers(ctx)
+    # batch normalisation below the stage shows a wrong mode by its running statistics
+    norm = ctx.new(TorchRef("nn.BatchNorm1d"), WIDTHS[1]).double()
+    encoders[0] = ctx.new(TorchRef("nn.Sequential"), encoders[0], norm)
+    everyone = {f"encoders[{i}]": m for i, m in enumerate(encoders)} | {
+        f"decoders[{i}]": m for i, m in enumerate(decoders)
+    }
+    before = {name: module.state() for name, module in everyone.items()}
+    value = ctx.preserves(STAGE, encoders, decoders, 1, ctx.randn(22, WIDTHS[0]), epochs=3, batch_size=8, lr=0.02)
+    losses = losses_of(ctx, value, 3, "pretrain_stage")
+    for name, module in everyone.items():
+        now, own = module.state(), name.endswith("[1]")
+        moved = [key for key, old in before[name].items() if not torch.equal(old, now[key])]
+        if own:
+            ctx.expect(
+                any("weight" in key for key in moved), f"{name} is not trained in stage 1", "new weights", "no change"
+            )
+        else:
+            ctx.expect(not moved, f"stage 1 changes {name}", "no change", ", ".join(moved))
+            ctx.expect(module.get("training") is True, f"stage 1 changes the mode of {name}", "training", "evaluation")
+        asks = module.parameters()
+        ctx.expect(
+            all(asks.values()),
+            f"after stage 1 some of {name} cannot be trained any more",
+            "every parameter still requires a gradient",
+            [key for key, needs in asks.items() if not needs],
+        )
+    ctx.expect(losses[-1] < losses[0], "the loss of the stage does not fall", f"below {losses[0]:.4g}", losses[-1])
+
+
+@declare(
+    id="q6.stage.target", question=6, kind="property", points=0.5, visibility="public",
+    title="A stage reconstructs its own input",
+    asks="the input and the target of a stage are the codes of the encoders before it; its losses are those of "
+    "mse_loss, averaged per example, and every example comes once per epoch",
+    hint="What does the second stage see: the image, or what the first encoder makes of it? And what should it "
+    "reconstruct?",
+    needs=(),
+)  # fmt: skip
+def stage_target(ctx: Context) -> None:
+    encoders, decoders = layers(ctx)
+    data = ctx.randn(23, WIDTHS[0])
+    for stage in (0, 1, 2):
+        h = data
+        for encoder in encoders[:stage]:
+            h = apply(encoder.state(), h)
+        error = apply(decoders[stage].state(), apply(encoders[stage].state(), h)) - h
+        known = len(encoders[stage].get("seen"))
+        # with a learning rate of 0 the loss of every epoch is known
+        value = ctx.call(STAGE, encoders, decoders, stage, data, epochs=2, batch_size=8, lr=0.0)
+        wanted = float(error.square().sum(1).mean())
+        for entry in losses_of(ctx, value, 2, f"pretrain_stage of stage {stage}"):
+            mean = math.isclose(entry, float(error.square().mean()), rel_tol=1e-6)
+            ctx.matches(
+                entry,
+                wanted,
+                FLOAT64,
+                f"the loss of stage {stage}",
+                hint="Is mse_loss a mean over the elements of the code?" if mean else "",
+            )
+        seen = encoders[stage].get("seen")[known:]
+        ctx.expect(
+            same_rows(seen, h),
+            f"the input of stage {stage} is not the code of the encoders before it, each example once per epoch",
+            f"{len(h)} codes of {h.shape[1]} numbers in each epoch",
+            "other inputs",
+        )
+
+
+@declare(
+    id="q6.layerwise", question=6, kind="property", points=0.5, visibility="public",
+    title="Layer-wise pre-training",
+    asks="pretrain_layerwise trains stage after stage, each on the codes of the trained stages before it, and returns "
+    "the losses of every stage",
+    hint="At which moment are the codes for stage 2 computed: before stage 1 has been trained, or after?",
+    needs=(),
+)  # fmt: skip
+def layerwise(ctx: Context) -> None:
+    encoders, decoders = layers(ctx)
+    data = ctx.randn(30, WIDTHS[0])
+    value = ctx.call(LAYERWISE, encoders, decoders, data, epochs=4, batch_size=8, lr=0.02, generator=Gen(ctx.seed))
+    for stage, losses in enumerate(ctx.sequence(value, 3, "pretrain_layerwise")):
+        numbers = losses_of(ctx, losses, 4, f"the list of stage {stage}")
+        ctx.expect(
+            numbers[-1] < numbers[0], f"the loss of stage {stage} does not fall", f"below {numbers[0]:.4g}", numbers[-1]
+        )
+    h = data
+    for stage, encoder in enumerate(encoders):
+        # an encoder's own stage is the one that goes through it with gradients; later ones only pass through
+        own = [x for call, x in zip(encoder.get("calls"), encoder.get("seen"), strict=True) if call["training"]][
+            : 4 * 4
+        ]
+        ctx.expect(
+            same_rows(own, h),
+            f"stage {stage} is not trained on the codes of the trained stages before it",
+            "the codes that the encoders below give after their own stages",
+            "other inputs",
+        )
+        h = apply(encoder.state(), h)
+
+
+@declare(
+    id="q6.stack", question=6, kind="property", points=0.5, visibility="public",
+    title="Assembling the stack",
+    asks="assemble_stack makes one module of the very layers given: encoders in order, decoders in reverse order, "
+    "forward returns (x_recon, z); all layers are part of the module and get gradients",
+    hint="Which decoder undoes the last encoder? If you train the stack, do the layers in your lists change too?",
+    needs=(),
+)  # fmt: skip
+def stack(ctx: Context) -> None:
+    encoders, decoders = layers(ctx)
+    whole = ctx.new(STACK, encoders, decoders)
+    for turn in ("", ", after a layer has changed"):
+        x, z = ctx.randn(7, WIDTHS[0]), ctx.randn(8, WIDTHS[-1])
+        code = x
+        for encoder in encoders:
+            code = apply(encoder.state(), code)
+        recon, decoded = code, z
+        for decoder in reversed(decoders):
+            recon, decoded = apply(decoder.state(), recon), apply(decoder.state(), decoded)
+        ctx.matches(whole.call("encode", x), code, FLOAT64, f"encode(x){turn}")
+        ctx.matches(whole.call("decode", z), decoded, FLOAT64, f"decode(z){turn}")
+        both = ctx.sequence(whole(x), 2, "forward(x)")
+        ctx.matches(both[0], recon, FLOAT64, f"x_recon{turn}")
+        ctx.matches(both[1], code, FLOAT64, f"z{turn}")
+        state = encoders[1].state()
+        encoders[1].load({name: value + 1 for name, value in state.items()})
+    ctx.expect(
+        len(whole.parameters()) == 12,
+        "the stack does not hold the parameters of all layers",
+        12,
+        len(whole.parameters()),
+    )
+    found = ctx.session.vjp(whole, ctx.randn(5, WIDTHS[0]), cotangents=[((0,), None)], params=[*encoders, *decoders])
+    missing = sum(grad is None for grads in found.params for grad in grads.values())
+    ctx.expect(
+        missing == 0,
+        "the reconstruction's gradient does not reach all layers",
+        "a gradient each",
+        f"{missing} of 12 parameters without",
+    )
+
+
+# ---- memory and precision ---------------------------------------------------------------------------------------
+
+
+@declare(
+    id="q6.checkpoint.gradients", question=6, kind="gradient", points=0.5, visibility="public",
+    title="Checkpointing: same values and gradients",
+    asks="checkpointed_forward gives the values and the gradients of the plain composition, also when x needs no "
+    "gradient",
+    hint="A batch of images needs no gradient: do the parameters still get theirs? Which variant of torch's checkpoint "
+    "promises that?",
+    needs=(),
+)  # fmt: skip
+def checkpoint_gradients(ctx: Context) -> None:
+    twins = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+    handles = [
+        ctx.new(TorchRef("nn.Linear"), 4, 6).double(),
+        ctx.new(TorchRef("nn.Tanh")),
+        ctx.new(TorchRef("nn.Linear"), 6, 3).double(),
+    ]
+    with torch.no_grad():
+        for parameter in twins.parameters():
+            parameter.copy_(ctx.randn(*parameter.shape))
+    for twin, handle in zip(twins, handles, strict=True):
+        handle.load(twin.state_dict())
+    for needs_gradient in (True, False):
+        x, weights = ctx.randn(5, 4).requires_grad_(), ctx.randn(5, 3)
+        wanted = twins(x)
+        grads = torch.autograd.grad((wanted * weights).sum(), [x, *twins.parameters()])
+        found = ctx.session.vjp(
+            CHECKPOINTED,
+            handles,
+            x.detach(),
+            wrt=(1,) if needs_gradient else (),
+            params=handles,
+            cotangents=[((), weights)],
+        )
+        ctx.matches(found.value, wanted.detach(), FLOAT64, "the value")
+        where = "" if needs_gradient else ", when x needs none"
+        if needs_gradient:
+            ctx.matches(found.args[1], grads[0], FLOAT64, "the gradient of x")
+        got = [grad for named in found.params for grad in named.values()]
+        for actual, expected in zip(got, grads[1:], strict=True):
+            if actual is None:
+                raise Failure(f"a parameter gets no gradient{where}", "a gradient", "None")
+            ctx.matches(actual, expected, FLOAT64, f"the gradient of a parameter{where}")
+
+
+@declare(
+    id="q6.checkpoint.memory", question=6, kind="property", points=0.25, visibility="hidden",
+    title="Checkpointing: less memory",
+    asks="far less is kept than by the plain composition; what lies inside a layer is computed again in the backward pass, with the "
+    "same dropout mask",
+    hint="What do you gain if every activation is still there when the backward pass begins?",
+    needs=("q6.checkpoint.gradients",),
+)  # fmt: skip
+def checkpoint_memory(ctx: Context) -> None:
+    # the first part of each layer is recorded: torch stops recomputing as soon as it has what the gradient needs
+    firsts = [ctx.new(Probe("Recorder"), ctx.new(TorchRef("nn.Linear"), 8, 200)) for _ in range(4)]
+    chain = [
+        ctx.new(TorchRef("nn.Sequential"), first, ctx.new(TorchRef("nn.Tanh")), ctx.new(TorchRef("nn.Linear"), 200, 8))
+        for first in firsts
+    ]
+    x = ctx.randn(50, 8, dtype=torch.float32)
+    plain = ctx.session.saved_bytes(ctx.new(TorchRef("nn.Sequential"), *chain), x, params=chain)
+    kept = ctx.session.saved_bytes(CHECKPOINTED, chain, x, params=chain)
+    # torch's checkpoint_sequential leaves the last layer alone, since its activations are needed first: a quarter here
+    most = round(0.4 * plain)
+    ctx.expect(kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes")
+    before = [len(part.get("calls")) for part in firsts]
+    ctx.session.vjp(CHECKPOINTED, chain, x, params=chain)
+    again = [len(part.get("calls")) - count for part, count in zip(firsts, before, strict=True)]
+    ctx.expect(
+        min(again[:-1]) >= 2, "a layer is not computed again in the backward pass", "2 passes through each layer", again
+    )
+    # y = mask·x/(1-p) and its gradient is mask/(1-p): the two masks must agree
+    dropout, point = [ctx.new(TorchRef("nn.Dropout"), 0.5)], ctx.rand(400, low=1.0, high=2.0)
+    found = ctx.session.vjp(CHECKPOINTED, dropout, point, wrt=(1,))
+    grad = ctx.tensor(found.args[1], (400,), "the gradient through dropout")
+    ctx.matches(found.value, point * grad, FLOAT64, "a dropout layer's value, against its gradient times x")
+
+
+@declare(
+    id="q6.mixed.step", question=6, kind="property", points=0.5, visibility="public",
+    title="Mixed precision: the step",
+    asks="mixed_precision_step runs the forward pass under autocast to `dtype` in training mode, computes the loss "
+    "from float32 values, clears old gradients, and makes one step on float32 parameters",
+    hint="In which precision does the layer answer, in which does the loss want its numbers, and in which do the "
+    "weights stay? What did a plain step have to clear first?",
+    needs=(),
+)  # fmt: skip
+def mixed_step(ctx: Context) -> None:
+    state = {"weight": ctx.randn(4, 4, dtype=torch.float32), "bias": ctx.randn(4, dtype=torch.float32)}
+    inner = ctx.new(TorchRef("nn.Linear"), 4, 4)
+    inner.load(state)
+    model, loss = ctx.new(Probe("Recorder"), inner), ctx.new(Probe("NotingLoss"))
+    optimizer = ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5)
+    ctx.call(Probe("leave_gradients"), model, 30.0)
+    model.eval()
+    x = ctx.randn(6, 4, dtype=torch.float32)
+    value = ctx.preserves(MIXED, model, x, loss, optimizer)
+    call, given = model.get("calls")[0], loss.get("calls")[-1]
+    ctx.expect(
+        call["dtype"] == "bfloat16", "the forward pass is not in lower precision", "bfloat16 by default", call["dtype"]
+    )
+    ctx.expect(call["training"] is True, "the forward pass is not in training mode", "training", "evaluation")
+    ctx.expect(
+        given["output"] == "torch.float32" and given["batch"] == "torch.float32",
+        "the loss is not computed from float32 values",
+        "output and batch in torch.float32",
+        f"output in {given['output']}, batch in {given['batch']}",
+    )
+    low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
+    ctx.matches(value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
+    weight, bias = state["weight"].requires_grad_(), state["bias"].requires_grad_()
+    grads = torch.autograd.grad((F.linear(x, weight, bias) - x).square().mean(), (weight, bias))
+    now = inner.state()
+    for name, old, grad in (("weight", weight, grads[0]), ("bias", bias, grads[1])):
+        ctx.matches(now[name], (old - 0.5 * grad).detach(), BFLOAT16, f"the {name} after the step")
+    ctx.call(MIXED, model, x, loss, optimizer, dtype=DType("float16"))
+    kind = model.get("calls")[-1]["dtype"]
+    ctx.expect(kind == "float16", "the forward pass does not use the dtype that is asked for", "float16", kind)
+
+
+@declare(
+    id="q6.mixed.scaler", question=6, kind="property", points=0.25, visibility="hidden",
+    title="Mixed precision: the gradient scaler",
+    asks="a GradScaler that is given scales the loss, unscales the step, skips a step with infinite gradients and is "
+    "updated; the loss returned is not scaled",
+    hint="Three calls belong to a scaler: which one is missing, and what happens to a gradient that overflows?",
+    needs=(),
+)  # fmt: skip
+def mixed_scaler(ctx: Context) -> None:
+    x = ctx.randn(6, 4, dtype=torch.float32)
+    inner = ctx.new(TorchRef("nn.Linear"), 4, 4)
+    state = {"weight": ctx.randn(4, 4, dtype=torch.float32), "bias": ctx.randn(4, dtype=torch.float32)}
+    inner.load(state)
+    optimizer = ctx.new(TorchRef("optim.SGD"), Params(inner), lr=0.5)
+    scaler = ctx.new(TorchRef("amp.GradScaler"), "cpu", init_scale=1024.0)
+    value = ctx.call(MIXED, inner, x, LOSS, optimizer, scaler=scaler)
+    weight = state["weight"].clone().requires_grad_()
+    loss = (F.linear(x, weight, state["bias"]) - x).square().mean()
+    ctx.matches(value, loss.item(), BFLOAT16, "the loss returned with a scaler")
+    wanted = state["weight"] - 0.5 * torch.autograd.grad(loss, weight)[0]
+    ctx.matches(inner.state()["weight"], wanted.detach(), BFLOAT16, "the weight after a step with a scaler")
+    before = inner.state()
+    ctx.call(MIXED, inner, torch.full_like(x, 1e25), LOSS, optimizer, scaler=scaler)  # its square is not a float32
+    for name, old in before.items():
+        ctx.matches(inner.state()[name], old, EXACT, f"the {name} after a step with infinite gradients")
+    scale = scaler.call("get_scale")
+    ctx.expect(
+        scale < 1024.0, "the scaler is not updated after a step with infinite gradients", "a smaller scale", scale
+    )
+
+
+# ---- trained ----------------------------------------------------------------------------------------------------
+
+BUDGETS = {"digits": Budget(20, 32, 1e-3, 1437), "mnist": Budget(4, 128, 1e-3, 20_000)}
+DEEP = {"digits": (784, 128, 8), "mnist": (784, 256, 32)}
+
+
+def build_layers(session: Session, widths: Sequence[int]) -> tuple[list[Handle], list[Handle]]:
+    """Encoders and decoders of torch's own layers: the last code is unbounded, the pixels are not."""
+
+    def chain(wide: int, narrow: int, last: str | None) -> Handle:
+        parts = [session.new(TorchRef("nn.Linear"), wide, narrow)]
+        parts += [session.new(TorchRef(f"nn.{last}"))] if last else []
+        module = session.new(TorchRef("nn.Sequential"), *parts)
+        session.call((module, "to"), session.device)
+        return module
+
+    pairs = list(zip(widths[:-1], widths[1:], strict=True))
+    encoders = [chain(wide, narrow, "ReLU" if i < len(pairs) - 1 else None) for i, (wide, narrow) in enumerate(pairs)]
+    decoders = [chain(narrow, wide, "ReLU" if i else "Sigmoid") for i, (wide, narrow) in enumerate(pairs)]
+    return encoders, decoders
+
+
+def through(states: Sequence[tuple[Mapping[str, Tensor], Callable[[Tensor], Tensor]]], x: Tensor) -> Tensor:
+    """Affine maps, each followed by a function."""
+    for state, activation in states:
+        x = activation(F.linear(x, state["0.weight"], state["0.bias"]))
+    return x
+
+
+def stack_error(ctx: Context, encoders: Sequence[Handle], decoders: Sequence[Handle], images: Tensor) -> float:
+    """Error per pixel of the stack of these layers, computed here from their weights: nothing of it is believed."""
+
+    def same(x: Tensor) -> Tensor:
+        return x
+
+    deep = len(encoders)
+    chain = [(m.state(), torch.relu if i < deep - 1 else same) for i, m in enumerate(encoders)]
+    chain += [(decoders[i].state(), torch.relu if i else torch.sigmoid) for i in reversed(range(deep))]
+    return mse(through(chain, images.flatten(1)).view_as(images), images)
+
+
+@declare(
+    id="q6.layerwise.trained", question=6, kind="trained", points=1.5, visibility="public",
+    title="A stack pre-trained layer by layer reconstructs images",
+    asks="after pretrain_layerwise the stack, never trained as a whole, reconstructs held-out images: far better than "
+    "before, and not far from PCA with as many components",
+    hint="Which of your stages is the weak one? Look at the losses that each stage returns.",
+    needs=("q6.layerwise",),
+)  # fmt: skip
+def layerwise_trained(ctx: Context) -> None:
+    budget, widths = BUDGETS[ctx.data.name], DEEP[ctx.data.name]
+    images = to_float(ctx.data.test_x)
+    ctx.session.stand_in("autoencoders.mse_loss", Probe("image_mse"))
+    encoders, decoders = build_layers(ctx.session, widths)
+    untrained = stack_error(ctx, encoders, decoders, images)
+    train = Image8(ctx.data.train_x[: budget.train_size].flatten(1))
+    value = ctx.call(
+        LAYERWISE,
+        encoders,
+        decoders,
+        train,
+        epochs=budget.epochs,
+        batch_size=budget.batch_size,
+        lr=budget.lr,
+        generator=Gen(ctx.seed),
+    )
+    if not isinstance(value, list | tuple) or len(value) != len(widths) - 1:
+        raise Failure(
+            "pretrain_layerwise does not return one list per stage", f"{len(widths) - 1} lists", kind_of(value)
+        )
+    error = stack_error(ctx, encoders, decoders, images)
+    ctx.expect(
+        error < 0.5 * untrained,
+        "the stack hardly reconstructs better than before the training",
+        f"below half of {untrained:.4g}",
+        error,
+    )
+    pca = pca_mse(ctx, widths[-1], budget.train_size, images)
+    ctx.at_most("test mse", error, "the stack's error per pixel")
+    ctx.at_most("ratio to PCA", error / pca, f"its ratio to the error of PCA with {widths[-1]} components", 4)
+
+
+CHECKS: tuple[Check, ...] = (
+    stage_only, stage_target, layerwise, stack, checkpoint_gradients, checkpoint_memory, mixed_step, mixed_scaler,
+    layerwise_trained,
+)  # fmt: skip

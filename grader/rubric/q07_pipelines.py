@@ -1,0 +1,462 @@
+"""Question 7, second part: fine-tuning, the two-stage and the joint pipeline, and what they gain from 100 labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..boundary import Gen, Handle, Image8, Probe, TorchRef
+from ..checks import EXACT, FLOAT32, Check, Failure, declare
+from ..context import Context
+from ..trained import CHUNK, in_chunks, test_images
+
+CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"
+ACCURACY, FINETUNE = "semi_supervised.accuracy", "semi_supervised.finetune"
+TWO_STAGE, TRAIN_JOINT = "semi_supervised.train_two_stage", "semi_supervised.train_joint"
+SIDE, PIXELS, LATENT = 4, 16, 6
+
+
+def watched(ctx: Context, batch_norm: bool = False) -> Handle:
+    """An autoencoder of ours with weights large enough to bend the tanh, in training mode."""
+    model = ctx.new(Probe("Watched"), PIXELS, LATENT, batch_norm)
+    state = model.state()
+    own = {"narrow.weight": 0.6 * ctx.randn(LATENT, PIXELS), "widen.weight": 0.3 * ctx.randn(PIXELS, LATENT)}
+    model.load(state | {name: value.float() for name, value in own.items()})
+    return model
+
+
+def stand_in(ctx: Context) -> None:
+    """The reconstruction loss of the handout in the place of the student's: Question 4 is graded elsewhere."""
+    ctx.session.stand_in("autoencoders.mse_loss", Probe("image_mse"))
+
+
+def off_affine(codes: Tensor, logits: Tensor) -> float:
+    """Share of the spread of `logits` (N, C) that no affine function of `codes` (N, L) explains; N well above L."""
+    columns = torch.cat([codes.double(), torch.ones(len(codes), 1, dtype=torch.float64)], dim=1)
+    fitted = columns @ torch.linalg.lstsq(columns, logits.double()).solution
+    spread = logits.double() - logits.double().mean(0)
+    return float((logits.double() - fitted).norm() / spread.norm().clamp(min=1e-12))
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the labelled rows of -log softmax(logits)[label]; 0 where there is none. Written out, as an oracle."""
+    given = labels != -1
+    if not bool(given.any()):
+        return logits.new_zeros(())
+    rows = logits[given].double()
+    chosen = rows.gather(1, labels[given].unsqueeze(1)).squeeze(1)
+    return (torch.logsumexp(rows, dim=1) - chosen).mean().to(logits.dtype)
+
+
+def finite_losses(ctx: Context, value: Any, length: int, what: str) -> list[float]:
+    """One finite number per epoch."""
+    return [ctx.number(entry, f"an entry of {what}") for entry in ctx.sequence(value, length, what)]
+
+
+def numbers_of(batches: Sequence[Tensor], images: Tensor) -> list[int]:
+    """For each row of successive batches its number among `images`, -1 if it is none of them."""
+    if not batches:
+        return []
+    rows = torch.cat([batch.flatten(1) for batch in batches]).double()
+    apart = torch.cdist(rows, images.flatten(1).double())
+    nearest = apart.min(dim=1)
+    return torch.where(nearest.values < 1e-5, nearest.indices, -1).tolist()
+
+
+def learned_rows(probe: Handle, images: Tensor) -> list[int]:
+    """Numbers of the rows that went through a probe with gradients on, in order."""
+    pairs = zip(probe.get("calls"), probe.get("seen"), strict=True)
+    return numbers_of([seen for call, seen in pairs if call["grad"]], images)
+
+
+def expect_epochs(rows: Sequence[int], members: Sequence[int], epochs: int, what: str) -> list[list[int]]:
+    """`rows` is `epochs` times every member once, in an order that changes. Returns the epochs."""
+    size, wanted = len(members), sorted(members)
+    split = [list(rows[i * size : (i + 1) * size]) for i in range(epochs)]
+    for number, epoch in enumerate(split, 1):
+        if sorted(epoch) != wanted:
+            strangers, missing = sorted(set(epoch) - set(wanted)), sorted(set(wanted) - set(epoch))
+            raise Failure(
+                f"{what}: epoch {number} does not use exactly the rows it should, each once",
+                f"{size} rows",
+                f"{len(missing)} of them missing, {len(strangers)} others",
+            )
+    if len(rows) != size * epochs:
+        raise Failure(f"{what}: the number of rows used is wrong", f"{epochs} times {size} rows", f"{len(rows)} rows")
+    return split
+
+
+def striped(ctx: Context, count: int, classes: int = 3) -> tuple[Tensor, Tensor]:
+    """Images whose class is the row of pixels that is bright, and their labels: easy to learn."""
+    labels = torch.arange(count) % classes
+    images = ctx.images(count, SIDE) * 0.3
+    images[torch.arange(count), 0, labels] += 0.7
+    return images, labels
+
+
+# ---- fine-tuning ------------------------------------------------------------------------------------------------
+
+
+@declare(
+    id="q7.finetune.rows", question=7, kind="property", points=0.75, visibility="public",
+    title="Fine-tuning: the labelled rows",
+    asks="finetune uses each labelled row once per epoch, in a fresh order, no other row, and returns the mean loss "
+    "per labelled row of each epoch; no labelled row is a ValueError",
+    hint="After shuffling: does every image still have its own label? What can a row without a label teach a "
+    "classifier?",
+    needs=(),
+)  # fmt: skip
+def finetune_rows(ctx: Context) -> None:
+    images, labels = ctx.images(40, SIDE), ctx.randint(0, 3, 40)
+    labels[ctx.rand(40) < 0.4] = -1
+    labels[:2] = torch.tensor([-1, 1])
+    flat, layer = ctx.new(TorchRef("nn.Flatten")), ctx.new(TorchRef("nn.Linear"), PIXELS, 3)
+    classifier = ctx.new(Probe("Recorder"), ctx.new(TorchRef("nn.Sequential"), flat, layer))
+    state = layer.state()
+    given = (labels != -1).nonzero().flatten().tolist()
+    # a learning rate of 0: the loss of every epoch is known, in whatever order the rows come
+    value = ctx.preserves(FINETUNE, classifier, images, labels, 3, batch_size=7, lr=0.0, generator=Gen(ctx.seed))
+    split = expect_epochs(learned_rows(classifier, images), given, 3, "finetune")
+    # two orders of some 24 rows agree by chance with probability 1/24! < 1e-23
+    ctx.expect(
+        split[0] != split[1] and split[1] != split[2],
+        "two epochs use the same order",
+        "a fresh order each epoch",
+        "the same order",
+    )
+    wanted = float(cross_entropy(F.linear(images.flatten(1), state["weight"], state["bias"]), labels))
+    for entry in finite_losses(ctx, value, 3, "finetune"):
+        ctx.matches(entry, wanted, FLOAT32, "the mean loss of an epoch without learning")
+    ctx.raises(
+        "ValueError",
+        FINETUNE,
+        classifier,
+        images,
+        torch.full((40,), -1),
+        1,
+        names="label",
+        case="finetune without a labelled row",
+    )
+
+
+@declare(
+    id="q7.finetune.learns", question=7, kind="property", points=0.5, visibility="public",
+    title="Fine-tuning: what learns",
+    asks="finetune learns an easy problem from its labels, and changes only parameters that require gradients",
+    hint="Do your losses fall? Which parameters go to the optimizer, and whose gradients are cleared?",
+    needs=(),
+)  # fmt: skip
+def finetune_learns(ctx: Context) -> None:
+    images, truth = striped(ctx, 36)
+    labels = torch.where(torch.arange(36) % 4 == 0, -1, truth)
+    first, last = ctx.new(TorchRef("nn.Linear"), PIXELS, 8), ctx.new(TorchRef("nn.Linear"), 8, 3)
+    parts = [ctx.new(TorchRef("nn.Flatten")), first, ctx.new(TorchRef("nn.Tanh")), last]
+    classifier = ctx.new(TorchRef("nn.Sequential"), *parts)
+    first.call("requires_grad_", False)
+    frozen, free = first.state(), last.state()
+    losses = finite_losses(
+        ctx, ctx.call(FINETUNE, classifier, images, labels, 25, batch_size=8, lr=0.05), 25, "finetune"
+    )
+    for name, old in frozen.items():
+        ctx.matches(first.state()[name], old, EXACT, f"the {name} that requires no gradient")
+    ctx.expect(
+        not any(first.parameters().values()), "finetune makes frozen parameters require gradients", "frozen", "not"
+    )
+    ctx.expect(not torch.equal(last.state()["weight"], free["weight"]), "nothing changes", "other weights", "the same")
+    ctx.expect(
+        losses[-1] < 0.5 * losses[0],
+        "the loss hardly falls on an easy problem",
+        f"below half of {losses[0]:.3g}",
+        losses[-1],
+    )
+    logits = ctx.tensor(ctx.call(classifier, images), (36, 3), "the logits")
+    right = float((logits.argmax(1) == truth).double().mean())
+    ctx.expect(right > 0.9, "the classifier does not learn the labels it is given", "more than 0.9 right", right)
+
+
+# ---- two stages -------------------------------------------------------------------------------------------------
+
+
+@declare(
+    id="q7.twostage.rows", question=7, kind="property", points=1.0, visibility="public",
+    title="Two stages: which rows",
+    asks="train_two_stage pre-trains on all images, each once per epoch, in batches of batch_size, and then fine-tunes "
+    "on the labelled rows only; it returns an EncoderClassifier",
+    hint="How many images does the first stage see, and how many the second? Do labels matter in the first?",
+    needs=(),
+)  # fmt: skip
+def twostage_rows(ctx: Context) -> None:
+    stand_in(ctx)
+    images, labels = ctx.images(31, SIDE), torch.full((31,), -1)
+    given = sorted(torch.randperm(31, generator=ctx.rng)[:9].tolist())
+    labels[given] = ctx.randint(0, 10, 9)
+    autoencoder = watched(ctx)
+    arguments = (autoencoder, images, labels, LATENT, 2, 3)
+    classifier = ctx.preserves(TWO_STAGE, *arguments, batch_size=8, lr=0.01, generator=Gen(ctx.seed))
+    if not isinstance(classifier, Handle) or classifier.type != "EncoderClassifier":
+        raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", str(classifier)[:100])
+    rows = learned_rows(autoencoder, images)  # the classifier's copy notes in the same place
+    expect_epochs(rows[: 2 * 31], range(31), 2, "pre-training")
+    expect_epochs(rows[2 * 31 :], given, 3, "fine-tuning")
+    largest = max(call["rows"] for call in autoencoder.get("calls"))
+    ctx.expect(largest <= 8 or largest == 9, "a batch of the first stage is larger than batch_size", 8, largest)
+    ctx.tensor(ctx.call(classifier.eval(), images), (31, 10), "the classifier's logits")
+
+
+@declare(
+    id="q7.twostage.encoder", question=7, kind="property", points=1.0, visibility="public",
+    title="Two stages: the pre-trained encoder goes on",
+    asks="the first stage teaches the autoencoder itself to reconstruct; the classifier starts from that encoder; the "
+    "second stage moves the copy (unless freeze) and not the autoencoder",
+    hint="Compare the codes: which encoder does your second stage start from? Does the first stage lower the error of "
+    "the reconstruction?",
+    needs=("q7.classifier.logits",),
+)  # fmt: skip
+def twostage_encoder(ctx: Context) -> None:
+    stand_in(ctx)
+    images, labels = striped(ctx, 60)
+    labels = torch.where(torch.arange(60) < 45, -1, labels)
+
+    def error(model: Handle) -> float:
+        return float((model.eval()(images)[0] - images).square().mean())
+
+    autoencoder = watched(ctx)
+    at_first = error(autoencoder)
+    autoencoder.train()
+    classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 12, 0, batch_size=16, lr=0.01)
+    now = error(autoencoder)
+    ctx.expect(
+        now < 0.5 * at_first,
+        "pre-training hardly lowers the error of the reconstruction",
+        f"below half of {at_first:.3g}",
+        now,
+    )
+    for freeze, epochs in ((None, 0), (True, 5), (False, 5)):
+        before = autoencoder.state()
+        if freeze is not None:
+            classifier = ctx.call(
+                TWO_STAGE, autoencoder, images, labels, LATENT, 0, epochs, batch_size=16, lr=0.05, freeze=freeze
+            )
+            after = autoencoder.state()
+            moved = [name for name, old in before.items() if not torch.equal(old, after[name])]
+            ctx.expect(not moved, "the second stage changes the autoencoder", "no change", ", ".join(moved))
+        logits = ctx.tensor(ctx.call(classifier.eval(), images), (60, 10), "the classifier's logits")
+        apart = off_affine(autoencoder.eval().call("encode", images), logits)
+        if freeze is False:
+            ctx.expect(
+                apart > 3e-3,
+                "the second stage does not move the encoder, though it is not frozen",
+                "a code that has changed",
+                "the same code",
+            )
+        else:
+            what = "with freeze, after both stages" if freeze else "before any fine-tuning"
+            ctx.expect(
+                apart < 1e-3,
+                f"{what}, the classifier's encoder is not the pre-trained one",
+                "logits that are affine in its code",
+                f"{apart:.2g} of their spread is left unexplained",
+            )
+
+
+@declare(
+    id="q7.twostage.arguments", question=7, kind="property", points=0.25, visibility="hidden",
+    title="Two stages: lr and mode",
+    asks="train_two_stage trains in training mode, and uses lr in both stages",
+    hint="Which of your arguments is passed on to which stage?",
+    needs=("q7.twostage.rows",),
+)  # fmt: skip
+def twostage_arguments(ctx: Context) -> None:
+    stand_in(ctx)
+    images, labels = striped(ctx, 24)
+    autoencoder = watched(ctx)
+    before = autoencoder.state()
+    classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 2, 2, batch_size=8, lr=0.0)
+    for name, old in before.items():
+        ctx.matches(autoencoder.state()[name], old, EXACT, f"the autoencoder's {name} after training with lr = 0")
+    logits = ctx.tensor(ctx.call(classifier.eval(), images), (24, 10), "the classifier's logits")
+    apart = off_affine(autoencoder.eval().call("encode", images), logits)
+    ctx.expect(apart < 1e-3, "fine-tuning with lr = 0 moves the encoder", "the same code", "a code that has changed")
+    other = watched(ctx).eval()
+    ctx.call(TWO_STAGE, other, images, labels, LATENT, 1, 0, batch_size=8, lr=0.01)
+    modes = [call["training"] for call in other.get("calls") if call["grad"]]
+    ctx.expect(bool(modes) and all(modes), "pre-training runs in evaluation mode", "training mode", "evaluation mode")
+
+
+# ---- joint training ---------------------------------------------------------------------------------------------
+
+
+def joint_of(ctx: Context, autoencoder: Handle, classes: int) -> Handle:
+    """The student's joint model on a probe."""
+    return ctx.new(JOINT, autoencoder, LATENT, num_classes=classes)
+
+
+@declare(
+    id="q7.trainjoint.rows", question=7, kind="property", points=0.75, visibility="public",
+    title="Joint training: every image, every label",
+    asks="train_joint uses every image once per epoch, in a fresh order, with its own label, and returns the mean "
+    "joint loss of each epoch; batches without a label do no harm",
+    hint="What happens in a batch in which no row has a label? After shuffling, does each image still have its own "
+    "label?",
+    needs=("q7.joint.model",),
+)  # fmt: skip
+def trainjoint_rows(ctx: Context) -> None:
+    stand_in(ctx)
+    images, labels = ctx.images(29, SIDE), ctx.randint(0, 3, 29)
+    labels[ctx.rand(29) < 0.6] = -1
+    labels[:2] = torch.tensor([-1, 1])
+    autoencoder = watched(ctx)
+    model = joint_of(ctx, autoencoder, 3)
+    outputs = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
+    recon = float((outputs[0] - images).square().flatten(1).sum(1).mean())
+    classes = float(cross_entropy(outputs[1], labels))
+    model.train()
+    known = len(autoencoder.get("calls"))
+    # a learning rate of 0 makes the loss known: in one batch for any alpha, in several for alpha = 0
+    for alpha, batch in ((0.7, 64), (3.0, 64), (0.0, 8)):
+        value = ctx.preserves(TRAIN_JOINT, model, images, labels, alpha, 2, batch_size=batch, lr=0.0)
+        for entry in finite_losses(ctx, value, 2, "train_joint"):
+            ctx.matches(
+                entry, recon + alpha * classes, FLOAT32, f"the loss of an epoch without learning (alpha {alpha:g})"
+            )
+    calls, seen = autoencoder.get("calls")[known:], autoencoder.get("seen")[known:]
+    rows = numbers_of([x for call, x in zip(calls, seen, strict=True) if call["grad"]], images)
+    split = expect_epochs(rows, range(29), 6, "train_joint")
+    ctx.expect(
+        split[0] != split[1] and split[4] != split[5],
+        "two epochs use the same order",
+        "a fresh order each epoch",
+        "the same order",
+    )
+    ctx.expect(
+        all(call["training"] for call in calls if call["grad"]),
+        "the model is trained in evaluation mode",
+        "training mode",
+        "evaluation mode",
+    )
+    few = torch.full((29,), -1)
+    few[3] = 1
+    finite_losses(ctx, ctx.call(TRAIN_JOINT, model, images, few, 1.0, 2, batch_size=4, lr=0.01), 2, "train_joint")
+    for name, value in model.state().items():
+        ctx.tensor(value, None, f"{name} after batches without labels")
+
+
+@declare(
+    id="q7.trainjoint.learns", question=7, kind="property", points=0.5, visibility="hidden",
+    title="Joint training: both tasks",
+    asks="train_joint teaches the autoencoder to reconstruct and the head to classify",
+    hint="Look at the two terms of the loss separately: does each of them fall? Is one drowned by the other?",
+    needs=("q7.joint.model",),
+)  # fmt: skip
+def trainjoint_learns(ctx: Context) -> None:
+    stand_in(ctx)
+    images, truth = striped(ctx, 48)
+    labels = torch.where(torch.arange(48) % 4 != 1, -1, truth)
+    autoencoder = watched(ctx)
+    model = joint_of(ctx, autoencoder, 3)
+    at_first = float((ctx.call(model.eval(), images)[0] - images).square().mean())
+    model.train()
+    value = ctx.call(TRAIN_JOINT, model, images, labels, 3.0, 40, batch_size=16, lr=0.02)
+    losses = finite_losses(ctx, value, 40, "train_joint")
+    ctx.expect(
+        losses[-1] < 0.5 * losses[0], "the joint loss hardly falls", f"below half of {losses[0]:.3g}", losses[-1]
+    )
+    recon, logits = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
+    now = float((recon - images).square().mean())
+    ctx.expect(now < 0.5 * at_first, "the reconstruction hardly improves", f"below half of {at_first:.3g}", now)
+    right = float((ctx.tensor(logits, (48, 3), "the logits").argmax(1) == truth).double().mean())
+    ctx.expect(right > 0.9, "the head does not learn the labels it is given", "more than 0.9 right", right)
+
+
+# ---- trained ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Semi:
+    """How the trained check goes on one dataset. Input masking makes the pre-training a denoising one."""
+
+    widths: tuple[int, ...]
+    draws: int
+    pretrain_epochs: int
+    finetune_epochs: int
+    batch_size: int
+    lr: float
+    train_size: int
+    drop_prob: float = 0.7
+    test_size: int = 5000
+
+
+BUDGETS = {
+    "digits": Semi((784, 256, 128, 64), 5, 20, 12, 32, 1e-3, 1437),
+    "mnist": Semi((784, 512, 256, 128), 4, 12, 20, 64, 1e-3, 10_000),
+}
+
+
+@declare(
+    id="q7.trained.labels", question=7, kind="trained", points=2.75, visibility="public",
+    title="100 labels: what pre-training gains",
+    asks="with 100 labels, train_two_stage classifies held-out digits better than the same network without "
+    "pre-training, on average over several choices of the 100",
+    hint="Where do the weights of stage one go in stage two? Compare the accuracy with and without pre-training.",
+    needs=("q7.twostage.rows", "q7.twostage.encoder"),
+)  # fmt: skip
+def trained_labels(ctx: Context) -> None:
+    plan = BUDGETS[ctx.data.name]
+    stand_in(ctx)
+    session, pixels, images = ctx.session, ctx.data.train_x[: plan.train_size], test_images(ctx, plan.test_size)
+    truth = ctx.data.test_y[: len(images)]
+
+    def network() -> Handle:
+        model = ctx.new(Probe("Autoencoder"), list(plan.widths), drop_prob=plan.drop_prob)
+        session.call((model, "to"), session.device)
+        return model
+
+    def share_right(autoencoder: Handle, draw: int, pretrain_epochs: int) -> float:
+        labels = torch.full((len(pixels),), -1)
+        chosen = ctx.data.label_subset(draw)
+        labels[chosen] = ctx.data.train_y[chosen]
+        classifier = ctx.call(
+            TWO_STAGE,
+            autoencoder,
+            Image8(pixels),
+            labels,
+            plan.widths[-1],
+            pretrain_epochs,
+            plan.finetune_epochs,
+            batch_size=plan.batch_size,
+            lr=plan.lr,
+            generator=Gen(ctx.seed + draw),
+        )
+        if not isinstance(classifier, Handle):
+            raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", str(classifier)[:100])
+        classifier.eval()
+        logits = [
+            ctx.tensor(found, (len(images[i * CHUNK : (i + 1) * CHUNK]), 10), "the classifier's logits")
+            for i, found in enumerate(in_chunks(lambda x: session.infer(classifier, x), images))
+        ]
+        return float((torch.cat(logits).argmax(1) == truth).double().mean())
+
+    # fine-tuning leaves the autoencoder alone: pre-trained once, it serves all draws
+    pretrained = network()
+    with_stage = [share_right(pretrained, draw, 0 if draw else plan.pretrain_epochs) for draw in range(plan.draws)]
+    without = [share_right(network(), draw, 0) for draw in range(plan.draws)]
+    accuracy, baseline = sum(with_stage) / plan.draws, sum(without) / plan.draws
+    ctx.expect(
+        accuracy > baseline,
+        "pre-training gains nothing over the same network without it",
+        f"above {baseline:.4g}",
+        f"{accuracy:.4g}",
+    )
+    ctx.at_least("accuracy", accuracy, "mean accuracy with 100 labels")
+    ctx.at_least("gain", accuracy - baseline, "its gain over the same network without pre-training")
+
+
+CHECKS: tuple[Check, ...] = (
+    finetune_rows, finetune_learns, twostage_rows, twostage_encoder, twostage_arguments, trainjoint_rows,
+    trainjoint_learns, trained_labels,
+)  # fmt: skip

@@ -1,0 +1,82 @@
+"""What the tests share: the reference's sources, and workers that are started once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from grader.boundary import Limits, Session
+from grader.datasets import Dataset, load_dataset
+from grader.ingest import Submission, read_submission
+from grader.launch import Worker
+from grader.rubric import MODULES
+
+ROOT = Path(__file__).resolve().parents[1]
+SHORT = Limits(request_s=3.0, check_s=20.0, memory=1200 << 20, threads=1)
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Submission:
+    """The reference solution as a submission."""
+    return read_submission(ROOT / "solution", MODULES)
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """A worker parent, shared by the tests of one process."""
+    running = Worker()
+    yield running
+    running.close()
+
+
+Opener = Callable[..., Session]
+
+
+@pytest.fixture
+def session_with(worker: Worker) -> Iterator[Opener]:
+    """Opens sessions on given sources: ``session_with(vae="...")``."""
+    opened: list[Session] = []
+
+    def open_session(limits: Limits = SHORT, **sources: str) -> Session:
+        worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+        session = Session(worker, seed=1, limits=limits)
+        opened.append(session)
+        return session
+
+    yield open_session
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """The embedded dataset."""
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Dataset:
+    """MNIST, where A7_DATA names it; then it must be there."""
+    if "A7_DATA" not in os.environ:
+        pytest.skip("A7_DATA is not set")
+    return load_dataset("mnist")
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
+    """Writes files into a fresh folder."""
+
+    def write(files: Mapping[str, str]) -> Path:
+        for name, text in files.items():
+            path = tmp_path / "submitted" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path / "submitted"
+
+    return write

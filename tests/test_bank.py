@@ -1,0 +1,84 @@
+"""The banks against the rubric: every mistake is caught by the checks it names, every alternative keeps its marks.
+
+A mistake runs the checks that must fail, with what they need; an alternative runs all quick checks of its question.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+import pytest
+
+from grader.checks import Check
+from grader.ingest import Submission
+from grader.judge import Bench, Outcome, Setting, judge_all
+from grader.rubric import CHECKS, QUESTIONS
+
+from . import bank
+from .bank import Alternative, Mistake
+
+BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
+         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus")]  # fmt: skip
+MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MISTAKES]
+ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
+BY_ID = {check.id: check for check in CHECKS}
+QUICK_MISTAKES = [m for m in MISTAKES if any(BY_ID[c].kind != "trained" for c in m.fails if c in BY_ID)]
+
+
+@pytest.fixture(scope="module")
+def bench(reference: Submission) -> Iterator[Bench]:
+    with Bench(reference) as running:
+        yield running
+
+
+def with_needs(ids: set[str]) -> set[str]:
+    """The checks and everything they need."""
+    todo = set(ids)
+    while more := {need for name in todo for need in BY_ID[name].needs} - todo:
+        todo |= more
+    return todo
+
+
+def run(bench: Bench, sources: dict[str, str], checks: list[Check], seed: int) -> dict[str, Outcome]:
+    bench.submission = Submission("variant", sources)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    return {o.check.id: o for o in judge_all(checks, bench, Setting(seed), lambda check: check.kind != "trained")}
+
+
+def quick(question: int) -> list[Check]:
+    return [check for q in QUESTIONS if q.number == question for check in q.checks if check.kind != "trained"]
+
+
+def test_ids_are_unique_and_checks_exist() -> None:
+    ids = [variant.id for variant in [*MISTAKES, *ALTERNATIVES]]
+    assert len(ids) == len(set(ids))
+    for mistake in MISTAKES:
+        assert mistake.fails, f"{mistake.id} names no check"
+        assert set(mistake.fails + mistake.may_fail) <= BY_ID.keys(), mistake.id
+        assert all(BY_ID[name].question == mistake.question for name in mistake.fails), mistake.id
+
+
+def test_the_banks_are_large_enough() -> None:
+    assert len(MISTAKES) >= 150
+    assert len(ALTERNATIVES) >= 50
+    assert {m.question for m in MISTAKES} == {a.question for a in ALTERNATIVES} == {q.number for q in QUESTIONS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", QUICK_MISTAKES, ids=lambda m: m.id)
+def test_a_mistake_loses_points_in_its_own_question(mistake: Mistake, bench: Bench, reference: Submission) -> None:
+    wanted = {name for name in mistake.fails if BY_ID[name].kind != "trained"}
+    needed = with_needs(wanted)
+    outcomes = run(bench, bank.apply(reference.sources, mistake), [c for c in CHECKS if c.id in needed], seed=11)
+    for name in wanted:
+        assert outcomes[name].status not in ("passed", "error", "not_run"), f"{name} does not see it: {outcomes[name]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alternative", ALTERNATIVES, ids=lambda a: a.id)
+def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench, reference: Submission) -> None:
+    sources = bank.apply(reference.sources, alternative)
+    outcomes = run(bench, sources, quick(alternative.question), seed=12)
+    lost = {name: (o.status, o.message, o.expected, o.actual) for name, o in outcomes.items() if o.status != "passed"}
+    assert not lost

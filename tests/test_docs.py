@@ -1,0 +1,86 @@
+"""The README is true: its table is the rubric's, its links lead somewhere, and the commands it shows work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.author.tables import with_table
+
+from .conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line.split("#")[0].strip().removeprefix("$ ").strip()
+            for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+            for line in block.splitlines() if line.strip().startswith("$ ")]  # fmt: skip
+SELF = ("make grade", "make test", "make test-fast")  # these run this file, or what test_full runs
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def shell(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, shell=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=550)
+
+
+def test_the_rubric_table_is_the_rubrics() -> None:
+    assert with_table(README) == README
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_commands_shown_are_known() -> None:
+    assert set(SELF) <= set(COMMANDS)
+    assert set(COMMANDS) - set(SELF) == {
+        "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --out reports", "make lint", "make starter",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_make_check_shows_a_student_what_is_missing() -> None:
+    done = shell("make check SUBMISSION=starter Q=8 SEED=1")
+    assert done.returncode != 0
+    assert "not implemented" in done.stdout
+    assert "public 0/" in done.stdout
+
+
+@pytest.mark.slow
+def test_make_starter_changes_nothing_and_make_lint_is_clean() -> None:
+    before = {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")}
+    assert shell("make starter").returncode == 0
+    assert {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")} == before
+    done = shell("make lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_grading_a_folder_of_submissions(tmp_path: Path) -> None:
+    for name in ("ann", "bob"):
+        (tmp_path / "submissions" / name).mkdir(parents=True)
+        text = (ROOT / "solution" / "gaussians.py").read_text()
+        (tmp_path / "submissions" / name / "gaussians.py").write_text(text)
+    done = shell(f"{sys.executable} -m grader grade {tmp_path}/submissions/ --out {tmp_path}/reports --question 1 --seed 1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports" / "gradebook.csv").read_text().count("\n") == 3
+
+
+def test_make_alone_lists_the_commands() -> None:
+    done = shell("make")
+    for target in ("grade", "check", "test", "test-fast", "lint", "starter", "calibrate"):
+        assert f"make {target} " in done.stdout
+
+
+def test_no_file_names_a_machine_or_a_package_host() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    forbidden = re.compile(r"py" + r"pi\.org|python" + r"hosted|/work" + r"/(main|shared)")
+    for name in tracked:
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".toml", ".txt", ".json", "") and path.is_file():
+            assert not forbidden.search(path.read_text()), name

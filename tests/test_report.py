@@ -1,0 +1,131 @@
+"""Reports: valid, complete, and honest about what was not judged. No worker is needed to test them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from grader.context import Measurement
+from grader.judge import Outcome, Status
+from grader.report import gradebook, gradescope, junit, markdown
+from grader.report.model import Circumstances, Report, as_dict, complete
+from grader.report.write import folder_name, to_json, unique_names, write_gradebook, write_report
+from grader.rubric import CHECKS, QUESTIONS
+
+SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
+STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped",
+                                "not_run", "error")  # fmt: skip
+HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
+
+
+def report_of(*outcomes: Outcome, name: str = "ann") -> Report:
+    found = {outcome.check.id: outcome for outcome in outcomes}
+    return Report(name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu"), 1.5)
+
+
+def full() -> list[Outcome]:
+    return [Outcome(check, "passed", check.points) for check in CHECKS]
+
+
+def mixed() -> Report:
+    outcomes = [
+        Outcome(check, status, check.points if status == "passed" else 0.0, f"message {HOSTILE}", "what about it?", HOSTILE,
+                HOSTILE, {"x": HOSTILE}, HOSTILE, {"mse": Measurement(math.nan, True, 0.1)}, 0.25)
+        for check, status in zip(CHECKS, STATUSES * len(CHECKS), strict=False)
+    ]  # fmt: skip
+    return report_of(*outcomes, name=HOSTILE)
+
+
+@pytest.mark.parametrize("report", [report_of(*full()), report_of(), mixed()], ids=["full", "empty", "mixed"])
+def test_report_json_follows_its_schema(report: Report) -> None:
+    content: dict[str, Any] = json.loads(to_json(as_dict(report)).encode("utf-8", "replace"))
+    jsonschema.validate(content, SCHEMA)
+    assert [check["id"] for check in content["checks"]] == [check.id for check in CHECKS]
+    assert sum(c["max_points"] for c in content["checks"] if not c["bonus"]) == content["max_score"] == 100
+    assert sum(c["points"] for c in content["checks"] if not c["bonus"]) == pytest.approx(content["score"])
+
+
+def test_full_marks_and_nothing() -> None:
+    best = report_of(*full())
+    assert (best.score, best.bonus) == (100, 10)
+    assert report_of().score == 0
+
+
+def test_a_missing_outcome_is_a_grader_error_and_never_a_pass() -> None:
+    report = report_of(*full()[1:])
+    assert report.outcomes[0].status == "error"
+    assert report.score == 100 - CHECKS[0].points
+    assert report.points("error") == CHECKS[0].points
+    assert "The grader failed" in markdown.render(report)
+    assert "not your fault" in gradescope.render(report)["output"]
+
+
+def test_junit_counts_and_parses_whatever_a_submission_says() -> None:
+    report = mixed()
+    root = ET.fromstring(junit.render(report).encode("utf-8", "replace"))
+    cases = root.findall(".//testcase")
+    assert len(cases) == len(CHECKS) == int(root.attrib["tests"])
+    assert len(root.findall(".//error")) == int(root.attrib["errors"]) > 0
+    assert len(root.findall(".//failure")) == int(root.attrib["failures"]) > 0
+    points = sum(float(p.attrib["value"]) for p in root.findall(".//property[@name='points']"))
+    assert points == pytest.approx(report.score + report.bonus)
+
+
+def test_markdown_lets_nothing_of_a_submission_become_markup() -> None:
+    text = markdown.render(mixed())
+    for line in text.splitlines():
+        if "<script>" in line:
+            outside = "".join(line.split("`")[0::2])
+            assert "<script>" not in outside
+    assert "\x1b" not in text
+
+
+def test_hidden_checks_keep_their_details_from_the_student() -> None:
+    outcomes = [Outcome(c, "failed", 0.0, "SECRET", "hint?", "SECRET", "SECRET", {"x": "SECRET"}, "SECRET")
+                for c in CHECKS if c.visibility == "hidden"]  # fmt: skip
+    report = report_of(*[o for o in full() if o.check.visibility == "public"], *outcomes)
+    assert "SECRET" not in markdown.render(report)
+    rendered = gradescope.render(report)
+    assert "SECRET" not in json.dumps(rendered)
+    hidden = [test for test in rendered["tests"] if test["visibility"] != "visible"]
+    assert len(hidden) == len(outcomes)
+    assert "SECRET" in json.dumps(as_dict(report))
+
+
+def test_gradescope_always_says_the_status_and_adds_up() -> None:
+    rendered = gradescope.render(mixed())
+    assert {test["status"] for test in rendered["tests"]} == {"passed", "failed"}
+    assert sum(test["score"] for test in rendered["tests"]) == pytest.approx(rendered["score"])
+    assert all(test["score"] == 0 for test in rendered["tests"] if test["status"] == "failed")
+
+
+def test_gradebook_is_a_table_without_formulas() -> None:
+    reports = [report_of(*full(), name="=HYPERLINK(1)"), report_of(name="+bob, jr\n")]
+    rows = list(csv.DictReader(io.StringIO(gradebook.render(reports))))
+    assert [row["score"] for row in rows] == ["100.0", "0"]
+    assert rows[0]["submission"] == "'=HYPERLINK(1)"
+    assert rows[1]["submission"] == "'+bob, jr\n"
+    assert float(rows[0]["q8"]) == 16
+    assert float(rows[0]["q_bonus"]) == 10
+
+
+def test_files_on_disk(tmp_path: Path) -> None:
+    report = report_of(*full(), name="../../ann b")
+    folder = write_report(report, tmp_path)
+    assert folder.parent == tmp_path
+    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.json", "report.md", "results.json"]
+    assert write_gradebook([report], tmp_path).read_text().count("\n") == 2
+
+
+def test_names_for_folders() -> None:
+    assert folder_name("a/b\\c:d") == "a_b_c_d"
+    assert folder_name("..") == "submission"
+    assert unique_names(["ann", "Ann", "ann", "bob"]) == ["ann", "Ann-2", "ann-3", "bob"]
