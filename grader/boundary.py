@@ -11,7 +11,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -494,13 +494,3 @@ class Session:
             if self.socket.recv(1):
                 raise self._end(Violation("the process sent more than the answer"))
         return frame
-
-
-@contextlib.contextmanager
-def one_session(worker: Worker, seed: int, limits: Limits) -> Iterator[Session]:
-    """A session that is closed whatever happens."""
-    session = Session(worker, seed, limits)
-    try:
-        yield session
-    finally:
-        session.close()

@@ -72,6 +72,7 @@ def print_outcome(console: Console, outcome: Outcome, *, for_student: bool) -> N
         f"  [{colour}]{STATUS_WORDS[outcome.status]:>15}[/] {escape(outcome.check.title)} "
         f"[dim]{points(outcome.earned)}/{points(outcome.check.points)} · {outcome.check.id}[/]",
         highlight=False,
+        soft_wrap=True,
     )
     if outcome.status == "passed":
         return

@@ -141,6 +141,6 @@ def pca_mse(ctx: Context, components: int, train_size: int, images: Tensor) -> f
     from sklearn.decomposition import PCA
 
     train = to_float(ctx.data.train_x[:train_size]).flatten(1).numpy()
-    pca = PCA(components, svd_solver="covariance_eigh").fit(train)
+    pca = PCA(components, svd_solver="covariance_eigh").fit(train)  # type: ignore[no-untyped-call]
     flat = images.flatten(1).numpy()
     return float(((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).mean())

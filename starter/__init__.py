@@ -1,1 +1,1 @@
-"""The reference solution of the assignment; `starter/` is this package with the marked regions cut out."""
+"""Assignment 7 of CMPUT 328: autoencoders and generative models."""

@@ -51,7 +51,7 @@ def quick(question: int) -> list[Check]:
 
 
 def test_ids_are_unique_and_checks_exist() -> None:
-    ids = [variant.id for variant in [*MISTAKES, *ALTERNATIVES]]
+    ids = [mistake.id for mistake in MISTAKES] + [alternative.id for alternative in ALTERNATIVES]
     assert len(ids) == len(set(ids))
     for mistake in MISTAKES:
         assert mistake.fails, f"{mistake.id} names no check"

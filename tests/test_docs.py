@@ -66,7 +66,9 @@ def test_grading_a_folder_of_submissions(tmp_path: Path) -> None:
         (tmp_path / "submissions" / name).mkdir(parents=True)
         text = (ROOT / "solution" / "gaussians.py").read_text()
         (tmp_path / "submissions" / name / "gaussians.py").write_text(text)
-    done = shell(f"{sys.executable} -m grader grade {tmp_path}/submissions/ --out {tmp_path}/reports --question 1 --seed 1")
+    done = shell(
+        f"{sys.executable} -m grader grade {tmp_path}/submissions/ --out {tmp_path}/reports --question 1 --seed 1"
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reports" / "gradebook.csv").read_text().count("\n") == 3
 

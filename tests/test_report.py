@@ -110,7 +110,7 @@ def test_gradescope_always_says_the_status_and_adds_up() -> None:
 def test_gradebook_is_a_table_without_formulas() -> None:
     reports = [report_of(*full(), name="=HYPERLINK(1)"), report_of(name="+bob, jr\n")]
     rows = list(csv.DictReader(io.StringIO(gradebook.render(reports))))
-    assert [row["score"] for row in rows] == ["100.0", "0"]
+    assert [row["score"] for row in rows] == ["100.0", "0.0"]
     assert rows[0]["submission"] == "'=HYPERLINK(1)"
     assert rows[1]["submission"] == "'+bob, jr\n"
     assert float(rows[0]["q8"]) == 16

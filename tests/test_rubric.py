@@ -16,7 +16,7 @@ POINTS = {1: 6, 2: 8, 3: 8, 4: 12, 5: 8, 6: 10, 7: 14, 8: 16, 9: 5, 10: 13, 0: 1
 IDS = [check.id for check in CHECKS]
 # what would give an answer away: calls, assignments and operators of code, and the formulas of the handout
 CODE = re.compile(
-    r"torch\.|F\.|\.detach|\.sum\(|\.mean\(|\.view\(|\.permute|\bexp\(|\blog\(|\*\*|==|->|\w\(\w*\)\s*[-+*/]|\breturn\b|use_reentrant|output_padding=\d"
+    r"torch\.|F\.|\.detach|\.sum\(|\.mean\(|\.view\(|\.permute|\bexp\(|\blog\(|\*\*|==|->|\w\(\w*\)\s*[-+*/]|use_reentrant|output_padding=\d"
 )
 
 

@@ -11,11 +11,15 @@ an interrupted calibration goes on where it was.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
+import multiprocessing
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +31,11 @@ from ..checks import Check
 from ..context import Measurement
 from ..datasets import Dataset, load_dataset
 from ..ingest import read_submission
-from ..judge import Bench, Setting, judge
+from ..judge import TRAINED, Bench, Setting, judge
 from ..report.model import versions
 from ..report.write import put
 from ..rubric import CHECKS, MODULES
+from ..run import cores
 from ..thresholds import FILE, UNCALIBRATED
 from .starter import ROOT
 
@@ -47,45 +52,78 @@ def cut_of(values: Sequence[float], below: bool, slack: float) -> float:
     return (math.ceil if below else math.floor)(raw * factor) / factor
 
 
-def measure(check: Check, bench: Bench, data: Dataset, seed: int) -> Mapping[str, Measurement]:
+@dataclass(frozen=True)
+class Task:
+    """One training of the reference."""
+
+    check: str
+    dataset: str
+    root: Path | None
+    seed: int
+    threads: int
+
+
+@functools.cache
+def tools(dataset: str, root: Path | None) -> tuple[Bench, Dataset]:
+    """A warm worker with the reference, and the data, once per process."""
+    return Bench(read_submission(ROOT / "solution", MODULES)), load_dataset(dataset, root)
+
+
+def measure(task: Task) -> dict[str, Measurement]:
     """Metrics of the reference with one seed. Raises RuntimeError if it does not pass even without cuts."""
-    outcome = judge(check, bench, Setting(seed, "cpu", data, UNCALIBRATED))
+    torch.set_num_threads(task.threads)
+    bench, data = tools(task.dataset, task.root)
+    check = next(check for check in CHECKS if check.id == task.check)
+    limits = replace(TRAINED, threads=task.threads)
+    outcome = judge(check, bench, Setting(task.seed, "cpu", data, UNCALIBRATED, trained=limits))
     if outcome.status != "passed":
-        raise RuntimeError(
-            f"{check.id}, seed {seed}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}"
-        )
-    return outcome.measured
+        raise RuntimeError(f"{task}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}")
+    return dict(outcome.measured)
+
+
+def missing_tasks(table: Mapping[str, Any], checks: Sequence[Check], data: Dataset, options: Any) -> list[Task]:
+    """What the file does not hold yet, seed after seed."""
+    tasks = []
+    for seed in range(options.seeds):
+        for check in checks:
+            entry = table.get(check.id, {}).get(data.name)
+            if entry is None or any(str(seed) not in metric["seeds"] for metric in entry.values()):
+                tasks.append(Task(check.id, data.name, options.data, seed, max(1, cores() // options.jobs)))
+    return tasks
+
+
+def enter(table: dict[str, Any], task: Task, found: Mapping[str, Measurement]) -> None:
+    """Adds one task's results to the table, and derives the cuts anew."""
+    entry = table.setdefault(task.check, {}).setdefault(task.dataset, {})
+    for name, measured in found.items():
+        metric = entry.setdefault(name, {"cut": 0.0, "seeds": {}})
+        metric |= {"good": "below" if measured.below else "above", "slack": measured.slack}
+        metric["seeds"][str(task.seed)] = float(f"{measured.value:.6g}")
+        metric["cut"] = cut_of(list(metric["seeds"].values()), measured.below, measured.slack)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measures what is missing and writes the file after every check."""
+    """Measures what is missing and writes the file after every result."""
     parser = argparse.ArgumentParser(prog="python -m grader.author.calibrate")
     parser.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--only", default="", help="part of a check's id")
     parser.add_argument("--fresh", action="store_true", help="measure again what the file already holds")
     options = parser.parse_args(argv)
     console = Console(stderr=True)
     data = load_dataset(options.dataset, options.data)
-    torch.set_num_threads(2)
     content: dict[str, Any] = json.loads(FILE.read_text())
     table = content["checks"]
     trained = [check for check in CHECKS if check.kind == "trained" and options.only in check.id]
-    with Bench(read_submission(ROOT / "solution", MODULES)) as bench:
-        for check in trained:
-            entry = table.setdefault(check.id, {}).setdefault(data.name, {})
-            if options.fresh:
-                entry.clear()
-            done = {int(s) for metric in entry.values() for s in metric["seeds"]}
-            missing = [seed for seed in range(options.seeds) if seed not in done]
-            for seed in track(missing, f"{check.id} on {data.name}", console=console):
-                for name, found in measure(check, bench, data, seed).items():
-                    metric = entry.setdefault(name, {"cut": 0.0, "seeds": {}})
-                    metric |= {"good": "below" if found.below else "above", "slack": found.slack}
-                    metric["seeds"][str(seed)] = float(f"{found.value:.6g}")
-            for metric in entry.values():
-                metric["cut"] = cut_of(list(metric["seeds"].values()), metric["good"] == "below", metric["slack"])
+    for check in trained if options.fresh else ():
+        table.get(check.id, {}).pop(data.name, None)
+    tasks = missing_tasks(table, trained, data, options)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(measure, task): task for task in tasks}
+        for future in track(as_completed(futures), f"trained checks on {data.name}", len(tasks), console=console):
+            enter(table, futures[future], future.result())
             content["made_by"] = "python -m grader.author.calibrate"
             content["versions"] = {k: v for k, v in versions().items() if k != "rubric_hash"}
             put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")

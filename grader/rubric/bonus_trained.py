@@ -98,7 +98,9 @@ def trained_source(ctx: Context) -> None:
     excess = float((true - found).mean())
     ctx.expect(excess < spare, "the prior is no better than the frequencies of the codes",
                f"below {spare:.3f} bits excess", f"{excess:.3f} bits")  # fmt: skip
-    ctx.at_most("excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,")
+    ctx.at_most(
+        "excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,", slack=1.5
+    )
 
 
 def patches(images: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -141,7 +143,7 @@ def trained_images(ctx: Context) -> None:
     unigram = unigram_bits(train, test, PATCH_CODES)
     ctx.expect(bits < unigram, "the prior is no better than the frequencies of the codes",
                f"below {unigram:.3f} bits per code", f"{bits:.3f} bits")  # fmt: skip
-    ctx.at_most("ratio", bits / unigram, "bits per code against independent codes")
+    ctx.at_most("ratio", bits / unigram, "bits per code against independent codes", slack=0.3)
 
 
 TRAINED: tuple[Check, ...] = (trained_source, trained_images)

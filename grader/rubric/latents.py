@@ -64,7 +64,7 @@ def posterior(ctx: Context, value: Any, shape: Sequence[int], dtype: torch.dtype
 
 
 def probabilities(
-    ctx: Context, value: Any, shape: Sequence[int], what: str, dtype: torch.dtype | None = None
+    ctx: Context, value: Any, shape: Sequence[int] | None, what: str, dtype: torch.dtype | None = None
 ) -> Tensor:
     """Images of this shape with values in [0, 1]."""
     images = ctx.tensor(value, shape, what, dtype=dtype)
@@ -115,8 +115,10 @@ def expect_fresh(
     for training in modes:
         model.train(training)
         mode = "training" if training else "evaluation"
-        first, second = (ctx.sequence(model(same, *alike), 3, "forward")[0] for _ in range(2))
-        first, second = ctx.tensor(first, x.shape, "x_recon"), ctx.tensor(second, x.shape, "x_recon")
+        first, second = (
+            ctx.tensor(ctx.sequence(model(same, *alike), 3, "forward")[0], None, "x_recon").reshape(len(x), -1)
+            for _ in range(2)
+        )
         ctx.expect(
             float((first - second).abs().max()) > 1e-6,
             f"two forward passes in {mode} mode give the same x_recon",
@@ -124,7 +126,7 @@ def expect_fresh(
             "equal reconstructions",
         )
         if not training:  # dropout and batch statistics would differ between rows on their own account
-            spread = (first - first[:1]).flatten(1).abs().amax(1)[1:]
+            spread = (first - first[:1]).abs().amax(1)[1:]
             ctx.expect(
                 bool((spread > 1e-6).all()),
                 "equal images of a batch share their noise",
@@ -141,7 +143,8 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
     """
     session, shape = model.session, (len(x), latent_dim)
     mu, logvar = posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
-    eps, weights = ctx.randn(*shape), ctx.randn(*x.shape)
+    eps = ctx.randn(*shape)
+    weights = ctx.randn(*ctx.tensor(ctx.sequence(model(x, *labels, eps=eps), 3, "forward")[0], None, "x_recon").shape)
     to_mu, to_logvar = ctx.randn(*shape), ctx.randn(*shape)
     for index, name in enumerate(("mu", "logvar")):
         single = session.vjp((model, "encode"), x, *labels, wrt=(0,), cotangents=[((index,), to_mu)]).args[0]

@@ -357,8 +357,8 @@ def diagonal_underflow(ctx: Context) -> None:
     title="Log-density of a Gaussian with full covariance",
     asks="full_covariance_log_prob(x, mu, cov) is log N(x; mu, cov), one number per example; the density "
     "integrates to 1",
-    hint="Try a diagonal cov, where you know the answer from the dimensions one by one; then let two dimensions "
-    "correlate.",
+    hint="Try a diagonal cov: does the answer agree with the dimensions taken one by one? What changes when two "
+    "dimensions correlate?",
     needs=(),
 )  # fmt: skip
 def full_value(ctx: Context) -> None:

@@ -13,9 +13,10 @@ from ..trained import Budget, Recipe, X, encode_then_decode, fit, forward, mse, 
 OBJECTIVE = ({"fn": Probe("image_mse"), "args": [out(0), X]},)
 # digits have rank 64, and 32 components describe them almost exactly: there the comparison is made at 8
 VANILLA_LATENT = {"digits": 8, "mnist": 32}
-VANILLA_BUDGET = {"digits": Budget(25, 32), "mnist": Budget(5, 128, train_size=30_000)}
-CONV_BUDGET = {"digits": Budget(6, 32), "mnist": Budget(2, 64, train_size=10_000)}
-UNET_BUDGET = {"digits": Budget(3, 32), "mnist": Budget(1, 64, train_size=6_000)}
+VANILLA_BUDGET = {"digits": Budget(25, 32), "mnist": Budget(5, 128, lr=2e-3)}
+# deep stacks with default initialisation wait at the mean image for some hundred steps: a large step shortens that
+CONV_BUDGET = {"digits": Budget(6, 32, lr=3e-3), "mnist": Budget(2, 64, lr=3e-3, train_size=10_000)}
+UNET_BUDGET = {"digits": Budget(3, 32, lr=3e-3), "mnist": Budget(1, 64, lr=3e-3, train_size=8_000)}
 TEST_SIZE = 2_000
 
 
@@ -38,7 +39,8 @@ def trained_vanilla(ctx: Context) -> None:
     recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
     _, pictures = encode_then_decode(ctx, recipe, fit(ctx, recipe, budget), images, (latent,))
     error, pca = mse(pictures, images), pca_mse(ctx, latent, budget.train_size, images)
-    ctx.at_most("ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3)
+    ctx.expect(error < pca, f"the error is not below that of PCA with {latent} components", f"below {pca:.4g}", error)
+    ctx.at_most("ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, slack=0.25)
 
 
 @declare(
@@ -57,7 +59,7 @@ def trained_conv(ctx: Context) -> None:
     ctx.expect(
         error < mean, "the reconstructions are no better than one and the same image", f"below {mean:.4g}", error
     )
-    ctx.at_most("mse", error, "the test error per pixel")
+    ctx.at_most("mse", error, "the test error per pixel", slack=1.0)
 
 
 @declare(
@@ -81,7 +83,7 @@ def trained_unet(ctx: Context) -> None:
     mean = mean_image_mse(ctx, images)
     ctx.expect(total / seen < mean, "the reconstructions are no better than one and the same image",
                f"below {mean:.4g}", total / seen)  # fmt: skip
-    ctx.at_most("mse", total / seen, "the test error per pixel")
+    ctx.at_most("mse", total / seen, "the test error per pixel", slack=1.0)
 
 
 TRAINED: tuple[Check, ...] = (trained_vanilla, trained_conv, trained_unet)

@@ -163,17 +163,21 @@ def generator_of(ctx: Context) -> Handle:
     needs=(),
 )  # fmt: skip
 def noise_independent(ctx: Context) -> None:
-    # three corruptions, four comparisons each at 5e-8: false alarm below 1e-6. What is multiplied has mean 0, so that
-    # the products of independent pixels have mean 0 and are uncorrelated with each other
+    # three corruptions, four comparisons each at 5e-8: false alarm below 1e-6. Products of independent centred
+    # pixels have mean 0 and are uncorrelated with each other; the sample's own mean and spread move them by 1/n
     prob, std, alpha = 0.3, 0.08, 5e-8
     for function, level in ((GAUSSIAN, std), (MASKING, prob), (SALT, prob)):
         generator, x = generator_of(ctx), torch.full(SHAPE, 0.5)
         first, second = (ctx.tensor(ctx.call(function, x, level, generator), SHAPE, function) for _ in range(2))
-        if function == GAUSSIAN:
-            a, b, spread = (first - 0.5).double(), (second - 0.5).double(), std
-        else:
-            a, b = ((noisy != 0.5).double() - prob for noisy in (first, second))
-            spread = math.sqrt(prob * (1 - prob))
+        # where a pixel is hit; centred and scaled by the sample, so that a wrong rate costs its own check only
+        hits = {
+            GAUSSIAN: lambda noisy: noisy - 0.5,
+            MASKING: lambda noisy: noisy == 0,
+            SALT: lambda noisy: noisy != 0.5,
+        }
+        a, b = (
+            (h - h.mean()) / h.std(correction=0) for h in (hits[function](noisy).double() for noisy in (first, second))
+        )
         pairs = {
             "of pixels side by side": (a[..., 1:], a[..., :-1]),
             "of pixels one below the other": (a[:, :, 1:], a[:, :, :-1]),
@@ -181,7 +185,7 @@ def noise_independent(ctx: Context) -> None:
         }  # fmt: skip
         for what, (one, other) in pairs.items():
             bound = mean_bound(1.0, one.numel(), alpha)
-            correlation = float((one * other).mean()) / spread**2
+            correlation = float((one * other).mean())
             within(ctx, correlation, (-bound, bound), f"{function.partition('.')[2]}: the correlation {what}")
 
 
@@ -278,9 +282,14 @@ def noise_errors(ctx: Context) -> None:
 def corrupt_kinds(ctx: Context) -> None:
     # 20 000 pixels, seven comparisons at 1e-7: false alarm below 1e-6
     x = ctx.rand(*SHAPE, low=0.4, high=0.6, dtype=torch.float32)
-    noise_is_normal(ctx, ctx.preserves(CORRUPT, x, "gaussian", 0.05), x, 0.05, "corrupt with gaussian")
-    pixels_are_dropped(ctx, ctx.preserves(CORRUPT, x, "masking", 0.2), x, 0.2, "corrupt with masking")
-    pixels_are_replaced(ctx, ctx.preserves(CORRUPT, x, "salt_and_pepper", 0.3), x, 0.3, "corrupt with salt_and_pepper")
+    for (kind, (function, _)), level, judge in zip(
+        KINDS.items(), (0.05, 0.2, 0.3), (noise_is_normal, pixels_are_dropped, pixels_are_replaced), strict=True
+    ):
+        seed = int(ctx.randint(0, 2**31, 1))
+        noisy = ctx.preserves(CORRUPT, x, kind, level, generator=Gen(seed))
+        own = ctx.call(function, x, level, generator=Gen(seed))
+        if not (isinstance(noisy, Tensor) and isinstance(own, Tensor) and torch.equal(noisy, own)):
+            judge(ctx, noisy, x, level, f"corrupt with {kind}")  # else it is that function, which has its own checks
     for kind in ("poisson", "", "salt"):
         ctx.raises("ValueError", CORRUPT, x[:1], kind, 0.1, names=kind, case=f"corrupt with kind={kind!r}")
     for kind, level in (("gaussian", -0.2), ("masking", 1.5), ("salt_and_pepper", -0.5)):
@@ -318,15 +327,12 @@ def dae_shapes(ctx: Context) -> None:
             x, close = ctx.images(batch, side, dtype), FLOAT32 if dtype == torch.float32 else ACROSS
             z = ctx.tensor(model.call("encode", x), (batch, latent), "encode(x)", dtype=dtype)
             picture = ctx.tensor(model.call("decode", z), x.shape, "decode(z)", dtype=dtype)
-            for how in ({}, {"add_noise": False}):
-                x_recon, code = ctx.sequence(ctx.preserves(model, x, **how), 2, "forward(x)")
+            for args in ((), (False,)):
+                x_recon, code = ctx.sequence(ctx.preserves(model, x, *args), 2, "forward(x)")
                 ctx.matches(code, z, close, "the code of forward without noise, compared with encode(x),")
                 ctx.matches(
                     x_recon, picture, close, "the reconstruction of forward without noise, compared with decode(z),"
                 )
-            noisy, code = ctx.sequence(ctx.preserves(model, x, add_noise=True), 2, "forward(x, add_noise=True)")
-            ctx.tensor(code, z.shape, "the code with noise", dtype=dtype)
-            ctx.tensor(noisy, x.shape, "the reconstruction with noise", dtype=dtype)
     model = dae(ctx)
     blown_up(ctx, model)
     x = ctx.images(16, 7, torch.float64)
@@ -409,15 +415,17 @@ def dae_noise(ctx: Context) -> None:
 @declare(
     id="q5.dae.fresh", question=5, kind="property", points=0.25, visibility="hidden",
     title="Denoising autoencoder: fresh noise",
-    asks="every forward pass and every image gets its own noise, drawn from the generator if one is given",
+    asks="every forward pass and every image gets its own noise, drawn from the generator if one is given; the images "
+    "given stay clean",
     hint="When are the random numbers drawn: once, or whenever an image comes in? Does the generator get there?",
-    needs=("q5.dae.shapes", "q5.dae.modes"),
+    needs=("q5.dae.shapes",),
 )  # fmt: skip
 def dae_fresh(ctx: Context) -> None:
     x = ctx.rand(1, 1, 7, 7, low=0.3, high=0.7).expand(4, 1, 7, 7).contiguous()
     for noise, (_, level) in KINDS.items():
         model = dae(ctx, noise, level)
         draws_are_fresh(ctx, model, (x, True), f"forward with {noise} noise", pick=1)
+        ctx.preserves(model, x, True)
         _, codes = both(ctx, model, x, True)
         ctx.expect(
             bool((codes != codes[0]).any()), "all images of a batch get the same noise", "other noise for each image"
@@ -460,9 +468,8 @@ def loss_value(ctx: Context) -> None:
         unscaled = given[0] / 0.6
         slope = (2 * (given[0] - x) * unscaled).flatten(1).sum(1).mean()
         ctx.matches(found.params[0]["scale"], slope, FLOAT64, "the gradient of denoising_loss to the model")
-    ctx.tensor(
-        ctx.preserves(LOSS, dae(ctx), x=ctx.images(3, 7, torch.float64)), (), "denoising_loss without a generator"
-    )
+    value = ctx.preserves(LOSS, ctx.new(Probe("Denoiser")), x)
+    ctx.tensor(value, (), "denoising_loss without a generator", dtype=x.dtype)
 
 
 def student_mse(ctx: Context, x_recon: Tensor, x: Tensor) -> Tensor | None:

@@ -49,7 +49,7 @@ def trained_gaussian(ctx: Context) -> None:
     ctx.expect(
         error < plain, "training on corrupted images does not help", f"below {plain:.4g}, trained without noise", error
     )
-    ctx.at_most("mse", error, "the error of restored images per pixel")
+    ctx.at_most("mse", error, "the error of restored images per pixel", slack=0.3)
 
 
 @declare(
@@ -66,7 +66,7 @@ def trained_masking(ctx: Context) -> None:
     error = mse(restored(ctx, "masking", prob, noisy), images)
     ctx.expect(error < identity, "the model does not fill in what is missing",
                f"an error below that of the masked images, {identity:.4g}", error)  # fmt: skip
-    ctx.at_most("mse", error, "the error of restored images per pixel")
+    ctx.at_most("mse", error, "the error of restored images per pixel", slack=0.3)
 
 
 TRAINED: tuple[Check, ...] = (trained_gaussian, trained_masking)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..boundary import Probe, TorchRef
 from ..cases import random, seeds, sizes
-from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
+from ..checks import EXACT, FLOAT64, Check, Failure, Question, declare
 from ..context import Context, kind_of
 from . import q06_fit, q06_layers
 from .q06_fit import EVALUATE, LOSS, STEP, STOPPING, linear, sgd

@@ -269,8 +269,8 @@ def checkpoint_gradients(ctx: Context) -> None:
 @declare(
     id="q6.checkpoint.memory", question=6, kind="property", points=0.25, visibility="hidden",
     title="Checkpointing: less memory",
-    asks="far less is kept than by the plain composition; what lies inside a layer is computed again in the backward pass, with the "
-    "same dropout mask",
+    asks="far less is kept than by the plain composition; what lies inside a layer is computed again in the backward "
+    "pass, with the same dropout mask",
     hint="What do you gain if every activation is still there when the backward pass begins?",
     needs=("q6.checkpoint.gradients",),
 )  # fmt: skip
@@ -286,7 +286,9 @@ def checkpoint_memory(ctx: Context) -> None:
     kept = ctx.session.saved_bytes(CHECKPOINTED, chain, x, params=chain)
     # torch's checkpoint_sequential leaves the last layer alone, since its activations are needed first: a quarter here
     most = round(0.4 * plain)
-    ctx.expect(kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes")
+    ctx.expect(
+        kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes"
+    )
     before = [len(part.get("calls")) for part in firsts]
     ctx.session.vjp(CHECKPOINTED, chain, x, params=chain)
     again = [len(part.get("calls")) - count for part, count in zip(firsts, before, strict=True)]
@@ -451,8 +453,10 @@ def layerwise_trained(ctx: Context) -> None:
         error,
     )
     pca = pca_mse(ctx, widths[-1], budget.train_size, images)
-    ctx.at_most("test mse", error, "the stack's error per pixel")
-    ctx.at_most("ratio to PCA", error / pca, f"its ratio to the error of PCA with {widths[-1]} components", 4)
+    ctx.at_most("test mse", error, "the stack's error per pixel", slack=0.25)
+    ctx.at_most(
+        "ratio to PCA", error / pca, f"its ratio to the error of PCA with {widths[-1]} components", 4, slack=0.25
+    )
 
 
 CHECKS: tuple[Check, ...] = (

@@ -127,9 +127,9 @@ def classifier_copy(ctx: Context) -> None:
             "evaluation",
         )
         classifier.eval()
-        logits = ctx.tensor(ctx.call(classifier, images), (20, 3), "the logits")
+        logits = ctx.tensor(ctx.call(classifier, images), None, "the logits")
         autoencoder.load({name: torch.zeros_like(value) for name, value in before.items()})
-        again = ctx.tensor(ctx.call(classifier, images), (20, 3), "the logits")
+        again = ctx.tensor(ctx.call(classifier, images), None, "the logits")
         ctx.expect(
             torch.equal(logits, again),
             "the classifier changes when the autoencoder given does",
@@ -150,7 +150,8 @@ def classifier_freeze(ctx: Context) -> None:
     images, x = ctx.images(24, SIDE), ctx.images(60, SIDE)
     labels = ctx.randint(0, 3, 24)
     for freeze in (True, False):
-        autoencoder = watched(ctx, batch_norm=True)
+        # running statistics show a frozen encoder that moves without gradients, and would hide one that has none
+        autoencoder = watched(ctx, batch_norm=freeze)
         codes = autoencoder.eval().call("encode", x)
         autoencoder.train()
         classifier = ctx.new(CLASSIFIER, autoencoder, LATENT, num_classes=3, freeze=freeze)
@@ -192,7 +193,7 @@ def classifier_freeze(ctx: Context) -> None:
     title="The head follows the encoder's precision",
     asks="EncoderClassifier and JointModel on a float64 autoencoder take float64 images and return float64 logits",
     hint="In which precision is a new layer created, and in which are the codes?",
-    needs=("q7.classifier.logits",),
+    needs=(),
 )  # fmt: skip
 def classifier_dtype(ctx: Context) -> None:
     x = ctx.images(5, SIDE, torch.float64)
@@ -307,7 +308,7 @@ def loss_unlabelled(ctx: Context) -> None:
     title="Gradients of both losses",
     asks="the gradients of classification_loss and joint_loss are those of their values",
     hint="Is anything in your loss detached, rounded or turned into a Python number on the way?",
-    needs=("q7.loss.value", "q7.jointloss.value"),
+    needs=(),
 )  # fmt: skip
 def loss_gradient(ctx: Context) -> None:
     stand_in(ctx)

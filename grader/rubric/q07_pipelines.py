@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from ..boundary import Gen, Handle, Image8, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, Check, Failure, declare
 from ..context import Context
 from ..trained import CHUNK, in_chunks, test_images
+from .q06_fit import losses_of, rows_of
 
 CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"
 ACCURACY, FINETUNE = "semi_supervised.accuracy", "semi_supervised.finetune"
@@ -53,25 +53,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return (torch.logsumexp(rows, dim=1) - chosen).mean().to(logits.dtype)
 
 
-def finite_losses(ctx: Context, value: Any, length: int, what: str) -> list[float]:
-    """One finite number per epoch."""
-    return [ctx.number(entry, f"an entry of {what}") for entry in ctx.sequence(value, length, what)]
-
-
-def numbers_of(batches: Sequence[Tensor], images: Tensor) -> list[int]:
-    """For each row of successive batches its number among `images`, -1 if it is none of them."""
-    if not batches:
-        return []
-    rows = torch.cat([batch.flatten(1) for batch in batches]).double()
-    apart = torch.cdist(rows, images.flatten(1).double())
-    nearest = apart.min(dim=1)
-    return torch.where(nearest.values < 1e-5, nearest.indices, -1).tolist()
-
-
-def learned_rows(probe: Handle, images: Tensor) -> list[int]:
-    """Numbers of the rows that went through a probe with gradients on, in order."""
-    pairs = zip(probe.get("calls"), probe.get("seen"), strict=True)
-    return numbers_of([seen for call, seen in pairs if call["grad"]], images)
+def learned_rows(probe: Handle, images: Tensor, since: int = 0) -> list[int]:
+    """Numbers of the rows that went through a probe with gradients on, in order, from call `since` on."""
+    pairs = zip(probe.get("calls")[since:], probe.get("seen")[since:], strict=True)
+    return rows_of([seen for call, seen in pairs if call["grad"]], images)
 
 
 def expect_epochs(rows: Sequence[int], members: Sequence[int], epochs: int, what: str) -> list[list[int]]:
@@ -130,7 +115,7 @@ def finetune_rows(ctx: Context) -> None:
         "the same order",
     )
     wanted = float(cross_entropy(F.linear(images.flatten(1), state["weight"], state["bias"]), labels))
-    for entry in finite_losses(ctx, value, 3, "finetune"):
+    for entry in losses_of(ctx, value, 3, "finetune"):
         ctx.matches(entry, wanted, FLOAT32, "the mean loss of an epoch without learning")
     ctx.raises(
         "ValueError",
@@ -159,9 +144,7 @@ def finetune_learns(ctx: Context) -> None:
     classifier = ctx.new(TorchRef("nn.Sequential"), *parts)
     first.call("requires_grad_", False)
     frozen, free = first.state(), last.state()
-    losses = finite_losses(
-        ctx, ctx.call(FINETUNE, classifier, images, labels, 25, batch_size=8, lr=0.05), 25, "finetune"
-    )
+    losses = losses_of(ctx, ctx.call(FINETUNE, classifier, images, labels, 25, batch_size=8, lr=0.05), 25, "finetune")
     for name, old in frozen.items():
         ctx.matches(first.state()[name], old, EXACT, f"the {name} that requires no gradient")
     ctx.expect(
@@ -269,7 +252,7 @@ def twostage_encoder(ctx: Context) -> None:
     title="Two stages: lr and mode",
     asks="train_two_stage trains in training mode, and uses lr in both stages",
     hint="Which of your arguments is passed on to which stage?",
-    needs=("q7.twostage.rows",),
+    needs=(),
 )  # fmt: skip
 def twostage_arguments(ctx: Context) -> None:
     stand_in(ctx)
@@ -303,7 +286,7 @@ def joint_of(ctx: Context, autoencoder: Handle, classes: int) -> Handle:
     "joint loss of each epoch; batches without a label do no harm",
     hint="What happens in a batch in which no row has a label? After shuffling, does each image still have its own "
     "label?",
-    needs=("q7.joint.model",),
+    needs=(),
 )  # fmt: skip
 def trainjoint_rows(ctx: Context) -> None:
     stand_in(ctx)
@@ -320,13 +303,12 @@ def trainjoint_rows(ctx: Context) -> None:
     # a learning rate of 0 makes the loss known: in one batch for any alpha, in several for alpha = 0
     for alpha, batch in ((0.7, 64), (3.0, 64), (0.0, 8)):
         value = ctx.preserves(TRAIN_JOINT, model, images, labels, alpha, 2, batch_size=batch, lr=0.0)
-        for entry in finite_losses(ctx, value, 2, "train_joint"):
+        for entry in losses_of(ctx, value, 2, "train_joint"):
             ctx.matches(
                 entry, recon + alpha * classes, FLOAT32, f"the loss of an epoch without learning (alpha {alpha:g})"
             )
-    calls, seen = autoencoder.get("calls")[known:], autoencoder.get("seen")[known:]
-    rows = numbers_of([x for call, x in zip(calls, seen, strict=True) if call["grad"]], images)
-    split = expect_epochs(rows, range(29), 6, "train_joint")
+    calls = autoencoder.get("calls")[known:]
+    split = expect_epochs(learned_rows(autoencoder, images, known), range(29), 6, "train_joint")
     ctx.expect(
         split[0] != split[1] and split[4] != split[5],
         "two epochs use the same order",
@@ -341,7 +323,9 @@ def trainjoint_rows(ctx: Context) -> None:
     )
     few = torch.full((29,), -1)
     few[3] = 1
-    finite_losses(ctx, ctx.call(TRAIN_JOINT, model, images, few, 1.0, 2, batch_size=4, lr=0.01), 2, "train_joint")
+    known = len(autoencoder.get("calls"))
+    losses_of(ctx, ctx.call(TRAIN_JOINT, model, images, few, 1.0, 2, batch_size=4, lr=0.01), 2, "train_joint")
+    expect_epochs(learned_rows(autoencoder, images, known), range(29), 2, "train_joint with a single label")
     for name, value in model.state().items():
         ctx.tensor(value, None, f"{name} after batches without labels")
 
@@ -351,7 +335,7 @@ def trainjoint_rows(ctx: Context) -> None:
     title="Joint training: both tasks",
     asks="train_joint teaches the autoencoder to reconstruct and the head to classify",
     hint="Look at the two terms of the loss separately: does each of them fall? Is one drowned by the other?",
-    needs=("q7.joint.model",),
+    needs=(),
 )  # fmt: skip
 def trainjoint_learns(ctx: Context) -> None:
     stand_in(ctx)
@@ -362,7 +346,7 @@ def trainjoint_learns(ctx: Context) -> None:
     at_first = float((ctx.call(model.eval(), images)[0] - images).square().mean())
     model.train()
     value = ctx.call(TRAIN_JOINT, model, images, labels, 3.0, 40, batch_size=16, lr=0.02)
-    losses = finite_losses(ctx, value, 40, "train_joint")
+    losses = losses_of(ctx, value, 40, "train_joint")
     ctx.expect(
         losses[-1] < 0.5 * losses[0], "the joint loss hardly falls", f"below half of {losses[0]:.3g}", losses[-1]
     )
@@ -453,7 +437,7 @@ def trained_labels(ctx: Context) -> None:
         f"{accuracy:.4g}",
     )
     ctx.at_least("accuracy", accuracy, "mean accuracy with 100 labels")
-    ctx.at_least("gain", accuracy - baseline, "its gain over the same network without pre-training")
+    ctx.at_least("gain", accuracy - baseline, "its gain over the same network without pre-training", slack=0.5)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -25,7 +25,7 @@ ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXi
 BETAS = (0.1, 1.0, 4.0)
 ELBO_BUDGET = {"digits": Budget(15, 64, lr=2e-3), "mnist": Budget(3, 128)}
 BETA_BUDGET = {"digits": Budget(10, 64, lr=2e-3), "mnist": Budget(4, 128, train_size=15_000)}
-CONV_BUDGET = {"digits": Budget(5, 64, lr=3e-3), "mnist": Budget(2, 64, train_size=10_000)}
+CONV_BUDGET = {"digits": Budget(5, 64, lr=3e-3), "mnist": Budget(2, 64, lr=3e-3, train_size=10_000)}
 
 # not the submission's own vae_loss where the model is judged: a mistake in it costs its own checks and not these too
 OWN_LOSS = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)
@@ -117,7 +117,7 @@ def trained_elbo(ctx: Context) -> None:
     found = measure(ctx, recipe, fit(ctx, recipe, ELBO_BUDGET[ctx.data.name]), images)
     expect_knowledge(ctx, found, images)
     ctx.at_most("-ELBO", found.nelbo, "-ELBO in nats per image")
-    ctx.at_least("active units", found.active, "the number of active units")
+    ctx.at_least("active units", found.active, "the number of active units", slack=0.35)
 
 
 @declare(
@@ -139,8 +139,8 @@ def trained_beta(ctx: Context) -> None:
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     ctx.expect(kls[0] > kls[1] > kls[2], "the KL does not fall as beta grows", "largest at .1, smallest at 4", shown)
-    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,")
-    ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,")
+    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", slack=0.4)
+    ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", slack=0.4)
 
 
 @declare(

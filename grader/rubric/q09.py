@@ -31,7 +31,7 @@ from .q08_trained import decode
 
 CVAE, GENERATE = "vae.CVAE", "vae.generate_class"
 LATENT = 20
-BUDGET = {"digits": Budget(20, 64, lr=2e-3), "mnist": Budget(4, 128, train_size=30_000)}
+BUDGET = {"digits": Budget(30, 64, lr=2e-3), "mnist": Budget(4, 128, train_size=30_000)}
 ASKED = 1_000
 OBJECTIVE = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)
 
@@ -102,7 +102,7 @@ def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, labels: Te
     title="CVAE: the encoder sees the class",
     asks="the posterior of one image depends on its class, in each row of a batch on that row's class",
     hint="Encode one image with two different labels. Should mu and logvar stay where they are?",
-    needs=("q9.shapes",),
+    needs=(),
 )  # fmt: skip
 def encoder(ctx: Context) -> None:
     model, x, labels = small(ctx), ctx.images(7, 4, dtype=torch.float64), torch.tensor([3, 0, 4, 1, 1, 2, 0])
@@ -119,13 +119,12 @@ def encoder(ctx: Context) -> None:
     title="CVAE: the decoder sees the class",
     asks="the image of one latent depends on the class, in each row of a batch on that row's class",
     hint="Decode one z with all labels. If the images are equal, how could anybody ask for a digit?",
-    needs=("q9.shapes",),
+    needs=(),
 )  # fmt: skip
 def decoder(ctx: Context) -> None:
     model, z, labels = small(ctx), ctx.randn(7, 6), torch.tensor([3, 0, 4, 1, 1, 2, 0])
-    shape = (7, 1, 4, 4)
-    each = [ctx.tensor(model.call("decode", z, torch.full((7,), k)), shape, "decode(z, y)") for k in range(5)]
-    mixed = ctx.tensor(model.call("decode", z, labels), shape, "decode(z, y)")
+    each = [ctx.tensor(model.call("decode", z, torch.full((7,), k)), None, "decode(z, y)") for k in range(5)]
+    mixed = ctx.tensor(model.call("decode", z, labels), each[0].shape, "decode(z, y)")
     expect_conditioned(ctx, torch.stack(each), mixed, labels, "the image of decode(z, y)")
 
 
@@ -134,7 +133,7 @@ def decoder(ctx: Context) -> None:
     title="CVAE: forward",
     asks="forward(x, y, eps=eps) encodes and decodes with the same class, and draws fresh noise if no eps is given",
     hint="Which y does the decoder get inside forward? What do two passes over the same image return?",
-    needs=("q9.shapes",),
+    needs=(),
 )  # fmt: skip
 def forward(ctx: Context) -> None:
     model, x, labels = small(ctx), ctx.images(4, 4, dtype=torch.float64), torch.tensor([3, 0, 4, 1])
@@ -154,7 +153,7 @@ def forward(ctx: Context) -> None:
     title="CVAE: gradients",
     asks="gradients of forward's outputs reach the decoder, and through mu and logvar the encoder and the image",
     hint="Which path does the reconstruction's gradient take back to the encoder? Is a link of it cut?",
-    needs=("q9.shapes", "q9.forward"),
+    needs=("q9.forward",),
 )  # fmt: skip
 def gradient(ctx: Context) -> None:
     expect_chain_rule(ctx, small(ctx), ctx.images(3, 4, dtype=torch.float64), 6, torch.tensor([2, 0, 4]))
@@ -202,6 +201,8 @@ def generate(ctx: Context) -> None:
     few = torch.tensor([2, 0, 1])
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, few, generator=generator), "generate_class")
     expect_evaluation(ctx, probe, functools.partial(ctx.call, GENERATE, probe, few), "generate_class")
+    double = ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few)
+    ctx.tensor(double, (3, 1, 2, 2), "generate_class with a float64 model", dtype=torch.float64)
     model = small(ctx)
     probabilities(ctx, ctx.call(GENERATE, model, few), (3, 1, 4, 4), "generate_class(CVAE, labels)", torch.float64)
 
@@ -241,17 +242,20 @@ def trained(ctx: Context) -> None:
     session.close()
     seen = judge.predict(images)
     ctx.at_least(
-        "digits recognised", float((seen == labels).double().mean()), "the share of images that show their digit"
+        "digits recognised",
+        float((seen == labels).double().mean()),
+        "the share of images that show their digit",
+        slack=0.45,
     )
     real = to_float(ctx.data.train_x[: budget.train_size])
     spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: budget.train_size])
-    ctx.at_least("spread", spread, "the variance within a class, relative to real images,")
+    ctx.at_least("spread", spread, "the variance within a class, relative to real images,", slack=0.6)
 
     # the same with latents of the grader's, each decoded as every digit
     z = ctx.randn(ASKED // 10, LATENT, dtype=torch.float32).repeat_interleave(10, dim=0)
     every = classes.repeat(ASKED // 10)
     share = float((judge.predict(decode(ctx, recipe, state, z, every)) == every).double().mean())
-    ctx.at_least("digits decoded", share, "the share of latents that decode to each digit asked for")
+    ctx.at_least("digits decoded", share, "the share of latents that decode to each digit asked for", slack=0.45)
 
 
 CHECKS: tuple[Check, ...] = (shapes, encoder, decoder, forward, gradient, errors, generate, trained)

@@ -58,9 +58,9 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, float, int]:
 )  # fmt: skip
 def trained_vq(ctx: Context) -> None:
     error, effective, used = judge_model(ctx, ema=False)
-    ctx.at_most("mse", error, "test MSE per pixel from indices")
-    ctx.at_least("perplexity", effective, "perplexity of the codes")
-    ctx.at_least("used", float(used), "number of codes used")
+    ctx.at_most("mse", error, "test MSE per pixel from indices", slack=0.5)
+    ctx.at_least("perplexity", effective, "perplexity of the codes", slack=0.5)
+    ctx.at_least("used", float(used), "number of codes used", slack=0.4)
 
 
 @declare(
@@ -72,8 +72,8 @@ def trained_vq(ctx: Context) -> None:
 )  # fmt: skip
 def trained_ema(ctx: Context) -> None:
     error, effective, _ = judge_model(ctx, ema=True)
-    ctx.at_most("mse", error, "test MSE per pixel from indices")
-    ctx.at_least("perplexity", effective, "perplexity of the codes")
+    ctx.at_most("mse", error, "test MSE per pixel from indices", slack=0.5)
+    ctx.at_least("perplexity", effective, "perplexity of the codes", slack=0.5)
 
 
 TRAINED: tuple[Check, ...] = (trained_vq, trained_ema)

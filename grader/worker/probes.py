@@ -231,6 +231,9 @@ class Elsewhere(Tensor):
             return cls(value) if isinstance(value, Tensor) else value
 
         kwargs = dict(kwargs or {})
+        if func._can_decompose():  # `to` arrives whole under inference_mode, in parts otherwise
+            with torch.inference_mode(False):
+                return func.decompose(*args, **kwargs)
         copies = func is torch.ops.aten._to_copy.default
         if copies and torch.device(kwargs.get("device") or "meta").type == "cpu":
             return func(bare(args[0]), **kwargs)

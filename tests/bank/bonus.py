@@ -52,408 +52,710 @@ DRAW = "codes[:, row, column] = torch.multinomial(probabilities, 1, generator=ge
 WEIGHTS = "return log_px_given_z + diagonal_log_prob(z, zero, zero) - diagonal_log_prob(z, mu, logvar)"
 BOUND = "return torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))"
 APPENDED = "log_weights.append(log_importance_weights(log_px_given_z[None], z[None], mu, logvar))"
-CROSS = "cross = torch.linalg.eigvalsh(root1 @ cov2.double() @ root1).clamp(min=0).sqrt().sum()"
+CROSS = "cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()"
 TARGET = "return mse_loss(features, functional_call(feature_net, frozen, (x.detach(),)))"
 BUILDS_ON_BOUND = ("ppca.oracle", "iwae.law", "iwae.grows")
 
 MISTAKES: tuple[Mistake, ...] = (
     # ---- masked convolution and prior
     prior_mistake(
-        "mask-b-for-a", "type A shows the centre: the first layer sees what it predicts", "masked.reach", "prior.causal",
-        edits=((VISIBLE, "visible = centre + 1"),), may_fail=("masked.trained", *TRAINED),
-    ),
-    prior_mistake(
-        "mask-a-for-b", "type B hides the centre as well", "masked.reach",
-        edits=((VISIBLE, "visible = centre"),), may_fail=("masked.trained", "prior.causal", *TRAINED),
-    ),
-    prior_mistake(
-        "mask-rows-only", "shows the rest of the current row too", "masked.reach", "prior.causal",
-        edits=((VISIBLE, "visible = (kernel_size // 2 + 1) * kernel_size"),), may_fail=("masked.trained", *TRAINED),
-    ),
-    prior_mistake(
-        "mask-flipped", "shows what comes after instead of before", "masked.reach", "prior.causal",
-        edits=(("mask = (torch.arange(kernel_size**2) < visible)",
-                "mask = (torch.arange(kernel_size**2).flip(0) < visible)"),),
+        "mask-b-for-a",
+        "type A shows the centre: the first layer sees what it predicts",
+        "masked.reach",
+        "prior.causal",
+        edits=((VISIBLE, "visible = centre + 1"),),
         may_fail=("masked.trained", *TRAINED),
     ),
     prior_mistake(
-        "mask-columns-first", "orders positions column by column", "masked.reach", "prior.causal",
+        "mask-a-for-b",
+        "type B hides the centre as well",
+        "masked.reach",
+        edits=((VISIBLE, "visible = centre"),),
+        may_fail=("masked.trained", "prior.causal", *TRAINED),
+    ),
+    prior_mistake(
+        "mask-rows-only",
+        "shows the rest of the current row too",
+        "masked.reach",
+        "prior.causal",
+        edits=((VISIBLE, "visible = (kernel_size // 2 + 1) * kernel_size"),),
+        may_fail=("masked.trained", *TRAINED),
+    ),
+    prior_mistake(
+        "mask-flipped",
+        "shows what comes after instead of before",
+        "masked.reach",
+        "prior.causal",
+        edits=(
+            (
+                "mask = (torch.arange(kernel_size**2) < visible)",
+                "mask = (torch.arange(kernel_size**2).flip(0) < visible)",
+            ),
+        ),
+        may_fail=("masked.trained", *TRAINED),
+    ),
+    prior_mistake(
+        "mask-columns-first",
+        "orders positions column by column",
+        "masked.reach",
+        "prior.causal",
         edits=((".view(kernel_size, kernel_size)\n", ".view(kernel_size, kernel_size).T\n"),),
         may_fail=("masked.trained", *TRAINED),
     ),
     prior_mistake(
-        "mask-hides-row-above", "hides the right half of the rows above too", "masked.reach",
-        edits=((".view(kernel_size, kernel_size)\n",
-                ".view(kernel_size, kernel_size)\n        mask[:, kernel_size // 2 + 1 :] = False\n"),),
+        "mask-hides-row-above",
+        "hides the right half of the rows above too",
+        "masked.reach",
+        edits=(
+            (
+                ".view(kernel_size, kernel_size)\n",
+                ".view(kernel_size, kernel_size)\n        mask[:, kernel_size // 2 + 1 :] = False\n",
+            ),
+        ),
         may_fail=("masked.trained", "prior.causal", *TRAINED),
     ),
     prior_mistake(
-        "mask-once", "sets the hidden weights to 0 at the start only: training brings them back", "masked.trained",
+        "mask-once",
+        "sets the hidden weights to 0 at the start only: training brings them back",
+        "masked.trained",
         "prior.causal",
-        edits=((CONVOLUTION, "return F.conv2d(x, self.weight, self.bias, padding=self.padding)"),
-               ('self.register_buffer("mask", mask, persistent=False)',
-                'self.register_buffer("mask", mask, persistent=False)\n        self.weight.data.mul_(mask)')),
+        edits=(
+            (CONVOLUTION, "return F.conv2d(x, self.weight, self.bias, padding=self.padding)"),
+            (
+                'self.register_buffer("mask", mask, persistent=False)',
+                'self.register_buffer("mask", mask, persistent=False)\n        self.weight.data.mul_(mask)',
+            ),
+        ),
         may_fail=TRAINED,
     ),
     prior_mistake(
-        "mask-output", "the mask is applied to the input's neighbourhood mean: no padding", "masked.reach", "prior.shapes",
+        "mask-output",
+        "the mask is applied to the input's neighbourhood mean: no padding",
+        "masked.reach",
+        "prior.shapes",
         edits=((CONVOLUTION, "return F.conv2d(x, self.weight * self.mask, self.bias)"),),
         may_fail=("masked.trained", "prior.causal", *TRAINED),
     ),
     prior_mistake(
-        "mask-any-type", "an unknown type counts as B", "errors",
+        "mask-any-type",
+        "an unknown type counts as B",
+        "errors",
         edits=(('if mask_type not in ("A", "B"):', "if False:"),),
     ),
     prior_mistake(
-        "mask-even-kernel", "even kernels are accepted", "errors",
+        "mask-even-kernel",
+        "even kernels are accepted",
+        "errors",
         edits=(("if kernel_size % 2 == 0:", "if False:"),),
     ),
     prior_mistake(
-        "prior-first-layer-b", "the first layer of the prior is of type B", "prior.causal",
-        edits=((FIRST, FIRST.replace('"A"', '"B"')),), may_fail=TRAINED,
-    ),
-    prior_mistake(
-        "prior-all-a-plain", "one of the later layers is a convolution without a mask", "prior.causal",
-        edits=((LATER, "nn.Conv2d(hidden_channels, hidden_channels, kernel_size=3, padding=1)"),), may_fail=TRAINED,
-    ),
-    prior_mistake(
-        "prior-residual-from-input", "a skip from the embedding to the output goes round the first mask", "prior.causal",
-        edits=((LOGITS, "h = self.embedding(indices).permute(0, 3, 1, 2)\n"
-                "        logits: Tensor = self.layers[-1](self.layers[:-1](h) + h)"),),
-        may_fail=TRAINED,
-    ),
-    prior_mistake(
-        "prior-normalised-over-grid", "normalises over channels and positions: later codes leak into the statistics",
+        "prior-first-layer-b",
+        "the first layer of the prior is of type B",
         "prior.causal",
-        edits=(("rest = [", "norm = nn.GroupNorm(1, hidden_channels)\n        rest = ["),
-               ("self.layers = nn.Sequential(first, *rest,", "self.layers = nn.Sequential(first, norm, *rest,")),
+        edits=((FIRST, FIRST.replace('"A"', '"B"')),),
         may_fail=TRAINED,
     ),
     prior_mistake(
-        "prior-logits-last", "logits of shape (B, H, W, K)", "prior.shapes",
+        "prior-all-a-plain",
+        "one of the later layers is a convolution without a mask",
+        "prior.causal",
+        edits=((LATER, "nn.Conv2d(hidden_channels, hidden_channels, kernel_size=3, padding=1)"),),
+        may_fail=TRAINED,
+    ),
+    prior_mistake(
+        "prior-residual-from-input",
+        "a skip from the embedding to the output goes round the first mask",
+        "prior.causal",
+        edits=(
+            (
+                LOGITS,
+                "h = self.embedding(indices).permute(0, 3, 1, 2)\n"
+                "        logits: Tensor = self.layers[-1](self.layers[:-1](h) + h)",
+            ),
+        ),
+        may_fail=TRAINED,
+    ),
+    prior_mistake(
+        "prior-normalised-over-grid",
+        "normalises over channels and positions: later codes leak into the statistics",
+        "prior.causal",
+        edits=(
+            ("rest = [", "norm = nn.GroupNorm(1, hidden_channels)\n        rest = ["),
+            ("self.layers = nn.Sequential(first, *rest,", "self.layers = nn.Sequential(first, norm, *rest,"),
+        ),
+        may_fail=TRAINED,
+    ),
+    prior_mistake(
+        "prior-logits-last",
+        "logits of shape (B, H, W, K)",
+        "prior.shapes",
         edits=(("        return logits\n", "        return logits.permute(0, 2, 3, 1)\n"),),
         may_fail=("prior.causal", *TRAINED),
     ),
     prior_mistake(
-        "prior-unconditional", "always predicts from a blank grid", "prior.causal",
+        "prior-unconditional",
+        "always predicts from a blank grid",
+        "prior.causal",
         edits=((LOGITS, LOGITS.replace("self.embedding(indices)", "self.embedding(torch.zeros_like(indices))")),),
         may_fail=TRAINED,
     ),
     prior_mistake(
-        "bits-in-nats", "natural logarithm", "bits",
+        "bits-in-nats",
+        "natural logarithm",
+        "bits",
         edits=(("return F.cross_entropy(logits, indices) / math.log(2)", "return F.cross_entropy(logits, indices)"),),
     ),
     prior_mistake(
-        "bits-summed", "the sum over positions, averaged over images", "bits",
-        edits=(("return F.cross_entropy(logits, indices) / math.log(2)",
-                "return F.cross_entropy(logits, indices, reduction='sum') / len(logits) / math.log(2)"),),
+        "bits-summed",
+        "the sum over positions, averaged over images",
+        "bits",
+        edits=(
+            (
+                "return F.cross_entropy(logits, indices) / math.log(2)",
+                "return F.cross_entropy(logits, indices, reduction='sum') / len(logits) / math.log(2)",
+            ),
+        ),
     ),
     prior_mistake(
-        "bits-underflow", "logarithm of a softmax: infinite where a probability underflows", "bits",
-        edits=(("return F.cross_entropy(logits, indices) / math.log(2)",
-                "return F.nll_loss(logits.softmax(dim=1).log2(), indices)"),),
+        "bits-underflow",
+        "logarithm of a softmax: infinite where a probability underflows",
+        "bits",
+        edits=(
+            (
+                "return F.cross_entropy(logits, indices) / math.log(2)",
+                "return F.nll_loss(logits.softmax(dim=1).log2(), indices)",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-uniform", "draws all codes uniformly", "sample.law",
-        edits=((DRAW, "codes[:, row, column] = torch.randint(probabilities.shape[1], (num_samples,), generator=generator)"),),
+        "sample-uniform",
+        "draws all codes uniformly",
+        "sample.law",
+        edits=(
+            (
+                DRAW,
+                "codes[:, row, column] = torch.randint(probabilities.shape[1], (num_samples,), generator=generator)",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-argmax", "takes the most probable code at each step", "sample.law", "sample.modes",
+        "sample-argmax",
+        "takes the most probable code at each step",
+        "sample.law",
+        "sample.modes",
         edits=((DRAW, "codes[:, row, column] = probabilities.argmax(dim=1)"),),
     ),
     prior_mistake(
-        "sample-at-once", "draws all positions from the logits of an empty grid", "sample.law",
-        edits=(("probabilities = model(codes)[:, :, row, column].softmax(dim=1)",
-                "probabilities = model(torch.zeros_like(codes))[:, :, row, column].softmax(dim=1)"),),
+        "sample-at-once",
+        "draws all positions from the logits of an empty grid",
+        "sample.law",
+        edits=(
+            (
+                "probabilities = model(codes)[:, :, row, column].softmax(dim=1)",
+                "probabilities = model(torch.zeros_like(codes))[:, :, row, column].softmax(dim=1)",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-columns-first", "fills the grid column by column", "sample.law",
-        edits=(("        for row in range(height):\n            for column in range(width):",
-                "        for column in range(width):\n            for row in range(height):"),),
+        "sample-columns-first",
+        "fills the grid column by column",
+        "sample.law",
+        edits=(
+            (
+                "        for row in range(height):\n            for column in range(width):",
+                "        for column in range(width):\n            for row in range(height):",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-sharpened", "uses the squares of the probabilities", "sample.law",
+        "sample-sharpened",
+        "uses the squares of the probabilities",
+        "sample.law",
         edits=(("[:, :, row, column].softmax(dim=1)", "[:, :, row, column].mul(2).softmax(dim=1)"),),
     ),
     prior_mistake(
-        "sample-training-mode", "leaves the model in the mode it is in", "sample.modes",
+        "sample-training-mode",
+        "leaves the model in the mode it is in",
+        "sample.modes",
         edits=(("with evaluation_mode(model):\n        for row", "with torch.no_grad():\n        for row"),),
     ),
     prior_mistake(
-        "sample-mode-lost", "leaves the model in evaluation mode", "sample.modes",
-        edits=(("with evaluation_mode(model):\n        for row",
-                "model.eval()\n    with torch.no_grad():\n        for row"),),
+        "sample-mode-lost",
+        "leaves the model in evaluation mode",
+        "sample.modes",
+        edits=(
+            (
+                "with evaluation_mode(model):\n        for row",
+                "model.eval()\n    with torch.no_grad():\n        for row",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-with-gradients", "keeps the graph of every step", "sample.modes",
-        edits=(("with evaluation_mode(model):\n        for row",
-                "with evaluation_mode(model), torch.enable_grad():\n        for row"),),
+        "sample-with-gradients",
+        "keeps the graph of every step",
+        "sample.modes",
+        edits=(
+            (
+                "with evaluation_mode(model):\n        for row",
+                "with evaluation_mode(model), torch.enable_grad():\n        for row",
+            ),
+        ),
     ),
     prior_mistake(
-        "sample-ignores-generator", "draws from the global stream", "sample.modes",
+        "sample-ignores-generator",
+        "draws from the global stream",
+        "sample.modes",
         edits=((DRAW, DRAW.replace(", generator=generator", "")),),
     ),
     prior_mistake(
-        "sample-fixed-seed", "seeds its own generator", "sample.modes",
-        edits=(("    codes = torch.zeros(num_samples,",
-                "    generator = torch.Generator().manual_seed(0)\n    codes = torch.zeros(num_samples,"),),
+        "sample-fixed-seed",
+        "seeds its own generator",
+        "sample.modes",
+        edits=(
+            (
+                "    codes = torch.zeros(num_samples,",
+                "    generator = torch.Generator().manual_seed(0)\n    codes = torch.zeros(num_samples,",
+            ),
+        ),
     ),
     # ---- importance-weighted bounds
     mistake(
-        "weights-without-prior", "log p(z) is left out", "weights",
-        edits=((WEIGHTS, "return log_px_given_z - diagonal_log_prob(z, mu, logvar)"),), may_fail=BUILDS_ON_BOUND,
+        "weights-without-prior",
+        "log p(z) is left out",
+        "weights",
+        edits=((WEIGHTS, "return log_px_given_z - diagonal_log_prob(z, mu, logvar)"),),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "weights-q-added", "log q is added", "weights",
-        edits=((WEIGHTS, WEIGHTS.replace("- diagonal", "+ diagonal")),), may_fail=BUILDS_ON_BOUND,
+        "weights-q-added",
+        "log q is added",
+        "weights",
+        edits=((WEIGHTS, WEIGHTS.replace("- diagonal", "+ diagonal")),),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "weights-analytic-kl", "the analytic KL takes the place of log p(z) - log q(z given x)", "weights",
+        "weights-analytic-kl",
+        "the analytic KL takes the place of log p(z) - log q(z given x)",
+        "weights",
         edits=((WEIGHTS, "return log_px_given_z - 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(-1)"),),
         may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "weights-logvar-as-log-sigma", "reads logvar as log sigma", "weights",
-        edits=((WEIGHTS, WEIGHTS.replace("mu, logvar)", "mu, 2 * logvar)")),), may_fail=BUILDS_ON_BOUND,
-    ),
-    mistake(
-        "weights-mean-over-latents", "averages over latent dimensions instead of summing", "weights",
-        edits=((WEIGHTS, "n = mu.shape[-1]\n    return log_px_given_z + diagonal_log_prob(z, zero, zero) / n"
-                " - diagonal_log_prob(z, mu, logvar) / n"),),
+        "weights-logvar-as-log-sigma",
+        "reads logvar as log sigma",
+        "weights",
+        edits=((WEIGHTS, WEIGHTS.replace("mu, logvar)", "mu, 2 * logvar)")),),
         may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "bound-mean-of-logs", "the mean of the logarithms: the bound does not grow with k", "bound",
-        edits=((BOUND, "return log_weights.mean(dim=0)"),), may_fail=BUILDS_ON_BOUND,
+        "weights-mean-over-latents",
+        "averages over latent dimensions instead of summing",
+        "weights",
+        edits=(
+            (
+                WEIGHTS,
+                "n = mu.shape[-1]\n    return log_px_given_z + diagonal_log_prob(z, zero, zero) / n"
+                " - diagonal_log_prob(z, mu, logvar) / n",
+            ),
+        ),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "bound-without-k", "forgets - log k", "bound",
-        edits=((BOUND, "return torch.logsumexp(log_weights, dim=0)"),), may_fail=BUILDS_ON_BOUND,
+        "bound-mean-of-logs",
+        "the mean of the logarithms: the bound does not grow with k",
+        "bound",
+        edits=((BOUND, "return log_weights.mean(dim=0)"),),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "bound-over-batch", "takes the mean weight over the batch", "bound",
+        "bound-without-k",
+        "forgets - log k",
+        "bound",
+        edits=((BOUND, "return torch.logsumexp(log_weights, dim=0)"),),
+        may_fail=BUILDS_ON_BOUND,
+    ),
+    mistake(
+        "bound-over-batch",
+        "takes the mean weight over the batch",
+        "bound",
         edits=((BOUND, "return torch.logsumexp(log_weights, dim=1) - math.log(log_weights.shape[1])"),),
         may_fail=(*BUILDS_ON_BOUND, "iwae.modes"),
     ),
     mistake(
-        "bound-underflows", "exponentials of the weights themselves", "bound",
-        edits=((BOUND, "return log_weights.exp().mean(dim=0).log()"),), may_fail=BUILDS_ON_BOUND,
+        "bound-underflows",
+        "exponentials of the weights themselves",
+        "bound",
+        edits=((BOUND, "return log_weights.exp().mean(dim=0).log()"),),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "bound-max", "the largest weight instead of the mean", "bound",
-        edits=((BOUND, "return log_weights.max(dim=0).values"),), may_fail=BUILDS_ON_BOUND,
+        "bound-max",
+        "the largest weight instead of the mean",
+        "bound",
+        edits=((BOUND, "return log_weights.max(dim=0).values"),),
+        may_fail=BUILDS_ON_BOUND,
     ),
     mistake(
-        "iwae-posterior-mean", "decodes mu instead of draws", "iwae.law", "iwae.modes",
-        edits=(("z = reparameterize(mu, logvar, generator=generator)", "z = mu"),), may_fail=("iwae.grows",),
-    ),
-    mistake(
-        "iwae-from-prior", "draws z from the prior, but weights it as a draw of the posterior", "iwae.law",
-        edits=(("z = reparameterize(mu, logvar, generator=generator)",
-                "z = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)"),),
+        "iwae-posterior-mean",
+        "decodes mu instead of draws",
+        "iwae.law",
+        "iwae.modes",
+        edits=(("z = reparameterize(mu, logvar, generator=generator)", "z = mu"),),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-mean-over-pixels", "averages the likelihood over pixels", "iwae.law",
-        edits=((".flatten(1).sum(dim=1)", ".flatten(1).mean(dim=1)"),), may_fail=("iwae.grows",),
-    ),
-    mistake(
-        "iwae-same-draw", "uses one draw of z for all k samples", "iwae.law",
-        edits=(("        log_weights = []\n", "        log_weights = []\n        z = reparameterize(mu, logvar, generator=generator)\n"),
-               ("            z = reparameterize(mu, logvar, generator=generator)\n", "")),
+        "iwae-from-prior",
+        "draws z from the prior, but weights it as a draw of the posterior",
+        "iwae.law",
+        edits=(
+            (
+                "z = reparameterize(mu, logvar, generator=generator)",
+                "z = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)",
+            ),
+        ),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-shared-noise", "all images share the noise", "iwae.law",
-        edits=(("z = reparameterize(mu, logvar, generator=generator)",
+        "iwae-mean-over-pixels",
+        "averages the likelihood over pixels",
+        "iwae.law",
+        edits=((".flatten(1).sum(dim=1)", ".flatten(1).mean(dim=1)"),),
+        may_fail=("iwae.grows",),
+    ),
+    mistake(
+        "iwae-same-draw",
+        "uses one draw of z for all k samples: unbiased, but no better for any k",
+        "iwae.grows",
+        edits=(
+            (
+                "        log_weights = []\n",
+                "        log_weights = []\n        z = reparameterize(mu, logvar, generator=generator)\n",
+            ),
+            ("            z = reparameterize(mu, logvar, generator=generator)\n", ""),
+        ),
+        may_fail=("iwae.law",),
+    ),
+    mistake(
+        "iwae-shared-noise",
+        "all images share the noise",
+        "iwae.law",
+        edits=(
+            (
+                "z = reparameterize(mu, logvar, generator=generator)",
                 "eps = torch.randn(mu[:1].shape, generator=generator, dtype=mu.dtype)\n"
-                "            z = reparameterize(mu, logvar, eps.expand_as(mu))"),),
+                "            z = reparameterize(mu, logvar, eps.expand_as(mu))",
+            ),
+        ),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-negative", "returns the loss instead of the bound", "iwae.law",
-        edits=(("    return iwae_bound(torch.cat(log_weights))\n", "    return -iwae_bound(torch.cat(log_weights))\n"),),
+        "iwae-negative",
+        "returns the loss instead of the bound",
+        "iwae.law",
+        edits=(
+            ("    return iwae_bound(torch.cat(log_weights))\n", "    return -iwae_bound(torch.cat(log_weights))\n"),
+        ),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-batch-mean", "one number for the whole batch", "iwae.law", "iwae.modes",
-        edits=(("    return iwae_bound(torch.cat(log_weights))\n", "    return iwae_bound(torch.cat(log_weights)).mean()\n"),),
+        "iwae-batch-mean",
+        "one number for the whole batch",
+        "iwae.law",
+        "iwae.modes",
+        edits=(
+            (
+                "    return iwae_bound(torch.cat(log_weights))\n",
+                "    return iwae_bound(torch.cat(log_weights)).mean()\n",
+            ),
+        ),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-gaussian-likelihood", "squared error in place of the Bernoulli likelihood", "iwae.law",
-        edits=(("-F.binary_cross_entropy(model.decode(z), x, reduction=\"none\")", "-(model.decode(z) - x).square()"),),
+        "iwae-gaussian-likelihood",
+        "squared error in place of the Bernoulli likelihood",
+        "iwae.law",
+        edits=(('-F.binary_cross_entropy(model.decode(z), x, reduction="none")', "-(model.decode(z) - x).square()"),),
         may_fail=("iwae.grows",),
     ),
     mistake(
-        "iwae-training-mode", "leaves the model in the mode it is in", "iwae.modes",
+        "iwae-training-mode",
+        "leaves the model in the mode it is in",
+        "iwae.modes",
         edits=(("with evaluation_mode(model):\n        mu", "with torch.no_grad():\n        mu"),),
     ),
     mistake(
-        "iwae-with-gradients", "gradients are on", "iwae.modes",
-        edits=(("with evaluation_mode(model):\n        mu", "with evaluation_mode(model), torch.enable_grad():\n        mu"),),
+        "iwae-with-gradients",
+        "gradients are on",
+        "iwae.modes",
+        edits=(
+            (
+                "with evaluation_mode(model):\n        mu",
+                "with evaluation_mode(model), torch.enable_grad():\n        mu",
+            ),
+        ),
     ),
     mistake(
-        "iwae-mode-lost", "leaves the model in evaluation mode", "iwae.modes",
+        "iwae-mode-lost",
+        "leaves the model in evaluation mode",
+        "iwae.modes",
         edits=(("with evaluation_mode(model):\n        mu", "model.eval()\n    with torch.no_grad():\n        mu"),),
     ),
     mistake(
-        "iwae-ignores-generator", "draws from the global stream", "iwae.modes",
+        "iwae-ignores-generator",
+        "draws from the global stream",
+        "iwae.modes",
         edits=(("z = reparameterize(mu, logvar, generator=generator)", "z = reparameterize(mu, logvar)"),),
     ),
     mistake(
-        "iwae-any-k", "k = 0 is an empty bound", "errors",
-        edits=(("    if k < 1:\n        raise ValueError(f\"k must be at least 1, got {k}\")\n", "    k = max(k, 1)\n"),),
+        "iwae-any-k",
+        "k = 0 is an empty bound",
+        "errors",
+        edits=(('    if k < 1:\n        raise ValueError(f"k must be at least 1, got {k}")\n', "    k = max(k, 1)\n"),),
     ),
     mistake(
-        "ppca-std-for-variance", "noise_var is used as a standard deviation", "ppca.value",
-        edits=(("+ noise_var * identity", "+ noise_var**2 * identity"),), may_fail=("ppca.oracle",),
+        "ppca-std-for-variance",
+        "noise_var is used as a standard deviation",
+        "ppca.value",
+        edits=(("+ noise_var * identity", "+ noise_var**2 * identity"),),
+        may_fail=("ppca.oracle",),
     ),
     mistake(
-        "ppca-without-mean", "the mean is left out", "ppca.value",
+        "ppca-without-mean",
+        "the mean is left out",
+        "ppca.value",
         edits=(("full_covariance_log_prob(x, mean, ", "full_covariance_log_prob(x, torch.zeros_like(mean), "),),
         may_fail=("ppca.oracle",),
     ),
     mistake(
-        "ppca-latent-covariance", "squares the weights element by element", "ppca.value",
+        "ppca-latent-covariance",
+        "squares the weights element by element",
+        "ppca.value",
         edits=(("weight @ weight.T + noise_var", "torch.diag(weight.square().sum(1)) + noise_var"),),
         may_fail=("ppca.oracle",),
     ),
     mistake(
-        "ppca-summed", "sums over the images", "ppca.value",
-        edits=(("    return full_covariance_log_prob(x, mean,", "    return full_covariance_log_prob(x, mean,"),
-               ("noise_var * identity)\n", "noise_var * identity).sum()\n")),
+        "ppca-summed",
+        "sums over the images",
+        "ppca.value",
+        edits=(
+            ("    return full_covariance_log_prob(x, mean,", "    return full_covariance_log_prob(x, mean,"),
+            ("noise_var * identity)\n", "noise_var * identity).sum()\n"),
+        ),
         may_fail=("ppca.oracle",),
     ),
     # ---- codes and features
     mistake(
-        "active-std", "compares standard deviations with the threshold", "active",
+        "active-std",
+        "compares standard deviations with the threshold",
+        "active",
         edits=(("mu.var(dim=0) > threshold", "mu.std(dim=0) > threshold"),),
     ),
     mistake(
-        "active-second-moment", "mean square instead of variance: a constant counts as active", "active",
+        "active-second-moment",
+        "mean square instead of variance: a constant counts as active",
+        "active",
         edits=(("mu.var(dim=0) > threshold", "mu.square().mean(dim=0) > threshold"),),
     ),
     mistake(
-        "active-over-latents", "variance over the latent dimensions", "active",
+        "active-over-latents",
+        "variance over the latent dimensions",
+        "active",
         edits=(("mu.var(dim=0) > threshold", "mu.var(dim=1) > threshold"),),
     ),
     mistake(
-        "active-ignores-threshold", "the threshold is fixed", "active",
+        "active-ignores-threshold",
+        "the threshold is fixed",
+        "active",
         edits=(("mu.var(dim=0) > threshold", "mu.var(dim=0) > 0.01"),),
     ),
     mistake(
-        "perceptual-on-pixels", "compares the pictures, not their features", "perceptual.value",
-        edits=((TARGET, "return mse_loss(x_recon, x.detach())"),), may_fail=("perceptual.gradient",),
+        "perceptual-on-pixels",
+        "compares the pictures, not their features",
+        "perceptual.value",
+        edits=((TARGET, "return mse_loss(x_recon, x.detach())"),),
+        may_fail=("perceptual.gradient",),
     ),
     mistake(
-        "perceptual-mean", "mean over features", "perceptual.value",
+        "perceptual-mean",
+        "mean over features",
+        "perceptual.value",
         edits=((TARGET, "return F.mse_loss(features, functional_call(feature_net, frozen, (x.detach(),)))"),),
         may_fail=("perceptual.gradient",),
     ),
     mistake(
-        "perceptual-no-grad", "computes both features without gradients", "perceptual.gradient",
-        edits=(("features: Tensor = functional_call(feature_net, frozen, (x_recon,))",
-                "features: Tensor = functional_call(feature_net, frozen, (x_recon.detach(),))"),),
+        "perceptual-no-grad",
+        "computes both features without gradients",
+        "perceptual.gradient",
+        edits=(
+            (
+                "features: Tensor = functional_call(feature_net, frozen, (x_recon,))",
+                "features: Tensor = functional_call(feature_net, frozen, (x_recon.detach(),))",
+            ),
+        ),
     ),
     mistake(
-        "perceptual-trains-network", "the feature network's parameters get gradients", "perceptual.gradient",
+        "perceptual-trains-network",
+        "the feature network's parameters get gradients",
+        "perceptual.gradient",
         edits=(("frozen = {name: parameter.detach()", "frozen = {name: parameter"),),
     ),
     mistake(
-        "perceptual-target-moves", "a gradient reaches the target", "perceptual.gradient",
+        "perceptual-target-moves",
+        "a gradient reaches the target",
+        "perceptual.gradient",
         edits=((TARGET, TARGET.replace("x.detach()", "x")),),
     ),
     mistake(
-        "perceptual-absolute", "absolute errors between features", "perceptual.value",
-        edits=((TARGET, "target = functional_call(feature_net, frozen, (x.detach(),))\n"
-                "    return (features - target).abs().sum() / len(x)"),),
+        "perceptual-absolute",
+        "absolute errors between features",
+        "perceptual.value",
+        edits=(
+            (
+                TARGET,
+                "target = functional_call(feature_net, frozen, (x.detach(),))\n"
+                "    return (features - target).abs().sum() / len(x)",
+            ),
+        ),
         may_fail=("perceptual.gradient",),
     ),
     mistake(
-        "features-divided-by-n", "covariance divided by N", "features",
+        "features-divided-by-n",
+        "covariance divided by N",
+        "features",
         edits=(("centred.T @ centred / (len(features) - 1)", "centred.T @ centred / len(features)"),),
         may_fail=("errors",),
     ),
     mistake(
-        "features-not-centred", "second moments instead of covariances", "features",
+        "features-not-centred",
+        "second moments instead of covariances",
+        "features",
         edits=(("centred = features - mean", "centred = features"),),
     ),
     mistake(
-        "features-transposed", "covariance between rows", "features",
+        "features-transposed",
+        "covariance between rows",
+        "features",
         edits=(("centred.T @ centred /", "centred @ centred.T /"),),
     ),
     mistake(
-        "features-scalar", "torch.cov makes one feature's covariance a number without dimensions", "features",
+        "features-scalar",
+        "torch.cov makes one feature's covariance a number without dimensions",
+        "features",
         edits=(("return mean, centred.T @ centred / (len(features) - 1)", "return mean, torch.cov(features.T)"),),
     ),
     mistake(
-        "frechet-no-root", "the trace of the product without its square root", "frechet",
-        edits=((CROSS, "cross = (cov1.double() @ cov2.double()).trace()"),),
+        "frechet-no-root",
+        "the trace of the product without its square root",
+        "frechet",
+        edits=((CROSS, "cross = (cov1 @ cov2).trace()"),),
     ),
     mistake(
-        "frechet-root-of-elements", "square root element by element", "frechet",
-        edits=((CROSS, "cross = (cov1.double() @ cov2.double()).sqrt().trace()"),),
+        "frechet-root-of-elements",
+        "square root element by element",
+        "frechet",
+        edits=((CROSS, "cross = (cov1 @ cov2).sqrt().trace()"),),
     ),
     mistake(
-        "frechet-product-of-roots", "multiplies the two roots: right only for matrices that commute", "frechet",
-        edits=((CROSS, "cross = (root1 @ symmetric_sqrt(cov2.double())).trace()"),),
+        "frechet-product-of-roots",
+        "multiplies the two roots: right only for matrices that commute",
+        "frechet",
+        edits=((CROSS, "cross = (root1 @ symmetric_sqrt(cov2)).trace()"),),
     ),
     mistake(
-        "frechet-mean-norm", "the norm of the difference of the means is not squared", "frechet",
-        edits=(("distance: Tensor = (mean1 - mean2).square().sum() + spread",
-                "distance: Tensor = (mean1 - mean2).norm() + spread"),),
+        "frechet-mean-norm",
+        "the norm of the difference of the means is not squared",
+        "frechet",
+        edits=(
+            (
+                "distance: Tensor = (mean1 - mean2).square().sum() + spread",
+                "distance: Tensor = (mean1 - mean2).norm() + spread",
+            ),
+        ),
     ),
     mistake(
-        "frechet-nan", "roots of eigenvalues that rounding made negative", "frechet",
-        edits=((CROSS, "cross = torch.linalg.eigvalsh(root1 @ cov2.double() @ root1).sqrt().sum()"),),
+        "frechet-nan",
+        "roots of eigenvalues that rounding made negative",
+        "frechet",
+        edits=((CROSS, "cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).sqrt().sum()"),),
     ),
     mistake(
-        "frechet-single-root", "forgets the factor 2", "frechet",
+        "frechet-single-root",
+        "forgets the factor 2",
+        "frechet",
         edits=(("- 2 * cross", "- cross"),),
     ),
     mistake(
-        "probe-class-numbers", "returns the position of the class among the classes instead of its label", "probe",
-        edits=(("predictions: Tensor = classes[(test_x @ weight + bias).argmax(dim=1)]",
-                "predictions: Tensor = (test_x @ weight + bias).argmax(dim=1)"),),
+        "probe-class-numbers",
+        "returns the position of the class among the classes instead of its label",
+        "probe",
+        edits=(
+            (
+                "predictions: Tensor = classes[(test_x @ weight + bias).argmax(dim=1)]",
+                "predictions: Tensor = (test_x @ weight + bias).argmax(dim=1)",
+            ),
+        ),
     ),
     mistake(
-        "probe-not-linear", "a nearest neighbour in place of a linear classifier", "probe",
-        append='def linear_probe(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor) -> Tensor:\n'
-        '    return train_labels[torch.cdist(test_codes, train_codes).argmin(dim=1)]\n',
+        "probe-not-linear",
+        "a nearest neighbour in place of a linear classifier",
+        "probe",
+        append="def linear_probe(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor) -> Tensor:\n"
+        "    return train_labels[torch.cdist(test_codes, train_codes).argmin(dim=1)]\n",
     ),
     mistake(
-        "probe-untrained", "predicts with the initial weights", "probe",
+        "probe-untrained",
+        "predicts with the initial weights",
+        "probe",
         edits=(("        optimizer.step(objective)  # type: ignore[no-untyped-call]\n", "        objective()\n"),),
     ),
     mistake(
-        "knn-farthest", "takes the farthest codes", "neighbours",
+        "knn-farthest",
+        "takes the farthest codes",
+        "neighbours",
         edits=((".topk(k, largest=False)", ".topk(k)"),),
     ),
     mistake(
-        "knn-cosine", "angles instead of Euclidean distances", "neighbours",
+        "knn-cosine",
+        "angles instead of Euclidean distances",
+        "neighbours",
         edits=(("torch.cdist(codes, train_codes)", "-(F.normalize(codes) @ F.normalize(train_codes).T)"),),
     ),
     mistake(
-        "knn-one", "always the single nearest", "neighbours",
-        edits=(("nearest = torch.cdist(codes, train_codes).topk(k, largest=False).indices",
-                "nearest = torch.cdist(codes, train_codes).topk(1, largest=False).indices"),),
+        "knn-one",
+        "always the single nearest",
+        "neighbours",
+        edits=(
+            (
+                "nearest = torch.cdist(codes, train_codes).topk(k, largest=False).indices",
+                "nearest = torch.cdist(codes, train_codes).topk(1, largest=False).indices",
+            ),
+        ),
     ),
     mistake(
-        "knn-mean-label", "averages the labels of the neighbours", "neighbours",
-        edits=(("predictions.append(classes[votes.argmax(dim=1)])",
-                "predictions.append(train_labels[nearest].double().mean(dim=1).round().long())"),),
+        "knn-mean-label",
+        "averages the labels of the neighbours",
+        "neighbours",
+        edits=(
+            (
+                "predictions.append(classes[votes.argmax(dim=1)])",
+                "predictions.append(train_labels[nearest].double().mean(dim=1).round().long())",
+            ),
+        ),
     ),
     mistake(
-        "knn-default-k", "k is 1 unless given", "neighbours",
+        "knn-default-k",
+        "k is 1 unless given",
+        "neighbours",
         edits=(("test_codes: Tensor, k: int = 5)", "test_codes: Tensor, k: int = 1)"),),
     ),
 )
 
 ALTERNATIVES: tuple[Alternative, ...] = (
     alternative(
-        "prior", "mask-in-place", "the well-known PixelCNN layer, which zeroes its weights in every forward pass",
-        append='''
+        "prior",
+        "mask-in-place",
+        "the well-known PixelCNN layer, which zeroes its weights in every forward pass",
+        append="""
 class MaskedConv2d(nn.Conv2d):
     def __init__(self, mask_type, in_channels, out_channels, kernel_size):
         if mask_type not in {"A", "B"}:
@@ -484,11 +786,13 @@ class CodePrior(nn.Module):
     def forward(self, indices):
         hot = F.one_hot(indices, self.k).movedim(-1, 1)
         return self.net(hot.to(self.net[0].weight))
-''',
+""",
     ),
     alternative(
-        "prior", "transformer", "causal attention over the flattened grid, output layer at zero, positions embedded",
-        append='''
+        "prior",
+        "transformer",
+        "causal attention over the flattened grid, output layer at zero, positions embedded",
+        append="""
 class CodePrior(nn.Module):
     def __init__(self, num_embeddings, hidden_channels=64, num_layers=4):
         super().__init__()
@@ -512,11 +816,13 @@ class CodePrior(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, src_mask=mask)
         return self.out(hidden).transpose(1, 2).reshape(b, -1, h, w)
-''',
+""",
     ),
     alternative(
-        "prior", "sample-by-gumbel", "bits by log_softmax and gather, sampling by Gumbel noise over flat positions",
-        append='''
+        "prior",
+        "sample-by-gumbel",
+        "bits by log_softmax and gather, sampling by Gumbel noise over flat positions",
+        append="""
 def bits_per_code(logits, indices):
     log2 = logits.log_softmax(1) / math.log(2.0)
     return -log2.gather(1, indices[:, None]).mean()
@@ -535,11 +841,13 @@ def sample_codes(model, num_samples, height, width, generator=None):
             return flat.view(-1, height, width).clone()
     finally:
         model.train(was)
-''',
+""",
     ),
     alternative(
-        "evaluation", "batched-iwae", "all k draws in one batch, torch.distributions, an own max trick",
-        append='''
+        "evaluation",
+        "batched-iwae",
+        "all k draws in one batch, torch.distributions, an own max trick",
+        append="""
 def log_importance_weights(log_px_given_z, z, mu, logvar):
     from torch.distributions import Independent, Normal
 
@@ -567,11 +875,13 @@ def iwae(model, x, k, generator=None):
         result = iwae_bound(log_importance_weights(log_px, z, mu, logvar))
     model.train(before)
     return result
-''',
+""",
     ),
     alternative(
-        "evaluation", "iwae-by-forward", "calls the model itself k times, with eps of its own",
-        append='''
+        "evaluation",
+        "iwae-by-forward",
+        "calls the model itself k times, with eps of its own",
+        append="""
 def iwae(model, x, k, generator=None):
     if k < 1:
         raise ValueError(f"k must be positive, not {k}")
@@ -585,11 +895,13 @@ def iwae(model, x, k, generator=None):
             z = mu + (logvar / 2).exp() * eps
             terms.append(log_px - 0.5 * z.pow(2).sum(1) + 0.5 * (eps.pow(2) + logvar).sum(1))
         return torch.logsumexp(torch.stack(terms), 0) - math.log(k)
-''',
+""",
     ),
     alternative(
-        "evaluation", "woodbury", "the likelihood through the small matrix of the latent space",
-        append='''
+        "evaluation",
+        "woodbury",
+        "the likelihood through the small matrix of the latent space",
+        append="""
 def ppca_log_likelihood(x, weight, mean, noise_var):
     if noise_var <= 0:
         raise ValueError(f"noise_var = {noise_var} is no variance")
@@ -600,11 +912,13 @@ def ppca_log_likelihood(x, weight, mean, noise_var):
     square = (centred.pow(2).sum(1) - ((centred @ weight) * inner).sum(1)) / noise_var
     logdet = torch.linalg.slogdet(small)[1] + (d - l) * math.log(noise_var)
     return -0.5 * (d * math.log(2 * math.pi) + logdet + square)
-''',
+""",
     ),
     alternative(
-        "evaluation", "frozen-network", "freezes the network for the call; covariance by torch.cov; scipy's square root",
-        append='''
+        "evaluation",
+        "frozen-network",
+        "freezes the network for the call; covariance by torch.cov; scipy's square root",
+        append="""
 def perceptual_loss(feature_net, x_recon, x):
     if x_recon.shape != x.shape:
         raise ValueError(f"x_recon {tuple(x_recon.shape)} against x {tuple(x.shape)}")
@@ -634,19 +948,23 @@ def frechet_distance(mean1, cov1, mean2, cov2):
 
 def active_units(mu, threshold=0.01):
     return int(torch.count_nonzero(((mu - mu.mean(0)) ** 2).mean(0) > threshold).item())
-''',
+""",
     ),
     alternative(
-        "evaluation", "frechet-eigenvalues", "eigenvalues of the product itself, which is not symmetric",
-        append='''
+        "evaluation",
+        "frechet-eigenvalues",
+        "eigenvalues of the product itself, which is not symmetric",
+        append="""
 def frechet_distance(mean1, cov1, mean2, cov2):
     roots = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt()
     return torch.dist(mean1, mean2) ** 2 + torch.trace(cov1) + torch.trace(cov2) - 2 * roots.sum()
-''',
+""",
     ),
     alternative(
-        "evaluation", "scikit-learn", "logistic regression and neighbours of scikit-learn",
-        append='''
+        "evaluation",
+        "scikit-learn",
+        "logistic regression and neighbours of scikit-learn",
+        append="""
 def linear_probe(train_codes, train_labels, test_codes):
     from sklearn.linear_model import LogisticRegression
 
@@ -661,11 +979,13 @@ def knn_predict(train_codes, train_labels, test_codes, k=5):
         raise ValueError(f"k={k}, but there are {len(train_codes)} codes")
     model = KNeighborsClassifier(k).fit(train_codes.numpy(), train_labels.numpy())
     return torch.from_numpy(model.predict(test_codes.numpy()))
-''',
+""",
     ),
     alternative(
-        "evaluation", "least-squares-probe", "ridge regression on one-hot labels; neighbours by sorting and mode",
-        append='''
+        "evaluation",
+        "least-squares-probe",
+        "ridge regression on one-hot labels; neighbours by sorting and mode",
+        append="""
 def linear_probe(train_codes, train_labels, test_codes):
     names = sorted(set(train_labels.tolist()))
     targets = torch.stack([(train_labels == n).to(train_codes) for n in names], 1)
@@ -680,6 +1000,6 @@ def knn_predict(train_codes, train_labels, test_codes, k=5):
         raise ValueError(f"k = {k}")
     distance = (test_codes[:, None] - train_codes[None]).pow(2).sum(-1)
     return train_labels[distance.argsort(1)[:, :k]].mode(1).values
-''',
+""",
     ),
 )

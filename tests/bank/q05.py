@@ -154,7 +154,7 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-masking-white", Q, M, "sets pixels to 1",
-        fails=("q5.masking.rate",), may_fail=ON_MASKING,
+        fails=("q5.masking.rate",), may_fail=(*ON_MASKING, "q5.noise.independent"),
         edits=((MASK, MASK.replace(", 0)\n", ", 1)\n")),),
     ),
     Mistake(
@@ -238,7 +238,7 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-noise-seeds-itself", Q, M, "a fixed seed where no generator is given",
-        fails=("q5.noise.generator",), may_fail=("q5.dae.fresh",),
+        fails=("q5.noise.generator",), may_fail=("q5.dae.fresh", "q5.corrupt.kinds"),
         edits=((RANDOM, f"    generator = generator or torch.Generator().manual_seed(0)\n{RANDOM}"),),
     ),
     # ---- corrupt
@@ -311,7 +311,7 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-dae-noise-on-code", Q, M, "noise goes on the code, not on the image",
-        fails=("q5.dae.modes",), may_fail=ON_DAE,
+        fails=("q5.dae.noise",), may_fail=ON_DAE,
         edits=((NOISY, "        z = self.encode(x)\n        z = corrupt(z, self.noise, self.noise_level, generator) if add_noise else z\n"),),
     ),
     Mistake(

@@ -22,7 +22,9 @@ def mistake(
 
 LOOP = ("fit.history", "fit.order", "fit.modes", "fit.stops", "fit.edges")
 STAGES = ("stage.only", "stage.target", "layerwise")
-STEP_BODY = "    model.train()\n    x = to_model(x, model)\n    return float(descend(loss_fn(model(x), x), optimizer))\n"
+STEP_BODY = (
+    "    model.train()\n    x = to_model(x, model)\n    return float(descend(loss_fn(model(x), x), optimizer))\n"
+)
 EVALUATE_BODY = """    batches = torch.split(to_model(data, model), batch_size)
     with evaluation_mode(model):
         losses = [loss_fn(model(x), x) for x in batches]
@@ -99,8 +101,8 @@ MISTAKES: tuple[Mistake, ...] = (
         (STEP_BODY, STEP_BODY.replace("    x = to_model(x, model)\n", "")),
     ),
     mistake(
-        "step-in-place", "normalises the batch in place before the step", ("step.update",),
-        (STEP_BODY, STEP_BODY.replace("    x = to_model(x, model)\n", "    x = to_model(x, model).sub_(x.mean())\n")),
+        "step-in-place", "shifts the batch in place before the step", ("step.update",),
+        (STEP_BODY, STEP_BODY.replace("    x = to_model(x, model)\n", "    x = to_model(x, model).sub_(0.1)\n")),
     ),
     # ---- evaluation
     mistake(
@@ -517,8 +519,9 @@ def alternative(id: str, story: str, append: str) -> Alternative:
 
 ALTERNATIVES: tuple[Alternative, ...] = (
     alternative(
-        "dataloader", "loops over DataLoaders, weights by hand, mode flags, state dict cloned tensor by tensor",
-        '''from torch.utils.data import DataLoader, TensorDataset
+        "dataloader",
+        "loops over DataLoaders, weights by hand, mode flags, state dict cloned tensor by tensor",
+        """from torch.utils.data import DataLoader, TensorDataset
 
 
 def train_step(model, x, loss_fn, optimizer):
@@ -576,11 +579,12 @@ def fit(model, data, loss_fn, optimizer, epochs, batch_size=128, validation=None
         model.load_state_dict(saved)
     model.train(former)
     return history
-''',
+""",
     ),
     alternative(
-        "own-stopping", "early stopping with an explicit NaN test and a list of all values",
-        '''import math
+        "own-stopping",
+        "early stopping with an explicit NaN test and a list of all values",
+        """import math
 
 
 class EarlyStopping:
@@ -596,11 +600,12 @@ class EarlyStopping:
         self.values.append(value)
         self.since = 0 if better else self.since + 1
         return bool(self.since >= self.wait)
-''',
+""",
     ),
     alternative(
-        "stage-by-hand", "the codes are computed batch by batch, with RMSprop, and one step per batch through train_step",
-        '''def pretrain_stage(encoders, decoders, stage, data, epochs=1, batch_size=128, lr=1e-3, generator=None):
+        "stage-by-hand",
+        "the codes are computed batch by batch, with RMSprop, and one step per batch through train_step",
+        """def pretrain_stage(encoders, decoders, stage, data, epochs=1, batch_size=128, lr=1e-3, generator=None):
     own = [*encoders[stage].parameters(), *decoders[stage].parameters()]
     optimizer = torch.optim.RMSprop(own, lr=lr)
     former = [encoder.training for encoder in encoders]
@@ -633,11 +638,12 @@ def pretrain_layerwise(encoders, decoders, data, epochs=1, batch_size=128, lr=1e
     for stage, _ in enumerate(encoders):
         history.append(pretrain_stage(encoders, decoders, stage, data, epochs, batch_size, lr, generator))
     return history
-''',
+""",
     ),
     alternative(
-        "frozen-below", "the layers below are frozen while the stage is trained, and thawed again",
-        '''def pretrain_stage(encoders, decoders, stage, data, epochs=1, batch_size=128, lr=1e-3, generator=None):
+        "frozen-below",
+        "the layers below are frozen while the stage is trained, and thawed again",
+        """def pretrain_stage(encoders, decoders, stage, data, epochs=1, batch_size=128, lr=1e-3, generator=None):
     below = nn.Sequential(*encoders[:stage])
     modes = [module.training for module in below.modules()]
     asked = [parameter.requires_grad for parameter in below.parameters()]
@@ -655,11 +661,12 @@ def pretrain_layerwise(encoders, decoders, data, epochs=1, batch_size=128, lr=1e
     for parameter, value in zip(below.parameters(), asked):
         parameter.requires_grad = value
     return list(history["train"])
-''',
+""",
     ),
     alternative(
-        "stack-modulelist", "module lists and loops",
-        '''class DeepAutoencoder(nn.Module):
+        "stack-modulelist",
+        "module lists and loops",
+        """class DeepAutoencoder(nn.Module):
     def __init__(self, down, up):
         super().__init__()
         self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
@@ -681,21 +688,23 @@ def pretrain_layerwise(encoders, decoders, data, epochs=1, batch_size=128, lr=1e
 
 def assemble_stack(encoders, decoders):
     return DeepAutoencoder(encoders, decoders)
-''',
+""",
     ),
     alternative(
-        "checkpoint-sequential", "torch's own checkpoint_sequential, one segment per layer",
-        '''from torch.utils.checkpoint import checkpoint_sequential
+        "checkpoint-sequential",
+        "torch's own checkpoint_sequential, one segment per layer",
+        """from torch.utils.checkpoint import checkpoint_sequential
 
 
 def checkpointed_forward(layers, x):
     layers = list(layers)
     return checkpoint_sequential(layers, len(layers), x, use_reentrant=False)
-''',
+""",
     ),
     alternative(
-        "checkpoint-function", "a Function that keeps each layer's input and the random state",
-        '''class Recompute(torch.autograd.Function):
+        "checkpoint-function",
+        "a Function that keeps each layer's input and the random state",
+        """class Recompute(torch.autograd.Function):
     @staticmethod
     def forward(ctx, layer, x, *weights):
         ctx.layer, ctx.state = layer, torch.get_rng_state()
@@ -720,11 +729,12 @@ def checkpointed_forward(layers, x):
     for layer in layers:
         x = Recompute.apply(layer, x, *layer.parameters())
     return x
-''',
+""",
     ),
     alternative(
-        "mixed-unscaled", "loss in a region without autocast; gradients unscaled before the step",
-        '''def mixed_precision_step(model, x, loss_fn, optimizer, scaler=None, dtype=torch.bfloat16):
+        "mixed-unscaled",
+        "loss in a region without autocast; gradients unscaled before the step",
+        """def mixed_precision_step(model, x, loss_fn, optimizer, scaler=None, dtype=torch.bfloat16):
     device = next(model.parameters()).device
     x = x.to(device)
     model.train()
@@ -740,16 +750,17 @@ def checkpointed_forward(layers, x):
     scaler.step(optimizer)
     scaler.update()
     return loss.detach().cpu().item()
-''',
+""",
     ),
     alternative(
-        "decay-by-name", "a loop that adds squared norms",
-        '''def weight_decay_penalty(model, coefficient):
+        "decay-by-name",
+        "a loop that adds squared norms",
+        """def weight_decay_penalty(model, coefficient):
     total = 0.0
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             total = total + torch.linalg.vector_norm(parameter) ** 2
     return 0.5 * coefficient * total
-''',
+""",
     ),
 )

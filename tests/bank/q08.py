@@ -206,9 +206,10 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "q08-conv-28-to-25", 8, "vae", "a transposed convolution without the padding that makes 28",
-        ("q8.conv.shapes", "q8.conv.posterior", "q8.generate.model"),
+        ("q8.conv.shapes", "q8.generate.model"),
         (("nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1)",
           "nn.ConvTranspose2d(16, 1, kernel_size=3, stride=2, padding=1)"),),
+        may_fail=("q8.conv.posterior", "q8.trained.conv"),
     ),
     Mistake(
         "q08-conv-one-head", 8, "vae", "ConvVAE with one head",
@@ -525,7 +526,7 @@ MISTAKES: tuple[Mistake, ...] = (
 )  # fmt: skip
 
 
-OTHER_VAE = '''
+OTHER_VAE = """
 class VAE(nn.Module):
     def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20):
         super().__init__()
@@ -553,9 +554,9 @@ class VAE(nn.Module):
             eps = torch.empty_like(mu).normal_(generator=generator)
         sigma = torch.sqrt(torch.exp(logvar))
         return [self.decode(torch.addcmul(mu, sigma, eps)), mu, logvar]
-'''
+"""
 
-OTHER_CONV = '''
+OTHER_CONV = """
 class ConvVAE(nn.Module):
     def __init__(self, latent_dim=20):
         super().__init__()
@@ -583,9 +584,9 @@ class ConvVAE(nn.Module):
         mu, logvar = self.encode(x)
         z = reparameterize(mu, logvar, eps=eps, generator=generator)
         return self.decode(z), mu, logvar
-'''
+"""
 
-OTHER_LOSSES = '''
+OTHER_LOSSES = """
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as kl_of_torch
 
@@ -619,9 +620,9 @@ def free_bits_kl(mu, logvar, free_bits, group_size=1):
     per_dimension = -0.5 * torch.mean(1 + logvar - mu ** 2 - torch.exp(logvar), dim=0)
     floor = torch.as_tensor(free_bits, dtype=mu.dtype)
     return sum(torch.maximum(group.sum(), floor) for group in per_dimension.split(group_size))
-'''
+"""
 
-OTHER_SAMPLING = '''
+OTHER_SAMPLING = """
 @torch.no_grad()
 def generate(model, num_samples, generator=None):
     was = model.training
@@ -647,9 +648,9 @@ def interpolate(model, x1, x2, steps=10):
         frames = [model.decode((start + (end - start) * i / (steps - 1))[None]) for i in range(steps)]
     model.train(mode)
     return torch.cat(frames, dim=0)
-'''
+"""
 
-REPARAMETERIZE_RSAMPLE = '''
+REPARAMETERIZE_RSAMPLE = """
 def reparameterize(mu, logvar, eps=None, generator=None):
     sigma = logvar.exp().sqrt()
     if eps is not None:
@@ -658,7 +659,7 @@ def reparameterize(mu, logvar, eps=None, generator=None):
         return torch.distributions.Normal(mu, sigma).rsample()
     columns = [torch.randn(len(mu), generator=generator, dtype=torch.float32) for _ in range(mu.shape[1])]
     return mu + sigma * torch.stack(columns, dim=1).to(mu)
-'''
+"""
 
 ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q08-alt-rsample", 8, "vae", "rsample, draws by column, square root of the exponential",

@@ -38,376 +38,784 @@ CHOSEN = "chosen = candidates[order[torch.arange(len(dead), device=z_e.device) %
 MISTAKES: tuple[Mistake, ...] = (
     # ---- which code
     mistake(
-        "vectors-by-view", "flattens (B, D, H, W) to rows of D by reshape alone: channels and pixels are mixed",
-        "vq.nearest", "ema.forward",
+        "vectors-by-view",
+        "flattens (B, D, H, W) to rows of D by reshape alone: channels and pixels are mixed",
+        "vq.nearest",
+        "ema.forward",
         edits=(("return z_e.permute(0, 2, 3, 1).reshape(-1, embedding_dim)", "return z_e.reshape(-1, embedding_dim)"),),
         may_fail=(*EMA_UPDATES, "restart.replaces", "restart.random", "ema.modes", *TRAINED),
     ),
     mistake(
-        "codes-by-view", "puts the rows of codes back by view instead of permute: the channels end up in the wrong place",
-        "vq.codes", "vq.lookup", "vq.loss", "vq.codebook-loss", "vq.commitment", "vq.codebook",
-        edits=(("return F.embedding(indices, codebook).permute(0, 3, 1, 2)",
+        "codes-by-view",
+        "puts the rows of codes back by view instead of permute: the channels end up in the wrong place",
+        "vq.codes",
+        "vq.lookup",
+        "vq.loss",
+        "vq.codebook-loss",
+        "vq.commitment",
+        "vq.codebook",
+        edits=(
+            (
+                "return F.embedding(indices, codebook).permute(0, 3, 1, 2)",
                 "rows = F.embedding(indices, codebook)\n"
-                "    return rows.reshape(rows.shape[0], rows.shape[3], rows.shape[1], rows.shape[2])"),),
-        may_fail=("ema.forward", "vq.nearest", "vq.contract", "vq.straight-through", "vq.reconstruction",
-                  "restart.replaces", "restart.random", *TRAINED),
+                "    return rows.reshape(rows.shape[0], rows.shape[3], rows.shape[1], rows.shape[2])",
+            ),
+        ),
+        may_fail=(
+            "ema.forward",
+            "vq.nearest",
+            "vq.contract",
+            "vq.straight-through",
+            "vq.reconstruction",
+            "restart.replaces",
+            "restart.random",
+            *TRAINED,
+        ),
     ),
     mistake(
-        "farthest-code", "argmax of the distance instead of argmin", "vq.nearest", "ema.forward",
-        edits=((NEAREST, NEAREST.replace("argmin", "argmax")),), may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
+        "farthest-code",
+        "argmax of the distance instead of argmin",
+        "vq.nearest",
+        "ema.forward",
+        edits=((NEAREST, NEAREST.replace("argmin", "argmax")),),
+        may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
     ),
     mistake(
-        "largest-product", "takes the code with the largest inner product: norms are left out of the distance",
-        "vq.nearest", "ema.forward",
+        "largest-product",
+        "takes the code with the largest inner product: norms are left out of the distance",
+        "vq.nearest",
+        "ema.forward",
         edits=((NEAREST, "return (vectors @ codebook.T).argmax(dim=1)"),),
         may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
     ),
     mistake(
-        "half-distance", "expands the distance without the factor 2", "vq.nearest", "ema.forward",
-        edits=((NEAREST, NEAREST.replace("- 2 * (", "- (")),), may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
+        "half-distance",
+        "expands the distance without the factor 2",
+        "vq.nearest",
+        "ema.forward",
+        edits=((NEAREST, NEAREST.replace("- 2 * (", "- (")),),
+        may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
     ),
     mistake(
-        "indices-flat", "returns indices of shape (B·H·W,), as the study guide does",
-        "vq.nearest", "vq.codes", "vq.loss", "vq.codebook-loss", "vq.commitment", "vq.contract", "model.shapes",
+        "indices-flat",
+        "returns indices of shape (B·H·W,), as the study guide does",
+        "vq.nearest",
+        "vq.codes",
+        "vq.loss",
+        "vq.codebook-loss",
+        "vq.commitment",
+        "vq.contract",
+        "model.shapes",
         edits=((VQ_RETURN, VQ_RETURN.replace(", indices", ", indices.flatten()")),),
         may_fail=("model.forward", "model.gradient", *TRAINED),
     ),
     mistake(
-        "indices-transposed", "gives indices with rows and columns exchanged", "vq.nearest", "vq.codes", "vq.loss",
-        "vq.codebook-loss", "vq.commitment",
+        "indices-transposed",
+        "gives indices with rows and columns exchanged",
+        "vq.nearest",
+        "vq.codes",
+        "vq.loss",
+        "vq.codebook-loss",
+        "vq.commitment",
         edits=((VQ_RETURN, VQ_RETURN.replace(", indices", ", indices.transpose(1, 2)")),),
         may_fail=("model.forward", "vq.contract", *TRAINED),
     ),
     mistake(
-        "channels-not-checked", "takes any number of channels whose product fits", "vq.contract",
+        "channels-not-checked",
+        "takes any number of channels whose product fits",
+        "vq.contract",
         edits=(("if z_e.dim() != 4 or z_e.shape[1] != embedding_dim:", "if z_e.dim() != 4:"),),
     ),
     mistake(
-        "input-normalised-in-place", "centres z_e in place before quantising", "vq.contract",
+        "input-normalised-in-place",
+        "centres z_e in place before quantising",
+        "vq.contract",
         edits=(("    if z_e.dim() != 4 or", "    z_e.detach().clamp_(-2, 2)\n    if z_e.dim() != 4 or"),),
-        may_fail=("vq.nearest", "vq.codes", "vq.loss", "vq.codebook-loss", "vq.commitment", "ema.forward", "ema.update",
-                  "ema.converges", "ema.steady", "model.forward", "restart.replaces", "restart.random", *TRAINED),
+        may_fail=(
+            "vq.nearest",
+            "vq.codes",
+            "vq.loss",
+            "vq.codebook-loss",
+            "vq.commitment",
+            "ema.forward",
+            "ema.update",
+            "ema.converges",
+            "ema.steady",
+            "model.forward",
+            "restart.replaces",
+            "restart.random",
+            *TRAINED,
+        ),
     ),
     # ---- straight-through and losses
     mistake(
-        "no-straight-through", "returns the codes themselves: the encoder gets no gradient from the reconstruction",
-        "vq.straight-through", "vq.reconstruction", "ema.forward", "model.gradient",
-        edits=(("return z_e + (codes - z_e).detach()", "return codes"),), may_fail=TRAINED,
+        "no-straight-through",
+        "returns the codes themselves: the encoder gets no gradient from the reconstruction",
+        "vq.straight-through",
+        "vq.reconstruction",
+        "ema.forward",
+        "model.gradient",
+        edits=(("return z_e + (codes - z_e).detach()", "return codes"),),
+        may_fail=TRAINED,
     ),
     mistake(
-        "forward-is-input", "z_q + (z_e - z_q) without detach: the value is z_e", "vq.codes", "ema.forward",
+        "forward-is-input",
+        "z_q + (z_e - z_q) without detach: the value is z_e",
+        "vq.codes",
+        "ema.forward",
         edits=(("return z_e + (codes - z_e).detach()", "return codes + (z_e - codes)"),),
         may_fail=("model.forward", "vq.reconstruction", *TRAINED),
     ),
     mistake(
-        "straight-through-to-both", "the straight-through gradient goes to the codes as well", "vq.reconstruction",
-        edits=(("return z_e + (codes - z_e).detach()", "return codes + z_e - z_e.detach()"),), may_fail=TRAINED,
-    ),
-    mistake(
-        "straight-through-scaled", "the straight-through gradient is weighted by the commitment cost",
-        "vq.straight-through",
-        edits=((VQ_RETURN, VQ_RETURN.replace("straight_through(z_e, codes)",
-                                             "self.commitment_cost * z_e + (codes - self.commitment_cost * z_e).detach()")),),
+        "straight-through-to-both",
+        "the straight-through gradient goes to the codes as well",
+        "vq.reconstruction",
+        edits=(("return z_e + (codes - z_e).detach()", "return codes + z_e - z_e.detach()"),),
         may_fail=TRAINED,
     ),
     mistake(
-        "straight-through-first", "takes the losses after the straight-through step: no gradient for the codebook",
+        "straight-through-scaled",
+        "the straight-through gradient is weighted by the commitment cost",
+        "vq.straight-through",
+        edits=(
+            (
+                VQ_RETURN,
+                VQ_RETURN.replace(
+                    "straight_through(z_e, codes)",
+                    "self.commitment_cost * z_e + (codes - self.commitment_cost * z_e).detach()",
+                ),
+            ),
+        ),
+        may_fail=TRAINED,
+    ),
+    mistake(
+        "straight-through-first",
+        "takes the losses after the straight-through step: no gradient for the codebook",
         "vq.codebook-loss",
-        edits=(("        codebook_loss = F.mse_loss(codes, z_e.detach())",
-                "        codes = straight_through(z_e, codes)\n        codebook_loss = F.mse_loss(codes, z_e.detach())"),),
+        edits=(
+            (
+                "        codebook_loss = F.mse_loss(codes, z_e.detach())",
+                "        codes = straight_through(z_e, codes)\n        codebook_loss = F.mse_loss(codes, z_e.detach())",
+            ),
+        ),
         may_fail=("vq.commitment", *TRAINED),
     ),
     mistake(
-        "losses-exchanged", "the study guide's names: what it calls the codebook loss moves the encoder",
-        "vq.codebook-loss", "vq.commitment",
-        edits=(("codebook_loss = F.mse_loss(codes, z_e.detach())", "codebook_loss = F.mse_loss(codes.detach(), z_e)"),
-               ("commitment_loss = F.mse_loss(z_e, codes.detach())", "commitment_loss = F.mse_loss(codes, z_e.detach())")),
+        "losses-exchanged",
+        "the study guide's names: what it calls the codebook loss moves the encoder",
+        "vq.codebook-loss",
+        "vq.commitment",
+        edits=(
+            ("codebook_loss = F.mse_loss(codes, z_e.detach())", "codebook_loss = F.mse_loss(codes.detach(), z_e)"),
+            ("commitment_loss = F.mse_loss(z_e, codes.detach())", "commitment_loss = F.mse_loss(codes, z_e.detach())"),
+        ),
         may_fail=TRAINED,
     ),
     mistake(
-        "no-stop-gradient", "neither loss stops a gradient", "vq.codebook-loss", "vq.commitment",
-        edits=(("codebook_loss = F.mse_loss(codes, z_e.detach())", "codebook_loss = F.mse_loss(codes, z_e)"),
-               ("commitment_loss = F.mse_loss(z_e, codes.detach())", "commitment_loss = F.mse_loss(z_e, codes)")),
+        "no-stop-gradient",
+        "neither loss stops a gradient",
+        "vq.codebook-loss",
+        "vq.commitment",
+        edits=(
+            ("codebook_loss = F.mse_loss(codes, z_e.detach())", "codebook_loss = F.mse_loss(codes, z_e)"),
+            ("commitment_loss = F.mse_loss(z_e, codes.detach())", "commitment_loss = F.mse_loss(z_e, codes)"),
+        ),
         may_fail=TRAINED,
     ),
     mistake(
-        "beta-on-codebook", "the commitment cost weights the codebook term", "vq.codebook-loss", "vq.commitment",
-        edits=((VQ_RETURN, VQ_RETURN.replace("codebook_loss + self.commitment_cost * commitment_loss",
-                                             "self.commitment_cost * codebook_loss + commitment_loss")),),
+        "beta-on-codebook",
+        "the commitment cost weights the codebook term",
+        "vq.codebook-loss",
+        "vq.commitment",
+        edits=(
+            (
+                VQ_RETURN,
+                VQ_RETURN.replace(
+                    "codebook_loss + self.commitment_cost * commitment_loss",
+                    "self.commitment_cost * codebook_loss + commitment_loss",
+                ),
+            ),
+        ),
         may_fail=TRAINED,
     ),
     mistake(
-        "no-commitment", "the commitment term is left out", "vq.loss", "vq.commitment",
-        edits=((VQ_RETURN, VQ_RETURN.replace("codebook_loss + self.commitment_cost * commitment_loss", "codebook_loss")),),
+        "no-commitment",
+        "the commitment term is left out",
+        "vq.loss",
+        "vq.commitment",
+        edits=(
+            (VQ_RETURN, VQ_RETURN.replace("codebook_loss + self.commitment_cost * commitment_loss", "codebook_loss")),
+        ),
         may_fail=("model.forward", *TRAINED),
     ),
     mistake(
-        "loss-summed", "squared norms are summed over channels and pixels, averaged over the batch",
-        "vq.loss", "vq.codebook-loss", "vq.commitment",
-        edits=((VQ_RETURN, VQ_RETURN.replace("codebook_loss + self.commitment_cost * commitment_loss",
-                "(codebook_loss + self.commitment_cost * commitment_loss) * z_e[0].numel()")),),
+        "loss-summed",
+        "squared norms are summed over channels and pixels, averaged over the batch",
+        "vq.loss",
+        "vq.codebook-loss",
+        "vq.commitment",
+        edits=(
+            (
+                VQ_RETURN,
+                VQ_RETURN.replace(
+                    "codebook_loss + self.commitment_cost * commitment_loss",
+                    "(codebook_loss + self.commitment_cost * commitment_loss) * z_e[0].numel()",
+                ),
+            ),
+        ),
         may_fail=TRAINED,
     ),
     mistake(
-        "norm-per-vector", "squared norms of the vectors are averaged over pixels, but summed over their D dimensions",
-        "vq.loss", "vq.codebook-loss", "vq.commitment",
-        edits=((VQ_RETURN, VQ_RETURN.replace("codebook_loss + self.commitment_cost * commitment_loss",
-                "(codebook_loss + self.commitment_cost * commitment_loss) * self.embedding_dim")),),
+        "norm-per-vector",
+        "squared norms of the vectors are averaged over pixels, but summed over their D dimensions",
+        "vq.loss",
+        "vq.codebook-loss",
+        "vq.commitment",
+        edits=(
+            (
+                VQ_RETURN,
+                VQ_RETURN.replace(
+                    "codebook_loss + self.commitment_cost * commitment_loss",
+                    "(codebook_loss + self.commitment_cost * commitment_loss) * self.embedding_dim",
+                ),
+            ),
+        ),
         may_fail=TRAINED,
     ),
     mistake(
-        "commitment-default", "the default commitment cost is 1", "vq.loss",
-        edits=(("    def __init__(self, num_embeddings: int, embedding_dim: int, commitment_cost: float = 0.25) -> None:\n"
+        "commitment-default",
+        "the default commitment cost is 1",
+        "vq.loss",
+        edits=(
+            (
+                "    def __init__(self, num_embeddings: int, embedding_dim: int, commitment_cost: float = 0.25) -> None:\n"
                 '        """Make a codebook.\n\n        The initial',
                 "    def __init__(self, num_embeddings: int, embedding_dim: int, commitment_cost: float = 1.0) -> None:\n"
-                '        """Make a codebook.\n\n        The initial'),),
+                '        """Make a codebook.\n\n        The initial',
+            ),
+        ),
     ),
     # ---- the codebook
     mistake(
-        "codebook-plain-tensor", "the codebook is a plain tensor: neither trained nor saved", "vq.codebook",
+        "codebook-plain-tensor",
+        "the codebook is a plain tensor: neither trained nor saved",
+        "vq.codebook",
         edits=((PARAMETER, "self.codebook = initial_codebook(num_embeddings, embedding_dim)"),),
-        may_fail=("vq.nearest", "vq.codes", "vq.lookup", "vq.contract", "vq.loss", "vq.straight-through",
-                  "vq.reconstruction", "vq.codebook-loss", "vq.commitment", "restart.replaces", "restart.random",
-                  "model.shapes", "model.forward", "model.gradient", *TRAINED),
+        may_fail=(
+            "vq.nearest",
+            "vq.codes",
+            "vq.lookup",
+            "vq.contract",
+            "vq.loss",
+            "vq.straight-through",
+            "vq.reconstruction",
+            "vq.codebook-loss",
+            "vq.commitment",
+            "restart.replaces",
+            "restart.random",
+            "model.shapes",
+            "model.forward",
+            "model.gradient",
+            *TRAINED,
+        ),
     ),
     mistake(
-        "codebook-not-trained", "the codebook is a buffer in the plain quantizer too", "vq.codebook", "model.shapes",
+        "codebook-not-trained",
+        "the codebook is a buffer in the plain quantizer too",
+        "vq.codebook",
+        "model.shapes",
         edits=((PARAMETER, 'self.register_buffer("codebook", initial_codebook(num_embeddings, embedding_dim))'),),
-        may_fail=("vq.nearest", "vq.codes", "vq.lookup", "vq.contract", "vq.loss", "vq.straight-through",
-                  "vq.reconstruction", "vq.codebook-loss", "vq.commitment", "restart.replaces", "restart.random",
-                  "model.forward", "model.gradient", *TRAINED),
+        may_fail=(
+            "vq.nearest",
+            "vq.codes",
+            "vq.lookup",
+            "vq.contract",
+            "vq.loss",
+            "vq.straight-through",
+            "vq.reconstruction",
+            "vq.codebook-loss",
+            "vq.commitment",
+            "restart.replaces",
+            "restart.random",
+            "model.forward",
+            "model.gradient",
+            *TRAINED,
+        ),
     ),
     mistake(
-        "codebook-of-zeros", "all codes start at 0", "vq.codebook", "ema.buffer",
-        edits=(("return torch.randn(num_embeddings, embedding_dim) * CODEBOOK_STD",
-                "return torch.zeros(num_embeddings, embedding_dim)"),),
-        may_fail=("vq.nearest", "vq.codes", "vq.lookup", "vq.contract", "vq.loss", "vq.straight-through",
-                  "vq.reconstruction", "vq.codebook-loss", "vq.commitment", "restart.replaces", "restart.random",
-                  "ema.forward", "ema.update", "ema.steady", "ema.converges", "ema.modes", "model.forward", *TRAINED),
+        "codebook-of-zeros",
+        "all codes start at 0",
+        "vq.codebook",
+        "ema.buffer",
+        edits=(
+            (
+                "return torch.randn(num_embeddings, embedding_dim) * CODEBOOK_STD",
+                "return torch.zeros(num_embeddings, embedding_dim)",
+            ),
+        ),
+        may_fail=(
+            "vq.nearest",
+            "vq.codes",
+            "vq.lookup",
+            "vq.contract",
+            "vq.loss",
+            "vq.straight-through",
+            "vq.reconstruction",
+            "vq.codebook-loss",
+            "vq.commitment",
+            "restart.replaces",
+            "restart.random",
+            "ema.forward",
+            "ema.update",
+            "ema.steady",
+            "ema.converges",
+            "ema.modes",
+            "model.forward",
+            *TRAINED,
+        ),
     ),
     mistake(
-        "codebook-too-wide", "the codes start far from what the encoder gives: one or two of them win everything",
+        "codebook-too-wide",
+        "the codes start far from what the encoder gives: one or two of them win everything",
         "trained.vq",
-        edits=(("return torch.randn(num_embeddings, embedding_dim) * CODEBOOK_STD",
-                "return torch.randn(num_embeddings, embedding_dim) * 20"),),
+        edits=(
+            (
+                "return torch.randn(num_embeddings, embedding_dim) * CODEBOOK_STD",
+                "return torch.randn(num_embeddings, embedding_dim) * 20",
+            ),
+        ),
         may_fail=TRAINED,
     ),
     # ---- running averages
     mistake(
-        "ema-with-gradient", "the EMA codebook is a parameter as well: an optimizer moves it too", "ema.buffer",
+        "ema-with-gradient",
+        "the EMA codebook is a parameter as well: an optimizer moves it too",
+        "ema.buffer",
         "model.shapes",
-        edits=(('self.register_buffer("codebook", initial_codebook(num_embeddings, embedding_dim))',
-                "self.codebook = nn.Parameter(initial_codebook(num_embeddings, embedding_dim))"),
-               ("self.register_buffer(\"sums\", self.codebook.clone())",
-                "self.register_buffer(\"sums\", self.codebook.detach().clone())"),
-               ("self.commitment_cost * F.mse_loss(z_e, codes), grid",
-                "self.commitment_cost * F.mse_loss(z_e, codes.detach()), grid")),
-        may_fail=("ema.forward", "ema.update", "ema.steady", "ema.converges", "ema.modes", "model.forward", "model.gradient",
-                  *TRAINED),
+        edits=(
+            (
+                'self.register_buffer("codebook", initial_codebook(num_embeddings, embedding_dim))',
+                "self.codebook = nn.Parameter(initial_codebook(num_embeddings, embedding_dim))",
+            ),
+            (
+                'self.register_buffer("sums", self.codebook.clone())',
+                'self.register_buffer("sums", self.codebook.detach().clone())',
+            ),
+            (
+                "self.commitment_cost * F.mse_loss(z_e, codes), grid",
+                "self.commitment_cost * F.mse_loss(z_e, codes.detach()), grid",
+            ),
+        ),
+        may_fail=(
+            "ema.forward",
+            "ema.update",
+            "ema.steady",
+            "ema.converges",
+            "ema.modes",
+            "model.forward",
+            "model.gradient",
+            *TRAINED,
+        ),
     ),
     mistake(
-        "ema-both-losses", "the EMA quantizer returns both terms of the loss", "ema.forward",
+        "ema-both-losses",
+        "the EMA quantizer returns both terms of the loss",
+        "ema.forward",
         edits=((EMA_RETURN, EMA_RETURN.replace("self.commitment_cost *", "(1 + self.commitment_cost) *")),),
         may_fail=("trained.ema",),
     ),
     mistake(
-        "ema-no-weight", "the commitment cost of the EMA quantizer is forgotten", "ema.forward",
-        edits=((EMA_RETURN, EMA_RETURN.replace("self.commitment_cost * ", "")),), may_fail=("trained.ema",),
+        "ema-no-weight",
+        "the commitment cost of the EMA quantizer is forgotten",
+        "ema.forward",
+        edits=((EMA_RETURN, EMA_RETURN.replace("self.commitment_cost * ", "")),),
+        may_fail=("trained.ema",),
     ),
     mistake(
-        "ema-zero-counts", "counts start at 0: the codebook jumps in the first pass", "ema.update", "ema.steady",
-        edits=(('self.register_buffer("counts", torch.ones(num_embeddings))',
-                'self.register_buffer("counts", torch.zeros(num_embeddings))'),),
+        "ema-zero-counts",
+        "counts start at 0: the codebook jumps in the first pass",
+        "ema.update",
+        "ema.steady",
+        edits=(
+            (
+                'self.register_buffer("counts", torch.ones(num_embeddings))',
+                'self.register_buffer("counts", torch.zeros(num_embeddings))',
+            ),
+        ),
         may_fail=("ema.converges", "restart.random", "trained.ema"),
     ),
     mistake(
-        "ema-zero-sums", "sums start at 0", "ema.update", "ema.steady",
-        edits=(('self.register_buffer("sums", self.codebook.clone())',
-                'self.register_buffer("sums", torch.zeros_like(self.codebook))'),),
+        "ema-zero-sums",
+        "sums start at 0",
+        "ema.update",
+        "ema.steady",
+        edits=(
+            (
+                'self.register_buffer("sums", self.codebook.clone())',
+                'self.register_buffer("sums", torch.zeros_like(self.codebook))',
+            ),
+        ),
         may_fail=("ema.converges", "restart.random", "trained.ema"),
     ),
     mistake(
-        "ema-decay-exchanged", "decay and 1 - decay are exchanged", "ema.update",
-        edits=(("self.counts.lerp_(members.sum(dim=0), 1 - self.decay)", "self.counts.lerp_(members.sum(dim=0), self.decay)"),
-               ("self.sums.lerp_(members.T @ vectors, 1 - self.decay)", "self.sums.lerp_(members.T @ vectors, self.decay)")),
+        "ema-decay-exchanged",
+        "decay and 1 - decay are exchanged",
+        "ema.update",
+        edits=(
+            (
+                "self.counts.lerp_(members.sum(dim=0), 1 - self.decay)",
+                "self.counts.lerp_(members.sum(dim=0), self.decay)",
+            ),
+            (
+                "self.sums.lerp_(members.T @ vectors, 1 - self.decay)",
+                "self.sums.lerp_(members.T @ vectors, self.decay)",
+            ),
+        ),
         may_fail=("ema.steady", "ema.converges", "restart.random", "trained.ema"),
     ),
     mistake(
-        "ema-not-decayed", "adds to counts and sums without decay: a plain running mean", "ema.update",
-        edits=(("self.counts.lerp_(members.sum(dim=0), 1 - self.decay)", "self.counts.add_(members.sum(dim=0))"),
-               ("self.sums.lerp_(members.T @ vectors, 1 - self.decay)", "self.sums.add_(members.T @ vectors)")),
+        "ema-not-decayed",
+        "adds to counts and sums without decay: a plain running mean",
+        "ema.update",
+        edits=(
+            ("self.counts.lerp_(members.sum(dim=0), 1 - self.decay)", "self.counts.add_(members.sum(dim=0))"),
+            ("self.sums.lerp_(members.T @ vectors, 1 - self.decay)", "self.sums.add_(members.T @ vectors)"),
+        ),
         may_fail=("ema.converges", "trained.ema"),
     ),
     mistake(
-        "ema-sum-is-mean", "the mean of a code's vectors takes the place of their sum", "ema.update", "ema.steady",
-        edits=(("self.sums.lerp_(members.T @ vectors, 1 - self.decay)",
-                "self.sums.lerp_(members.T @ vectors / members.sum(dim=0).clamp(min=1).unsqueeze(1), 1 - self.decay)"),),
+        "ema-sum-is-mean",
+        "the mean of a code's vectors takes the place of their sum",
+        "ema.update",
+        "ema.steady",
+        edits=(
+            (
+                "self.sums.lerp_(members.T @ vectors, 1 - self.decay)",
+                "self.sums.lerp_(members.T @ vectors / members.sum(dim=0).clamp(min=1).unsqueeze(1), 1 - self.decay)",
+            ),
+        ),
         may_fail=("ema.converges", "trained.ema"),
     ),
     mistake(
-        "ema-not-divided", "the codebook is set to the sums, not to sums over counts", "ema.update", "ema.steady",
-        edits=((SMOOTHED, "self.codebook.copy_(self.sums)"),), may_fail=("ema.converges", "trained.ema", "restart.random"),
+        "ema-not-divided",
+        "the codebook is set to the sums, not to sums over counts",
+        "ema.update",
+        "ema.steady",
+        edits=((SMOOTHED, "self.codebook.copy_(self.sums)"),),
+        may_fail=("ema.converges", "trained.ema", "restart.random"),
     ),
     mistake(
-        "ema-default-decay", "the default decay is .9", "ema.update",
-        edits=(("decay: float = 0.99", "decay: float = 0.9"),), may_fail=("trained.ema",),
+        "ema-default-decay",
+        "the default decay is .9",
+        "ema.update",
+        edits=(("decay: float = 0.99", "decay: float = 0.9"),),
+        may_fail=("trained.ema",),
     ),
     mistake(
-        "ema-smoothing-large", "adds 1 instead of epsilon to every count", "ema.update", "ema.steady",
+        "ema-smoothing-large",
+        "adds 1 instead of epsilon to every count",
+        "ema.update",
+        "ema.steady",
         edits=(("smoothed = (self.counts + self.epsilon)", "smoothed = (self.counts + 1)"),),
         may_fail=("ema.converges", "trained.ema", "restart.random"),
     ),
     mistake(
-        "ema-always-updates", "evaluation moves the codebook as well", "ema.modes",
+        "ema-always-updates",
+        "evaluation moves the codebook as well",
+        "ema.modes",
         edits=(("        if self.training:\n            self._update", "        if True:\n            self._update"),),
         may_fail=("ema.forward", "model.forward", "trained.ema"),
     ),
     mistake(
-        "ema-updates-with-gradients", "asks whether gradients are on instead of the mode", "ema.modes",
-        edits=(("        if self.training:\n            self._update", "        if torch.is_grad_enabled():\n            self._update"),),
+        "ema-updates-with-gradients",
+        "asks whether gradients are on instead of the mode",
+        "ema.modes",
+        edits=(
+            (
+                "        if self.training:\n            self._update",
+                "        if torch.is_grad_enabled():\n            self._update",
+            ),
+        ),
         may_fail=("ema.forward", "model.forward"),
     ),
     mistake(
-        "ema-never-updates", "updates in evaluation mode only", "ema.modes", "ema.update", "ema.converges",
-        edits=(("        if self.training:\n            self._update", "        if not self.training:\n            self._update"),),
+        "ema-never-updates",
+        "updates in evaluation mode only",
+        "ema.modes",
+        "ema.update",
+        "ema.converges",
+        edits=(
+            (
+                "        if self.training:\n            self._update",
+                "        if not self.training:\n            self._update",
+            ),
+        ),
         may_fail=("ema.forward", "model.forward", "trained.ema"),
     ),
     mistake(
-        "ema-codebook-replaced", "the update binds a new plain tensor, which the state_dict does not hold", "ema.modes",
-        edits=(("self.register_buffer(\"codebook\", initial_codebook(num_embeddings, embedding_dim))",
+        "ema-codebook-replaced",
+        "the update binds a new plain tensor, which the state_dict does not hold",
+        "ema.modes",
+        edits=(
+            (
+                'self.register_buffer("codebook", initial_codebook(num_embeddings, embedding_dim))',
                 "start = initial_codebook(num_embeddings, embedding_dim)\n"
-                "        self.register_buffer(\"saved\", start)\n        self.codebook = start.clone()"),),
-        may_fail=("vq.lookup", "vq.contract", "ema.buffer", "ema.forward", "ema.update", "ema.steady", "ema.converges",
-                  "restart.replaces", "restart.random", "model.shapes", "model.forward", "model.gradient", *TRAINED),
+                '        self.register_buffer("saved", start)\n        self.codebook = start.clone()',
+            ),
+        ),
+        may_fail=(
+            "vq.lookup",
+            "vq.contract",
+            "ema.buffer",
+            "ema.forward",
+            "ema.update",
+            "ema.steady",
+            "ema.converges",
+            "restart.replaces",
+            "restart.random",
+            "model.shapes",
+            "model.forward",
+            "model.gradient",
+            *TRAINED,
+        ),
     ),
     # ---- usage, perplexity, restart
     mistake(
-        "usage-too-short", "counts only up to the largest index that occurs", "usage",
-        edits=(("return torch.bincount(indices.flatten(), minlength=num_embeddings)",
-                "return torch.bincount(indices.flatten())"),),
+        "usage-too-short",
+        "counts only up to the largest index that occurs",
+        "usage",
+        edits=(
+            (
+                "return torch.bincount(indices.flatten(), minlength=num_embeddings)",
+                "return torch.bincount(indices.flatten())",
+            ),
+        ),
         may_fail=("perplexity",),
     ),
     mistake(
-        "usage-is-set", "marks which codes occur instead of counting them", "usage",
-        edits=(("return torch.bincount(indices.flatten(), minlength=num_embeddings)",
-                "return torch.bincount(indices.flatten(), minlength=num_embeddings).clamp(max=1)"),),
+        "usage-is-set",
+        "marks which codes occur instead of counting them",
+        "usage",
+        edits=(
+            (
+                "return torch.bincount(indices.flatten(), minlength=num_embeddings)",
+                "return torch.bincount(indices.flatten(), minlength=num_embeddings).clamp(max=1)",
+            ),
+        ),
         may_fail=("perplexity",),
     ),
     mistake(
-        "usage-negative-index", "lets -1 through as the last code", "usage",
-        edits=(("    outside = indices[(indices < 0) | (indices >= num_embeddings)]",
+        "usage-negative-index",
+        "lets -1 through as the last code",
+        "usage",
+        edits=(
+            (
+                "    outside = indices[(indices < 0) | (indices >= num_embeddings)]",
                 "    outside = indices[indices >= num_embeddings]\n"
-                "    indices = torch.where(indices < 0, indices + num_embeddings, indices)"),),
+                "    indices = torch.where(indices < 0, indices + num_embeddings, indices)",
+            ),
+        ),
     ),
     mistake(
-        "perplexity-base-2", "entropy in bits, exponential to base e", "perplexity",
-        edits=(("entropy = torch.special.entr(share).sum()", "entropy = torch.special.entr(share).sum() / 0.6931471805599453"),),
+        "perplexity-base-2",
+        "entropy in bits, exponential to base e",
+        "perplexity",
+        edits=(
+            (
+                "entropy = torch.special.entr(share).sum()",
+                "entropy = torch.special.entr(share).sum() / 0.6931471805599453",
+            ),
+        ),
     ),
     mistake(
-        "perplexity-is-entropy", "returns the entropy", "perplexity",
+        "perplexity-is-entropy",
+        "returns the entropy",
+        "perplexity",
         edits=(("entropy.exp().to(", "entropy.to("),),
     ),
     mistake(
-        "perplexity-log-zero", "0 log 0 is NaN as soon as a code is unused", "perplexity",
+        "perplexity-log-zero",
+        "0 log 0 is NaN as soon as a code is unused",
+        "perplexity",
         edits=(("torch.special.entr(share).sum()", "-(share * share.log()).sum()"),),
     ),
     mistake(
-        "perplexity-counts-codes", "returns the number of codes in use, whatever their shares", "perplexity",
+        "perplexity-counts-codes",
+        "returns the number of codes in use, whatever their shares",
+        "perplexity",
         edits=(("entropy = torch.special.entr(share).sum()", "entropy = (share > 0).sum().double().log()"),),
     ),
     mistake(
-        "restart-off-by-one", "restarts codes with usage equal to min_usage too", "restart.replaces",
-        edits=(("dead = (usage < min_usage)", "dead = (usage <= min_usage)"),), may_fail=("restart.random",),
+        "restart-off-by-one",
+        "restarts codes with usage equal to min_usage too",
+        "restart.replaces",
+        edits=(("dead = (usage < min_usage)", "dead = (usage <= min_usage)"),),
+        may_fail=("restart.random",),
     ),
     mistake(
-        "restart-ignores-min-usage", "only codes with usage 0 are restarted, whatever min_usage is", "restart.replaces",
-        edits=(("dead = (usage < min_usage)", "dead = (usage < 1)"),), may_fail=("restart.random",),
+        "restart-ignores-min-usage",
+        "only codes with usage 0 are restarted, whatever min_usage is",
+        "restart.replaces",
+        edits=(("dead = (usage < min_usage)", "dead = (usage < 1)"),),
+        may_fail=("restart.random",),
     ),
     mistake(
-        "restart-noise", "dead codes become random numbers instead of vectors of z_e", "restart.replaces",
-        edits=((CHOSEN, CHOSEN + "\n    chosen = torch.randn_like(chosen)"),), may_fail=("restart.random",),
+        "restart-noise",
+        "dead codes become random numbers instead of vectors of z_e",
+        "restart.replaces",
+        edits=((CHOSEN, CHOSEN + "\n    chosen = torch.randn_like(chosen)"),),
+        may_fail=("restart.random",),
     ),
     mistake(
-        "restart-with-repeats", "draws with replacement: two dead codes can become the same", "restart.replaces",
+        "restart-with-repeats",
+        "draws with replacement: two dead codes can become the same",
+        "restart.replaces",
         edits=((CHOSEN, "chosen = candidates[torch.randint(len(candidates), (len(dead),), generator=generator)]"),),
         may_fail=("restart.random",),
     ),
     mistake(
-        "restart-first-pixels", "always takes the first pixels instead of random ones", "restart.random",
-        edits=((CHOSEN, CHOSEN.replace("order[torch.arange", "(torch.arange").replace("% len(candidates)]]", "% len(candidates))]")),),
+        "restart-first-pixels",
+        "always takes the first pixels instead of random ones",
+        "restart.random",
+        edits=(
+            (
+                CHOSEN,
+                CHOSEN.replace("order[torch.arange", "(torch.arange").replace(
+                    "% len(candidates)]]", "% len(candidates))]"
+                ),
+            ),
+        ),
     ),
     mistake(
-        "restart-ignores-generator", "draws from the global stream", "restart.random",
-        edits=(("order = torch.randperm(len(candidates), generator=generator, device=drawn_on)",
-                "order = torch.randperm(len(candidates), device=drawn_on)"),),
+        "restart-ignores-generator",
+        "draws from the global stream",
+        "restart.random",
+        edits=(
+            (
+                "order = torch.randperm(len(candidates), generator=generator, device=drawn_on)",
+                "order = torch.randperm(len(candidates), device=drawn_on)",
+            ),
+        ),
     ),
     mistake(
-        "restart-new-parameter", "assigns a new parameter, which the optimizer does not know", "restart.replaces",
-        edits=(("        quantizer.codebook[dead] = chosen\n",
+        "restart-new-parameter",
+        "assigns a new parameter, which the optimizer does not know",
+        "restart.replaces",
+        edits=(
+            (
+                "        quantizer.codebook[dead] = chosen\n",
                 "        renewed = quantizer.codebook.detach().clone()\n        renewed[dead] = chosen\n"
                 "        if isinstance(quantizer, VectorQuantizer):\n            quantizer.codebook = nn.Parameter(renewed)\n"
-                "        else:\n            quantizer.codebook.copy_(renewed)\n"),),
+                "        else:\n            quantizer.codebook.copy_(renewed)\n",
+            ),
+        ),
         may_fail=("restart.random",),
     ),
     mistake(
-        "restart-forgotten-by-averages", "running counts and sums keep the old place of a restarted code", "restart.random",
-        edits=(("            quantizer.counts[dead] = 1.0\n            quantizer.sums[dead] = chosen\n", "            pass\n"),),
+        "restart-forgotten-by-averages",
+        "running counts and sums keep the old place of a restarted code",
+        "restart.random",
+        edits=(
+            (
+                "            quantizer.counts[dead] = 1.0\n            quantizer.sums[dead] = chosen\n",
+                "            pass\n",
+            ),
+        ),
     ),
     mistake(
-        "restart-counts-live", "returns the number of codes that are in use", "restart.replaces",
-        edits=(("    return len(dead)\n", "    return num_embeddings - len(dead)\n"),), may_fail=("restart.random",),
+        "restart-counts-live",
+        "returns the number of codes that are in use",
+        "restart.replaces",
+        edits=(("    return len(dead)\n", "    return num_embeddings - len(dead)\n"),),
+        may_fail=("restart.random",),
     ),
     # ---- the model and its loss
     mistake(
-        "model-ignores-beta", "the commitment cost is not handed on to the quantizer", "model.forward",
-        edits=(("            num_embeddings, embedding_dim, commitment_cost\n        )\n        self.decoder",
-                "            num_embeddings, embedding_dim\n        )\n        self.decoder"),),
+        "model-ignores-beta",
+        "the commitment cost is not handed on to the quantizer",
+        "model.forward",
+        edits=(
+            (
+                "            num_embeddings, embedding_dim, commitment_cost\n        )\n        self.decoder",
+                "            num_embeddings, embedding_dim\n        )\n        self.decoder",
+            ),
+        ),
     ),
     mistake(
-        "model-ignores-ema", "ema=True changes nothing", "model.shapes",
+        "model-ignores-ema",
+        "ema=True changes nothing",
+        "model.shapes",
         edits=(("(EMAVectorQuantizer if ema else VectorQuantizer)(", "VectorQuantizer("),),
         may_fail=("model.forward", "model.gradient", "trained.ema"),
     ),
     mistake(
-        "model-decodes-z-e", "decodes the encoder's output instead of the codes", "model.forward",
+        "model-decodes-z-e",
+        "decodes the encoder's output instead of the codes",
+        "model.forward",
         edits=(("return self.decode(z_q), vq_loss, indices", "return self.decode(self.encode(x)), vq_loss, indices"),),
         may_fail=("model.gradient", *TRAINED),
     ),
     mistake(
-        "model-detached", "detaches the codes before decoding", "model.gradient",
+        "model-detached",
+        "detaches the codes before decoding",
+        "model.gradient",
         edits=(("return self.decode(z_q), vq_loss, indices", "return self.decode(z_q.detach()), vq_loss, indices"),),
         may_fail=TRAINED,
     ),
     mistake(
-        "model-not-squashed", "nothing bounds the picture", "model.shapes",
-        edits=(("            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n            nn.Sigmoid(),\n",
-                "            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n"),),
+        "model-not-squashed",
+        "nothing bounds the picture",
+        "model.shapes",
+        edits=(
+            (
+                "            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n            nn.Sigmoid(),\n",
+                "            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n",
+            ),
+        ),
         may_fail=("model.forward", "model.gradient", *TRAINED),
     ),
     mistake(
-        "model-size", "a transposed convolution without output padding: 7 becomes 13", "model.shapes",
-        edits=(("nn.ConvTranspose2d(32, 16, kernel_size=4, stride=2, padding=1)",
-                "nn.ConvTranspose2d(32, 16, kernel_size=3, stride=2, padding=1)"),),
+        "model-size",
+        "a transposed convolution without output padding: 7 becomes 13",
+        "model.shapes",
+        edits=(
+            (
+                "nn.ConvTranspose2d(32, 16, kernel_size=4, stride=2, padding=1)",
+                "nn.ConvTranspose2d(32, 16, kernel_size=3, stride=2, padding=1)",
+            ),
+        ),
         may_fail=("model.forward", "model.gradient", *TRAINED),
     ),
     mistake(
-        "loss-per-image", "the reconstruction is summed over pixels", "loss",
-        edits=(("return F.mse_loss(x_recon, x) + vq_loss", "return F.mse_loss(x_recon, x, reduction='sum') / len(x) + vq_loss"),),
+        "loss-per-image",
+        "the reconstruction is summed over pixels",
+        "loss",
+        edits=(
+            (
+                "return F.mse_loss(x_recon, x) + vq_loss",
+                "return F.mse_loss(x_recon, x, reduction='sum') / len(x) + vq_loss",
+            ),
+        ),
     ),
     mistake(
-        "loss-without-vq", "vq_loss enters as a number: no gradient reaches it", "loss",
+        "loss-without-vq",
+        "vq_loss enters as a number: no gradient reaches it",
+        "loss",
         edits=(("return F.mse_loss(x_recon, x) + vq_loss", "return F.mse_loss(x_recon, x) + vq_loss.detach()"),),
     ),
     mistake(
-        "loss-broadcasts", "pictures of other shapes are broadcast silently", "loss",
+        "loss-broadcasts",
+        "pictures of other shapes are broadcast silently",
+        "loss",
         edits=(('    _check_same_shape("x_recon", x_recon, x)\n', ""),),
     ),
 )
 
 ALTERNATIVES: tuple[Alternative, ...] = (
     alternative(
-        "embedding-and-cdist", "nn.Embedding behind a property, cdist, one-hot products, explicit squares",
-        append='''
+        "embedding-and-cdist",
+        "nn.Embedding behind a property, cdist, one-hot products, explicit squares",
+        append="""
 class VectorQuantizer(nn.Module):
     def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25):
         super().__init__()
@@ -432,15 +840,16 @@ class VectorQuantizer(nn.Module):
         q = (hot @ self.embedding.weight).reshape(b, h, w, d).movedim(-1, 1)
         loss = (q - z_e.detach()).pow(2).mean() + self.beta * (q.detach() - z_e).pow(2).mean()
         return (q - z_e).detach() + z_e, loss, nearest.reshape(b, h, w)
-''',
+""",
     ),
     alternative(
-        "custom-function", "the straight-through step as an autograd function; distances by a loop over codes",
+        "custom-function",
+        "the straight-through step as an autograd function; distances by a loop over codes",
         edits=(
             ("return z_e + (codes - z_e).detach()", "return _Through.apply(z_e, codes.detach())"),
             (NEAREST, "return torch.stack([(vectors - e).square().sum(1) for e in codebook], dim=1).argmin(dim=1)"),
         ),
-        append='''
+        append="""
 class _Through(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z_e, codes):
@@ -449,11 +858,12 @@ class _Through(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         return grad, None
-''',
+""",
     ),
     alternative(
-        "averages-by-scatter", "EMA with scatter_add, sums transposed, plain epsilon, and codes read after the update",
-        append='''
+        "averages-by-scatter",
+        "EMA with scatter_add, sums transposed, plain epsilon, and codes read after the update",
+        append="""
 class EMAVectorQuantizer(nn.Module):
     def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25, decay=0.99, epsilon=1e-5):
         super().__init__()
@@ -496,11 +906,12 @@ def restart_dead_codes(quantizer, z_e, usage, min_usage=1, generator=None):
                 quantizer.cluster_size[k] = 1
                 quantizer.embed_sum[:, k] = rows[p]
     return len(dead)
-''',
+""",
     ),
     alternative(
-        "usage-by-one-hot", "counts by one-hot and unique, perplexity by Categorical and a clamp",
-        append='''
+        "usage-by-one-hot",
+        "counts by one-hot and unique, perplexity by Categorical and a clamp",
+        append="""
 def code_usage(indices, num_embeddings):
     if indices.numel() and (int(indices.min()) < 0 or int(indices.max()) >= num_embeddings):
         raise ValueError(f"indices: {int(indices.min())}...{int(indices.max())} does not fit {num_embeddings} codes")
@@ -516,15 +927,17 @@ def vqvae_loss(x_recon, x, vq_loss):
     if x_recon.shape != x.shape:
         raise ValueError(f"x_recon {tuple(x_recon.shape)} and x {tuple(x.shape)} differ")
     return vq_loss + ((x_recon - x) ** 2).sum() / x.numel()
-''',
+""",
     ),
     alternative(
-        "perplexity-epsilon", "an epsilon in the logarithm instead of 0 log 0 = 0",
+        "perplexity-epsilon",
+        "an epsilon in the logarithm instead of 0 log 0 = 0",
         edits=(("torch.special.entr(share).sum()", "-(share * torch.log(share + 1e-10)).sum()"),),
     ),
     alternative(
-        "other-network", "batch normalisation, residual block, nearest upsampling, and names of their own",
-        append='''
+        "other-network",
+        "batch normalisation, residual block, nearest upsampling, and names of their own",
+        append="""
 class VQVAE(nn.Module):
     def __init__(self, num_embeddings=128, embedding_dim=16, commitment_cost=0.25, ema=False):
         super().__init__()
@@ -557,11 +970,12 @@ class VQVAE(nn.Module):
     def forward(self, x):
         z_q, loss, indices = self.quantizer(self.encode(x))
         return self.decode(z_q), loss, indices
-''',
+""",
     ),
     alternative(
-        "averages-by-subclass", "the EMA quantizer derives from the other one; losses before and after one another",
-        append='''
+        "averages-by-subclass",
+        "the EMA quantizer derives from the other one; losses before and after one another",
+        append="""
 class VectorQuantizer(nn.Module):
     def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25):
         super().__init__()
@@ -624,6 +1038,6 @@ def restart_dead_codes(quantizer, z_e, usage, min_usage=1, generator=None):
             quantizer.n[mask] = 1.0
             quantizer.m[mask] = flat[picks]
     return n
-''',
+""",
     ),
 )
