@@ -123,7 +123,7 @@ def print_grades(console: Console, reports: Sequence[Report], out: Path, book: P
             table.add_row(f"{question_label(question.number)} · {question.title}", marks, escape(words + more))
         console.print(table)
         for outcome in reports[0].outcomes:
-            if outcome.check.kind == "trained" and outcome.status == "passed":
+            if outcome.message and outcome.status == "passed":
                 console.print(f"  [dim]{outcome.check.id}[/] {escape(outcome.message)}", highlight=False)
     else:
         table = Table()

@@ -2,9 +2,9 @@
 
 Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds 5] [--only CHECK] [--fresh]``.
 
-A cut lies beyond the worst of the seeds by a margin: MARGIN_SPREADS times their spread (sample standard deviation), or
-the metric's slack times the mean, whichever is more. The slack stands in the check, beside the metric: it leaves room
-for correct models of another architecture. Results already in the file are kept unless --fresh is given, so
+A cut lies beyond the worst of the seeds by a factor: MARGIN_SPREADS standard deviations of their logarithms, or the
+metric's slack, whichever is more. In logarithms, because the metrics are positive and a cut below zero could never fail.
+The slack stands in the check, beside the metric: it leaves room for correct models of another architecture. Results already in the file are kept unless --fresh is given, so
 an interrupted calibration goes on where it was.
 """
 
@@ -39,16 +39,16 @@ from ..run import cores
 from ..thresholds import FILE, UNCALIBRATED
 from .starter import ROOT
 
-MARGIN_SPREADS = 4.0
+MARGIN_SPREADS = 3.0
 
 
 def cut_of(values: Sequence[float], below: bool, slack: float) -> float:
-    """The cut for results `values` of which smaller (`below`) or larger is better."""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    margin = max(MARGIN_SPREADS * spread, slack * abs(statistics.fmean(values)))
-    raw = max(values) + margin if below else min(values) - margin
-    digits = 3 - math.floor(math.log10(abs(raw))) if raw else 3
-    factor = 10.0**digits
+    """The cut for positive results `values` of which smaller (`below`) or larger is better, rounded away from them."""
+    logs = [math.log(value) for value in values]
+    spread = statistics.stdev(logs) if len(logs) > 1 else 0.0
+    margin = max(MARGIN_SPREADS * spread, math.log1p(slack) if below else -math.log1p(-slack))
+    raw = math.exp(max(logs) + margin if below else min(logs) - margin)
+    factor = 10.0 ** (3 - math.floor(math.log10(raw)))
     return (math.ceil if below else math.floor)(raw * factor) / factor
 
 
@@ -129,8 +129,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
     for check in trained:
         for name, metric in table[check.id][data.name].items():
+            metric["cut"] = cut_of(list(metric["seeds"].values()), metric["good"] == "below", metric["slack"])
             values = ", ".join(f"{v:.4g}" for v in metric["seeds"].values())
             console.print(f"{check.id} {name}: {metric['good']} {metric['cut']:g} ({values})", highlight=False)
+    put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
     return 0
 
 

@@ -22,7 +22,10 @@ from .latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
 LATENT = 20
 TEST_SIZE = 2_000
 ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXiv:1509.00519)
+FEWEST_ACTIVE = 3  # a collapsed model has none; correct ones had 9 to 20 of 20
 BETAS = (0.1, 1.0, 4.0)
+# equal objectives differ by a few per cent from run to run, these betas by factors of 2 and more
+CLEARLY = 1.3
 ELBO_BUDGET = {"digits": Budget(15, 64, lr=2e-3), "mnist": Budget(3, 128)}
 BETA_BUDGET = {"digits": Budget(10, 64, lr=2e-3), "mnist": Budget(4, 128, train_size=15_000)}
 CONV_BUDGET = {"digits": Budget(5, 64, lr=3e-3), "mnist": Budget(2, 64, lr=3e-3, train_size=10_000)}
@@ -117,6 +120,8 @@ def trained_elbo(ctx: Context) -> None:
     found = measure(ctx, recipe, fit(ctx, recipe, ELBO_BUDGET[ctx.data.name]), images)
     expect_knowledge(ctx, found, images)
     ctx.at_most("-ELBO", found.nelbo, "-ELBO in nats per image")
+    enough = found.active >= FEWEST_ACTIVE
+    ctx.expect(enough, "almost no latent depends on the image", f"at least {FEWEST_ACTIVE} active units", found.active)
     ctx.at_least("active units", found.active, "the number of active units", slack=0.35)
 
 
@@ -138,7 +143,8 @@ def trained_beta(ctx: Context) -> None:
             ctx.at_most("-ELBO at beta 1", found.nelbo, "-ELBO of the model trained with beta = 1")
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
-    ctx.expect(kls[0] > kls[1] > kls[2], "the KL does not fall as beta grows", "largest at .1, smallest at 4", shown)
+    falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
+    ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
     ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", slack=0.4)
     ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", slack=0.4)
 
