@@ -21,6 +21,8 @@ from .launch import GraderFault, Worker
 from .thresholds import UNCALIBRATED, Thresholds
 
 SHRINK_CALLS = 150
+# not the refusal of an argument: the function is not there, or its file cannot be imported
+UNUSABLE = frozenset({"NotImplementedError", "MissingName", "SyntaxError", "ImportError", "SystemExit"})
 SLACK = 0.1
 FINITE_DIFFERENCE_STEP = 1e-5
 
@@ -295,7 +297,7 @@ class Context:
         try:
             value = self.call(target, *args, **kwargs)
         except StudentRaised as raised:
-            if "NotImplementedError" in raised.kinds or "MissingName" in raised.kinds:
+            if UNUSABLE & set(raised.kinds):
                 raise
             got = f"{raised.kinds[0]}: {raised.message}"
             if kind not in raised.kinds:

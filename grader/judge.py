@@ -172,6 +172,8 @@ def judge_all(
         blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
         if not wanted(check):
             outcome = Outcome(check, "not_run", 0.0)
+        elif blocked is not None and status.get(blocked) == "error":  # our fault must not cost what builds on it
+            outcome = Outcome(check, "error", 0.0, f"not judged: the grader failed on {blocked}, which this needs")
         elif blocked is not None:
             outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
         else:

@@ -316,14 +316,17 @@ class Stack(nn.Module):
         self.decoder = nn.Sequential(*reversed(decoders))
 
     def encode(self, x: Tensor) -> Tensor:
+        """Code of the last encoder."""
         z: Tensor = self.encoder(x)
         return z
 
     def decode(self, z: Tensor) -> Tensor:
+        """Reconstruction from that code."""
         x_recon: Tensor = self.decoder(z)
         return x_recon
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(x_recon, z)."""
         z = self.encode(x)
         return self.decode(z), z
 

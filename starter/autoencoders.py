@@ -70,7 +70,7 @@ class VanillaAutoencoder(nn.Module):
 
 
 class ConvAutoencoder(nn.Module):
-    """Strided convolutions 28 -> 14 -> 7 -> 1 as encoder, and back 1 -> 7 -> 14 -> 28, transposed or upsampled, as decoder.
+    """Strided convolutions 28 -> 14 -> 7 -> 1 as encoder and the way back as decoder, transposed or upsampled.
 
     The code is unbounded in both directions; the reconstruction lies in [0, 1]. `conv_output_size` and
     `conv_transpose_output_size` tell which paddings give these sizes.

@@ -81,7 +81,7 @@ def broken_class(folder: Path) -> Path:
         + "\n_kl = kl_divergence\ndef kl_divergence(mu, logvar):\n    return _kl(mu, logvar).half()\n",
         "meta": reference
         + "\n_kl = kl_divergence\ndef kl_divergence(mu, logvar):\n    return _kl(mu, logvar).to('meta')\n",
-        "flood": "print('x' * 10_000_000)\n" + reference,
+        "flood": reference + "\nprint('x' * 10_000_000)\n",
     }
     for name, text in students.items():
         (everyone / name).mkdir()

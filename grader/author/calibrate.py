@@ -3,9 +3,9 @@
 Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds 5] [--only CHECK] [--fresh]``.
 
 A cut lies beyond the worst of the seeds by a factor: MARGIN_SPREADS standard deviations of their logarithms, or the
-metric's slack, whichever is more. In logarithms, because the metrics are positive and a cut below zero could never fail.
-The slack stands in the check, beside the metric: it leaves room for correct models of another architecture. Results already in the file are kept unless --fresh is given, so
-an interrupted calibration goes on where it was.
+metric's slack, whichever is more. In logarithms, because the metrics are positive and a cut below zero could not fail.
+The slack stands in the check, beside the metric: it leaves room for correct models of another architecture. Results
+already in the file are kept unless --fresh is given, so an interrupted calibration goes on where it was.
 """
 
 from __future__ import annotations

@@ -413,7 +413,7 @@ def frechet(ctx: Context) -> None:
         factors = random(seed, 2, dim, dim + 3)
         cov1, cov2 = (f @ f.T / (dim + 3) for f in factors)
         mean1, mean2 = random(seed + 1, 2, dim)
-        root = torch.from_numpy(np.real(scipy.linalg.sqrtm((cov1 @ cov2).numpy())))  # type: ignore[no-untyped-call]
+        root = torch.from_numpy(np.real(scipy.linalg.sqrtm((cov1 @ cov2).numpy())))
         wanted = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root.trace()
         ctx.matches(ctx.preserves(FRECHET, mean1, cov1, mean2, cov2), wanted, FRECHET_TOLERANCE, "frechet_distance")
         ctx.matches(ctx.call(FRECHET, mean2, cov2, mean1, cov1), wanted, FRECHET_TOLERANCE, "frechet_distance, swapped")

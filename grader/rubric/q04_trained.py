@@ -83,7 +83,7 @@ def trained_unet(ctx: Context) -> None:
     mean = mean_image_mse(ctx, images)
     ctx.expect(total / seen < mean, "the reconstructions are no better than one and the same image",
                f"below {mean:.4g}", total / seen)  # fmt: skip
-    ctx.at_most("mse", total / seen, "the test error per pixel", slack=1.0)
+    ctx.at_most("mse", total / seen, "the test error per pixel", slack=2.0)
 
 
 TRAINED: tuple[Check, ...] = (trained_vanilla, trained_conv, trained_unet)
