@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -228,8 +229,13 @@ def test_the_worker_holds_nothing_of_the_grader(session_with: Opener) -> None:
 def test_requests_outside_the_list_are_faults_of_the_grader(session_with: Opener) -> None:
     session = session_with(vae=MODEL)
     model = session.new("vae.Model")
-    for broken in (lambda: session.request("eval", code="1"), lambda: model.call("__init__"), lambda: model.get("_modules"),
-                   lambda: session.call("vae.double", object())):  # fmt: skip
+    attempts: list[Callable[[], object]] = [
+        lambda: session.request("eval", code="1"),
+        lambda: model.call("__init__"),
+        lambda: model.get("_modules"),
+        lambda: session.call("vae.double", object()),
+    ]
+    for broken in attempts:
         with pytest.raises(GraderFault):
             broken()
 
