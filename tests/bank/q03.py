@@ -79,7 +79,7 @@ MISTAKES: tuple[Mistake, ...] = (
                 "PCA(n_components)\n    pca.fit(train.flatten(1))\n")),
     ),
     Mistake(
-        "q3-pca-power-iteration", Q, PCA, "power iteration that stops after 15 steps: enough for toys, not for images",
+        "q3-pca-power-iteration", Q, PCA, "power iteration that stops after 8 steps: enough for toys, not for images",
         fails=("q3.trained.pca",), may_fail=("q3.pca.degenerate",),
         append="""class PCA(PCA):
     def fit(self, x):
@@ -89,7 +89,7 @@ MISTAKES: tuple[Mistake, ...] = (
             rows = []
             for i in range(self.n_components):
                 v = torch.ones(len(left), dtype=x.dtype) + torch.arange(len(left)) % (i + 2)
-                for _ in range(15):
+                for _ in range(8):
                     v = left @ v
                     v = v / v.norm()
                 left = left - (v @ left @ v) * torch.outer(v, v)
