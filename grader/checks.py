@@ -25,6 +25,22 @@ BONUS = 0  # the question number of the bonus rows
 
 
 @dataclass(frozen=True)
+class Part:
+    """A function or class of the submission that a trained check relies on, and what can stand in for it.
+
+    Where one of `checks` found the submission's own part wrong, the trained check may run with the grader's, for
+    FOLLOW_THROUGH of its points.
+    """
+
+    name: str  # "module.name"
+    probe: str  # the grader's own, in grader/worker
+    checks: tuple[str, ...]
+
+
+FOLLOW_THROUGH = 0.5  # enough to reward the rest of the work, too little to make the part itself worthless
+
+
+@dataclass(frozen=True)
 class Check:
     """One check. `needs` names checks of the same question that must have passed before this one makes sense."""
 
@@ -38,6 +54,7 @@ class Check:
     hint: str
     needs: tuple[str, ...]
     run: Callable[[Context], None]
+    parts: tuple[Part, ...]
 
     @property
     def bonus(self) -> bool:
@@ -47,12 +64,12 @@ class Check:
 
 def declare(
     *, id: str, question: int, kind: Kind, points: float, visibility: Visibility, title: str, asks: str, hint: str,
-    needs: tuple[str, ...],
+    needs: tuple[str, ...], parts: tuple[Part, ...] = (),
 ) -> Callable[[Callable[[Context], None]], Check]:  # fmt: skip
-    """Turns a function into a Check. No argument has a default: every check says all of it."""
+    """Turns a function into a Check. Only `parts` of trained checks has a default: every check says all else of it."""
 
     def wrap(run: Callable[[Context], None]) -> Check:
-        return Check(id, question, kind, points, visibility, title, asks, hint, needs, run)
+        return Check(id, question, kind, points, visibility, title, asks, hint, needs, run, parts)
 
     return wrap
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from .boundary import Foreign, Handle, Limits, Session, SessionEnded, StudentRaised, Target
-from .checks import DIFFERENCES, Check, Failure, Tolerance
+from .boundary import Foreign, Handle, Limits, Probe, Session, SessionEnded, StudentRaised, Target
+from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
 from .launch import GraderFault, Worker
 from .thresholds import UNCALIBRATED, Thresholds
@@ -70,14 +69,16 @@ def derive(seed: int, label: str) -> int:
 
 
 class Measurement(NamedTuple):
-    """A number that a trained check compares with a cut, on which side of it is good, and how far off the cut may lie.
+    """A number that a trained check compares with a cut, on which side of it is good, and what its cuts come from.
 
-    `slack` is the share of the reference's value by which a correct answer of another architecture may be worse.
+    `slack` is the share of the reference's value by which a correct answer of another architecture may be worse;
+    `trivial` is what a model that has learned nothing reaches in the same run.
     """
 
     value: float
     below: bool
     slack: float
+    trivial: float
 
 
 class Context:
@@ -85,14 +86,17 @@ class Context:
 
     def __init__(
         self, check: Check, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
-        data: Dataset | None = None, thresholds: Thresholds | None = None,
+        data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
     ) -> None:  # fmt: skip
         self.check, self.worker, self.limits, self.device = check, worker, limits, device
+        self.stand_ins = stand_ins
         self.seed = derive(run_seed, check.id)
         self.rng = torch.Generator().manual_seed(self.seed)
         self._data, self._thresholds = data, thresholds
         self._sessions: list[Session] = []
         self.measured: dict[str, Measurement] = {}
+        self.credit, self.shortfall = 1.0, Failure("")  # share of the points, and why it is not all of them
+        self.close_call = False
         self._said: list[str] = []
 
     # ---- sessions ---------------------------------------------------------------------------------------------
@@ -108,6 +112,8 @@ class Context:
         self._sessions.append(session)
         if self.check.kind == "trained" and self.device != "cpu":
             session.use_device(self.device)
+        for part in self.stand_ins:
+            session.stand_in(part.name, Probe(part.probe))
         return session
 
     def close(self) -> None:
@@ -142,25 +148,38 @@ class Context:
         assert self._thresholds is not None, "only trained checks have thresholds"
         return self._thresholds
 
-    def at_most(self, metric: str, value: float, what: str, digits: int = 5, slack: float = SLACK) -> None:
-        """`value` is not above the cut measured for it. Smaller is better; NaN and infinity never pass."""
-        self._against_cut(metric, Measurement(value, True, slack), what, digits)
+    def at_most(
+        self, metric: str, value: float, what: str, digits: int = 5, *, trivial: float, slack: float = SLACK
+    ) -> None:
+        """`value` earns full credit up to the cut measured for it, none from `trivial` on. NaN and infinity never do.
 
-    def at_least(self, metric: str, value: float, what: str, digits: int = 4, slack: float = SLACK) -> None:
-        """`value` is not below the cut measured for it. Larger is better; NaN and infinity never pass."""
-        self._against_cut(metric, Measurement(value, False, slack), what, digits)
+        The check's credit is that of its worst metric.
+        """
+        self._against_cut(metric, Measurement(value, True, slack, trivial), what, digits)
+
+    def at_least(
+        self, metric: str, value: float, what: str, digits: int = 4, *, trivial: float, slack: float = SLACK
+    ) -> None:
+        """`value` earns full credit from the cut measured for it on, none down to `trivial`."""
+        self._against_cut(metric, Measurement(value, False, slack, trivial), what, digits)
 
     def _against_cut(self, metric: str, found: Measurement, what: str, digits: int) -> None:
         self.measured[metric] = found
-        value, below = found.value, found.below
+        value, side = found.value, "at most" if found.below else "at least"
         cut = self.thresholds.cut(self.check.id, metric)
         if cut is None:
             if self.thresholds is UNCALIBRATED:
                 return
             raise GraderFault(f"{self.check.id} has no cut for {metric} on {self.data.name}: run make calibrate")
-        bound = f"{'at most' if below else 'at least'} {cut:.{digits}g}"
-        if not (math.isfinite(value) and (value <= cut if below else value >= cut)):
-            raise Failure(f"{what} on {self.data.name} misses the threshold", bound, f"{value:.{digits}g}")
+        self.close_call |= cut.close(value)
+        credit = cut.credit(value)
+        bound = f"{side} {cut.full:.{digits}g}"
+        if credit < self.credit:
+            wanted = f"{bound} for all points; {cut.zero:.{digits}g}, a model that has learned nothing, earns none"
+            miss = Failure(f"{what} on {self.data.name} misses the threshold", wanted, f"{value:.{digits}g}")
+            if not credit:
+                raise miss
+            self.credit, self.shortfall = credit, miss
         self._said.append(f"{what} {value:.{digits}g} ({bound})")
 
     def summary(self) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 MAX_FILE = 400_000
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 6
-GIVEN = ("__init__.py", "train.py", "visualize.py")  # handed out complete; not read, and nothing to mention
+# handed out complete; not read, and nothing to mention
+GIVEN = ("__init__.py", "checkpoints.py", "recipes.py", "train.py", "visualize.py")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 IGNORED = ("__MACOSX", ".git", "__pycache__", ".venv", ".ipynb_checkpoints")
 

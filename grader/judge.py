@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 from .boundary import Crashed, Limits, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
-from .checks import Check, Failure
-from .context import Context, Measurement, Unimplemented, failure_of
+from .checks import FOLLOW_THROUGH, Check, Failure, Part
+from .context import Context, Measurement, Unimplemented, derive, failure_of
 from .datasets import Dataset
 from .ingest import Submission
 from .launch import GraderFault, Worker, WorkerDied
 from .thresholds import Thresholds
 
 Status = Literal[
-    "passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run", "error"
-]
+    "passed", "partial", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run",
+    "error",
+]  # fmt: skip
+HARMLESS = frozenset(
+    {"passed", "partial", "not_run", "error"}
+)  # statuses that do not speak against a submission's part
 
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
@@ -95,13 +99,44 @@ class Bench:
         self.close()
 
 
-def judge(check: Check, bench: Bench, setting: Setting) -> Outcome:
-    """Runs one check. Every way it can end is an outcome; only our own faults become `error`."""
+def judge(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part] = ()) -> Outcome:
+    """Runs one check; a trained one whose result lies within noise of its cut three times, and the median counts."""
+    outcome, close = once(check, bench, setting, stand_ins)
+    if not close or outcome.status == "error":
+        return outcome
+    again = [
+        once(check, bench, replace(setting, seed=derive(setting.seed, f"again {k}")), stand_ins)[0] for k in (1, 2)
+    ]
+    faults = [other for other in again if other.status == "error"]
+    median = (faults or sorted([outcome, *again], key=lambda one: one.earned)[1:])[0]
+    shown = ", ".join(f"{one.earned:g}" for one in (outcome, *again))
+    note = f"so close to a cut that it was trained three times, and the median of {shown} points counts"
+    message = f"{median.message} ({note})" if median.message else note
+    return replace(median, message=message, duration_s=sum(one.duration_s for one in (outcome, *again)))
+
+
+def follow_through(check: Check, parts: Sequence[Part], bench: Bench, setting: Setting) -> Outcome | None:
+    """A trained check with the grader's parts in place of failed ones, for a share of its points; None if it fails."""
+    outcome = judge(check, bench, setting, parts)
+    if not outcome.earned:
+        return None
+    names = " and ".join(part.name for part in parts)
+    message = f"with the grader's {names} in place of yours, for {FOLLOW_THROUGH:.0%} of the points: {outcome.message}"
+    return replace(outcome, status="partial", earned=round(FOLLOW_THROUGH * outcome.earned, 4), message=message,
+                   hint=outcome.hint or check.hint)  # fmt: skip
+
+
+def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
+    """Runs one check. Every way it can end is an outcome; only our own faults become `error`.
+
+    The second value says whether chance may have decided: a result of training lies close to its cut.
+    """
     began = time.monotonic()
     context: Context | None = None
     try:
         limits = setting.trained if check.kind == "trained" else setting.quick
-        context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds)
+        context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds,
+                          stand_ins)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)
@@ -118,8 +153,8 @@ def judge(check: Check, bench: Bench, setting: Setting) -> Outcome:
         outcome = killed(check)  # charged to the check that did it, not to the next
     printed = context.printed.decode(errors="replace") if context is not None else ""
     measured = dict(context.measured) if context is not None else {}
-    return Outcome(**{**vars(outcome), "printed": printed, "measured": measured,
-                      "duration_s": time.monotonic() - began})  # fmt: skip
+    close = context is not None and context.close_call
+    return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), close
 
 
 def killed(check: Check) -> Outcome:
@@ -150,6 +185,9 @@ def attempt(check: Check, context: Context) -> Outcome:
         return Outcome(check, "violation", 0.0, str(ended), check.hint)
     except SessionEnded as ended:
         raise GraderFault(f"unknown end of a session: {ended!r}") from ended
+    if context.credit < 1:
+        earned = round(check.points * context.credit, 4)
+        return replace(failed(check, context.shortfall), status="partial" if earned else "failed", earned=earned)
     return Outcome(check, "passed", check.points, context.summary())
 
 
@@ -165,11 +203,15 @@ def judge_all(
 ) -> Iterator[Outcome]:  # fmt: skip
     """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
 
-    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block.
+    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A trained
+    check that relies on a part which failed its own checks may still earn its share with the grader's part.
     """
     status: dict[str, Status] = dict(known)
     for check in checks:
         blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
+        parts = [
+            part for part in check.parts if any(status.get(name, "not_run") not in HARMLESS for name in part.checks)
+        ]
         if not wanted(check):
             outcome = Outcome(check, "not_run", 0.0)
         elif blocked is not None and status.get(blocked) == "error":  # our fault must not cost what builds on it
@@ -178,5 +220,7 @@ def judge_all(
             outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
         else:
             outcome = judge(check, bench, setting)
+        if parts and wanted(check) and outcome.status != "error" and outcome.earned < FOLLOW_THROUGH * check.points:
+            outcome = follow_through(check, parts, bench, setting) or outcome
         status[check.id] = outcome.status
         yield outcome

@@ -22,7 +22,14 @@ from .report.words import STATUS_WORDS, explanation, points
 from .rubric import CHECKS, QUESTIONS
 from .run import Plan
 
-COLOURS = {"passed": "green", "skipped": "yellow", "not_run": "dim", "unimplemented": "yellow", "error": "magenta"}
+COLOURS = {
+    "passed": "green",
+    "partial": "yellow",
+    "skipped": "yellow",
+    "not_run": "dim",
+    "unimplemented": "yellow",
+    "error": "magenta",
+}
 MAX_BARS = 4
 
 

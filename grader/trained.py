@@ -7,7 +7,8 @@ process and only the code comes out of it; a second fresh process, which never s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,13 +22,18 @@ from .datasets import to_float
 CHUNK = 500
 
 
+DECOYS = 512  # a few steps: enough to set off whatever waits for a training, too few to learn anything
+HELD_BACK = 0.5  # of the points: what a model may at most reach before it has seen a digit
+MEMORISED = 0.1  # error on training images, relative to unseen ones; the reference's are nearly equal
+
+
 @dataclass(frozen=True)
 class Budget:
-    """How long a check trains on a dataset: the same on every device."""
+    """How long a check trains on a dataset: the same on every device. `lr` is the largest step of one cycle."""
 
     epochs: int
     batch_size: int = 128
-    lr: float = 1e-3
+    lr: float = 2e-3
     train_size: int = 60_000
 
 
@@ -65,13 +71,14 @@ def out(index: int | None = None) -> Slot:
 
 
 def fit(
-    ctx: Context, recipe: Recipe, budget: Budget, data: Mapping[str, Tensor | Image8] | None = None, *, seed: int = 0
-) -> dict[str, Tensor]:
-    """Trains a fresh model in the check's own process; returns its state.
+    ctx: Context, recipe: Recipe, budget: Budget, data: Mapping[str, Tensor | Image8] | None = None, *, seed: int = 0,
+    session: Session | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Trains a fresh model in the check's own process, or in `session`; returns its state.
 
     `data` defaults to the first `train_size` training images as "x".
     """
-    session = ctx.session
+    session = session or ctx.session
     model = recipe.build(session)
     arrays = data if data is not None else {"x": Image8(ctx.data.train_x[: budget.train_size])}
     session.train(
@@ -79,6 +86,38 @@ def fit(
         seed=ctx.seed + seed, inputs=recipe.inputs,
     )  # fmt: skip
     return model.state()
+
+
+def expect_learned(
+    ctx: Context, recipe: Recipe, budget: Budget, metric: str, value_of: Callable[[dict[str, Tensor]], float],
+    extra: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """A model that was trained on shuffled pixels only, and never saw a digit, is no good on digits.
+
+    One with the weights of an earlier training in its source is, whenever it puts them in. `value_of` gives the metric
+    of a state, `extra` the arrays besides "x", of which as many rows are used.
+    """
+    pixels = ctx.data.train_x[:DECOYS]
+    order = torch.randperm(pixels[0].numel(), generator=ctx.rng)
+    decoys = pixels.flatten(1)[:, order].view_as(pixels)
+    data: dict[str, Tensor | Image8] = {"x": Image8(decoys)}
+    data |= {name: array[:DECOYS] for name, array in extra.items()}
+    short = replace(budget, epochs=1)
+    value = value_of(fit(ctx, recipe, short, data, session=ctx.fresh()))
+    cut = ctx.thresholds.cut(ctx.check.id, metric)
+    if cut is not None and cut.credit(value) > HELD_BACK:
+        raise Failure("the model knows the digits before it has been trained on any", f"far from {cut.full:.4g}",
+                      f"{value:.4g} after a few steps on shuffled pixels",
+                      hint="Where does what your model knows come from, if not from the images given?")  # fmt: skip
+
+
+def expect_generalises(ctx: Context, error: float, on_training_images: float) -> None:
+    """The error on training images is of the order of that on unseen ones."""
+    ctx.expect(
+        on_training_images > MEMORISED * error, "the model remembers the training images instead of describing them",
+        f"an error of the order of {error:.3g}, as on unseen images", f"{on_training_images:.3g} on training images",
+        hint="What would your code say about an image that it has never seen?",
+    )  # fmt: skip
 
 
 def in_chunks(function: Callable[..., Any], *arrays: Tensor) -> list[Any]:
@@ -129,6 +168,17 @@ def forward(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], *arrays: 
 def test_images(ctx: Context, limit: int = 10_000) -> Tensor:  # noqa: PT028
     """Held-out images as float32; their labels stay with the grader."""
     return to_float(ctx.data.test_x[:limit])
+
+
+def training_images(ctx: Context, number: int = 500) -> Tensor:
+    """Some images that the model was trained on, as float32."""
+    return to_float(ctx.data.train_x[:number])
+
+
+def mean_image_mse(ctx: Context, images: Tensor) -> float:
+    """Error of a model that always shows the same image: the mean of the training images."""
+    mean = to_float(ctx.data.train_x).mean(0, keepdim=True)
+    return mse(mean.expand_as(images), images)
 
 
 def mse(pictures: Tensor, images: Tensor) -> float:

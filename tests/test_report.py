@@ -38,7 +38,7 @@ def full() -> list[Outcome]:
 def mixed() -> Report:
     outcomes = [
         Outcome(check, status, check.points if status == "passed" else 0.0, f"message {HOSTILE}", "what about it?", HOSTILE,
-                HOSTILE, {"x": HOSTILE}, HOSTILE, {"mse": Measurement(math.nan, True, 0.1)}, 0.25)
+                HOSTILE, {"x": HOSTILE}, HOSTILE, {"mse": Measurement(math.nan, True, 0.1, 1.0)}, 0.25)
         for check, status in zip(CHECKS, STATUSES * len(CHECKS), strict=False)
     ]  # fmt: skip
     return report_of(*outcomes, name=HOSTILE)

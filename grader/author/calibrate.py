@@ -1,11 +1,12 @@
-"""Trains the reference for every trained check over several seeds and writes the cuts to ``grader/thresholds.json``.
+"""Trains the reference for every trained check over many seeds and writes the cuts to ``grader/thresholds.json``.
 
-Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds 5] [--only CHECK] [--fresh]``.
+Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds N] [--only CHECK] [--fresh]``.
 
-A cut lies beyond the worst of the seeds by a factor: MARGIN_SPREADS standard deviations of their logarithms, or the
-metric's slack, whichever is more. In logarithms, because the metrics are positive and a cut below zero could not fail.
-The slack stands in the check, beside the metric: it leaves room for correct models of another architecture. Results
-already in the file are kept unless --fresh is given, so an interrupted calibration goes on where it was.
+Results are positive numbers, taken as log-normal. Full credit ends where another run of the reference comes with
+probability LOSE_ONE, by Student's t for the seeds at hand, or beyond the worst seed by the metric's slack, whichever
+leaves more room. The slack stands in the check, beside the metric: it is for correct models of another architecture. No
+credit is given from where a model stands that has learned nothing: the best of what was measured as trivial in the same
+runs. Results already in the file are kept unless --fresh is given, so an interrupted calibration goes on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import track
+from scipy import stats
 
 from ..checks import Check
 from ..context import Measurement
@@ -39,17 +41,54 @@ from ..run import cores
 from ..thresholds import FILE, UNCALIBRATED
 from .starter import ROOT
 
-MARGIN_SPREADS = 3.0
+LOSE_ANY = 1e-3  # probability that the reference loses any trained point in one run
+METRICS = 50  # more than there are on one dataset
+LOSE_ONE = LOSE_ANY / METRICS
+SEEDS = {"digits": 20, "mnist": 10}
 
 
-def cut_of(values: Sequence[float], below: bool, slack: float) -> float:
-    """The cut for positive results `values` of which smaller (`below`) or larger is better, rounded away from them."""
+def fitted(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of the logarithms."""
     logs = [math.log(value) for value in values]
-    spread = statistics.stdev(logs) if len(logs) > 1 else 0.0
-    margin = max(MARGIN_SPREADS * spread, math.log1p(slack) if below else -math.log1p(-slack))
-    raw = math.exp(max(logs) + margin if below else min(logs) - margin)
-    factor = 10.0 ** (3 - math.floor(math.log10(raw)))
-    return (math.ceil if below else math.floor)(raw * factor) / factor
+    return statistics.fmean(logs), statistics.stdev(logs) if len(logs) > 1 else 0.0
+
+
+def full_credit(values: Sequence[float], below: bool, slack: float) -> float:
+    """Where full credit ends, for positive results of which smaller (`below`) or larger is better."""
+    (mean, spread), count = fitted(values), len(values)
+    reach = float(stats.t.isf(LOSE_ONE, count - 1)) * spread * math.sqrt(1 + 1 / count) if count > 1 else 0.0
+    if below:
+        return rounded_up(math.exp(max(mean + reach, math.log(max(values)) + math.log1p(slack))))
+    return -rounded_up(-math.exp(min(mean - reach, math.log(min(values)) + math.log1p(-slack))))
+
+
+def rounded_up(value: float) -> float:
+    """The next number with four digits, so that rounding never takes room away."""
+    factor = 10.0 ** (3 - math.floor(math.log10(abs(value))))
+    return math.ceil(value * factor) / factor
+
+
+def chance_to_lose(values: Sequence[float], below: bool, full: float) -> float:
+    """Probability that one more run of the reference misses full credit, under the fitted distribution."""
+    mean, spread = fitted(values)
+    if not spread:
+        return 0.0
+    off = abs(math.log(full) - mean) / (spread * math.sqrt(1 + 1 / len(values)))
+    return float(stats.t.sf(off, len(values) - 1))
+
+
+def derived(metric: Mapping[str, Any]) -> dict[str, float]:
+    """The cuts of a metric, and what they are derived from besides the results."""
+    values, below = list(metric["seeds"].values()), metric["good"] == "below"
+    full, trivial = full_credit(values, below, metric["slack"]), list(metric["trivial"].values())
+    mean, spread = fitted(values)
+    return {
+        "full": full,
+        "zero": min(trivial) if below else max(trivial),
+        "log_mean": float(f"{mean:.6g}"),
+        "noise": float(f"{spread:.4g}"),
+        "lose": float(f"{chance_to_lose(values, below, full):.2g}"),
+    }
 
 
 @dataclass(frozen=True)
@@ -96,10 +135,11 @@ def enter(table: dict[str, Any], task: Task, found: Mapping[str, Measurement]) -
     """Adds one task's results to the table, and derives the cuts anew."""
     entry = table.setdefault(task.check, {}).setdefault(task.dataset, {})
     for name, measured in found.items():
-        metric = entry.setdefault(name, {"cut": 0.0, "seeds": {}})
+        metric = entry.setdefault(name, {"seeds": {}, "trivial": {}})
         metric |= {"good": "below" if measured.below else "above", "slack": measured.slack}
         metric["seeds"][str(task.seed)] = float(f"{measured.value:.6g}")
-        metric["cut"] = cut_of(list(metric["seeds"].values()), measured.below, measured.slack)
+        metric["trivial"][str(task.seed)] = float(f"{measured.trivial:.6g}")
+        metric |= derived(metric)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,13 +147,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grader.author.calibrate")
     parser.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}")
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--only", default="", help="part of a check's id")
     parser.add_argument("--fresh", action="store_true", help="measure again what the file already holds")
     options = parser.parse_args(argv)
     console = Console(stderr=True)
     data = load_dataset(options.dataset, options.data)
+    options.seeds = options.seeds or SEEDS[data.name]
     content: dict[str, Any] = json.loads(FILE.read_text())
     table = content["checks"]
     trained = [check for check in CHECKS if check.kind == "trained" and options.only in check.id]
@@ -124,14 +165,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         futures = {pool.submit(measure, task): task for task in tasks}
         for future in track(as_completed(futures), f"trained checks on {data.name}", len(tasks), console=console):
             enter(table, futures[future], future.result())
-            content["made_by"] = "python -m grader.author.calibrate"
+            content["made_by"] = "make calibrate DATASET=" + data.name
             content["versions"] = {k: v for k, v in versions().items() if k != "rubric_hash"}
             put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
     for check in trained:
         for name, metric in table[check.id][data.name].items():
-            metric["cut"] = cut_of(list(metric["seeds"].values()), metric["good"] == "below", metric["slack"])
+            metric |= derived(metric)
             values = ", ".join(f"{v:.4g}" for v in metric["seeds"].values())
-            console.print(f"{check.id} {name}: {metric['good']} {metric['cut']:g} ({values})", highlight=False)
+            said = f"{metric['good']} {metric['full']:g}, nothing from {metric['zero']:g} on"
+            console.print(f"{check.id} {name}: {said} ({values})", highlight=False)
+            if not (metric["full"] < metric["zero"] if metric["good"] == "below" else metric["full"] > metric["zero"]):
+                console.print(f"[red]{check.id} {name}: the reference cannot be told from a trivial model[/]")
     put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
     return 0
 

@@ -6,6 +6,7 @@ from ..judge import Outcome
 
 STATUS_WORDS = {
     "passed": "passed",
+    "partial": "passed in part",
     "failed": "failed",
     "timeout": "timed out",
     "memory": "out of memory",

@@ -1,4 +1,4 @@
-"""Bonus: the prior over codes; the checks of `evaluation.py` and the trained ones stand in files of their own."""
+"""Bonus: the prior over codes; the bounds and features of `evaluation.py` and the trained checks stand beside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ..cases import random, seeds, sizes
 from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Question, Tolerance, declare
 from ..context import Context
 from ..statistics import count_bounds
-from .bonus_evaluation import EVALUATION
+from .bonus_bounds import BOUNDS
+from .bonus_features import FEATURES
 from .bonus_trained import TRAINED
 
 MASKED, PRIOR, BITS, SAMPLE = "prior.MaskedConv2d", "prior.CodePrior", "prior.bits_per_code", "prior.sample_codes"
@@ -282,8 +283,8 @@ def errors(ctx: Context) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    masked_reach, masked_trained, prior_shapes, prior_causal, bits, sample_law, sample_modes, *EVALUATION, errors,
-    *TRAINED,
+    masked_reach, masked_trained, prior_shapes, prior_causal, bits, sample_law, sample_modes, *BOUNDS, *FEATURES,
+    errors, *TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(

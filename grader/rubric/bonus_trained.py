@@ -10,18 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..boundary import Slot, TorchRef
-from ..checks import BONUS, Check, declare
+from ..checks import BONUS, Check, Part, declare
 from ..context import Context
 from ..datasets import to_float
 from ..trained import Budget, Recipe, fit, forward, out
 
 BUDGETS = {
-    "digits": Budget(epochs=4, batch_size=32, lr=3e-3),
-    "mnist": Budget(epochs=2, batch_size=64, lr=2e-3, train_size=10_000),
+    "digits": Budget(4, 32, lr=6e-3),
+    "mnist": Budget(2, 64, lr=5e-3, train_size=10_000),
 }
-SOURCE = Budget(epochs=4, batch_size=32, lr=5e-3, train_size=1500)
+SOURCE = Budget(4, 32, lr=8e-3, train_size=1500)
 SOURCE_CODES, SOURCE_TEST = 5, 500
 PATCH_CODES, TEST_IMAGES = 24, 2000
+PARTS = (Part("prior.MaskedConv2d", "MaskedConv2d", ("bonus.masked.reach", "bonus.masked.trained")),)
 PEEKED = "Which codes may the logits at a position depend on? No predictor of the future can beat the source itself."
 
 
@@ -81,7 +82,7 @@ def unigram_bits(train: Tensor, test: Tensor, count: int) -> float:
     asks="on codes that depend on their left and upper neighbours the prior comes near the entropy of the source, far "
     "below that of independent codes, and never below what is possible",
     hint="Do the logits see the code to the left and the one above? And do they see too much?",
-    needs=("bonus.prior.shapes",),
+    needs=("bonus.prior.shapes",), parts=PARTS,
 )  # fmt: skip
 def trained_source(ctx: Context) -> None:
     codes, logs = markov_source(ctx, SOURCE.train_size + SOURCE_TEST)
@@ -96,11 +97,9 @@ def trained_source(ctx: Context) -> None:
     expect_causal(ctx, made, state, test[:100])
     spare = unigram_bits(train, test, SOURCE_CODES) + float(true.mean())
     excess = float((true - found).mean())
-    ctx.expect(excess < spare, "the prior is no better than the frequencies of the codes",
-               f"below {spare:.3f} bits excess", f"{excess:.3f} bits")  # fmt: skip
-    ctx.at_most(
-        "excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,", slack=1.5
-    )
+    # a prior that knows no more than the frequencies of the codes has learned nothing of what can be
+    ctx.at_most("excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,",
+                trivial=1.0, slack=1.5)  # fmt: skip
 
 
 def patches(images: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -131,7 +130,7 @@ def image_codes(ctx: Context, train_size: int) -> tuple[Tensor, Tensor]:
     asks="on 7x7 codes of held-out images the prior needs fewer bits per code than the frequencies of the codes, by a "
     "clear margin",
     hint="How far back must a prior look to know that a stroke goes on?",
-    needs=("bonus.prior.shapes",),
+    needs=("bonus.prior.shapes",), parts=PARTS,
 )  # fmt: skip
 def trained_images(ctx: Context) -> None:
     budget = BUDGETS[ctx.data.name]
@@ -141,9 +140,7 @@ def trained_images(ctx: Context) -> None:
     bits = -float(log_probs(ctx, made, state, test).mean())
     expect_causal(ctx, made, state, test[:200])
     unigram = unigram_bits(train, test, PATCH_CODES)
-    ctx.expect(bits < unigram, "the prior is no better than the frequencies of the codes",
-               f"below {unigram:.3f} bits per code", f"{bits:.3f} bits")  # fmt: skip
-    ctx.at_most("ratio", bits / unigram, "bits per code against independent codes", slack=0.3)
+    ctx.at_most("ratio", bits / unigram, "bits per code against independent codes", trivial=1.0, slack=0.3)
 
 
 TRAINED: tuple[Check, ...] = (trained_source, trained_images)

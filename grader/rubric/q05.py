@@ -13,7 +13,7 @@ from ..cases import random, seeds, sizes
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
 from ..context import Context, show
 from ..statistics import count_bounds, mean_bound, variance_bounds
-from .q04 import ACROSS, blown_up, squashed
+from .q04_models import ACROSS, blown_up, squashed
 from .q05_trained import TRAINED
 
 GAUSSIAN, MASKING, SALT = (f"denoising.{name}_noise" for name in ("gaussian", "masking", "salt_and_pepper"))

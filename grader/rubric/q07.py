@@ -16,7 +16,7 @@ from ..boundary import Params, Probe, TorchRef
 from ..cases import random, seeds, sizes, tensor_of
 from ..checks import FLOAT32, FLOAT64, Check, Failure, Question, declare
 from ..context import Context
-from . import q07_pipelines
+from . import q07_pipelines, q07_trained
 from .q07_pipelines import (
     ACCURACY,
     CLASSIFIER,
@@ -454,7 +454,7 @@ def accuracy_state(ctx: Context) -> None:
 
 CHECKS: tuple[Check, ...] = (
     classifier_logits, classifier_copy, classifier_freeze, classifier_dtype, joint_model, loss_value, loss_unlabelled,
-    jointloss_value, loss_gradient, accuracy_value, accuracy_state, *q07_pipelines.CHECKS,
+    jointloss_value, loss_gradient, accuracy_value, accuracy_state, *q07_pipelines.CHECKS, *q07_trained.TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(

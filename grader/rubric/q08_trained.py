@@ -13,22 +13,26 @@ import torch
 from torch import Tensor
 
 from ..boundary import Probe
-from ..checks import Check, Failure, declare
+from ..checks import Check, Failure, Part, declare
 from ..context import Context
 from ..datasets import to_float
-from ..trained import Budget, Recipe, X, fit, in_chunks, out, term, test_images
+from ..trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out, term, test_images
 from .latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
 
 LATENT = 20
 TEST_SIZE = 2_000
 ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXiv:1509.00519)
-FEWEST_ACTIVE = 3  # a collapsed model has none; correct ones had 9 to 20 of 20
 BETAS = (0.1, 1.0, 4.0)
 # equal objectives differ by a few per cent from run to run, these betas by factors of 2 and more
 CLEARLY = 1.3
-ELBO_BUDGET = {"digits": Budget(15, 64, lr=2e-3), "mnist": Budget(3, 128)}
-BETA_BUDGET = {"digits": Budget(10, 64, lr=2e-3), "mnist": Budget(4, 128, train_size=15_000)}
-CONV_BUDGET = {"digits": Budget(5, 64, lr=3e-3), "mnist": Budget(2, 64, lr=3e-3, train_size=10_000)}
+ELBO_BUDGET = {"digits": Budget(15, 32, lr=5e-3), "mnist": Budget(3, 128, lr=3e-3)}
+BETA_BUDGET = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(3, 64, lr=3e-3, train_size=15_000)}
+CONV_BUDGET = {"digits": Budget(6, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
+
+REPARAMETERIZE = Part(
+    "vae.reparameterize", "reparameterize", ("q8.reparam.value", "q8.reparam.gradient", "q8.reparam.draws")
+)
+LOSS = Part("vae.vae_loss", "vae_loss", ("q8.loss.beta", "q8.elbo.value", "q8.elbo.finite", "q8.elbo.gradient"))
 
 # not the submission's own vae_loss where the model is judged: a mistake in it costs its own checks and not these too
 OWN_LOSS = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)
@@ -97,14 +101,10 @@ def ignorant_nats(ctx: Context, images: Tensor) -> float:
     return float(bernoulli_nats(mean.expand_as(images), images).mean())
 
 
-def expect_knowledge(ctx: Context, found: Measured, images: Tensor) -> None:
-    """The latents carry information, and it pays."""
-    worst = ignorant_nats(ctx, images)
-    ctx.expect(
-        found.nelbo < worst, "-ELBO is no better than without latents", f"below {worst:.4g} nats",
-        f"{found.nelbo:.5g} nats (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)",
-        hint="How large is the KL? If it is about 0, what do the latents tell the decoder, and what pushed them there?",
-    )  # fmt: skip
+def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO") -> None:
+    """-ELBO against its cut: the latents carry information, and it pays."""
+    what = f"-ELBO in nats per image (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)"
+    ctx.at_most(metric, found.nelbo, what, trivial=ignorant_nats(ctx, images))
 
 
 @declare(
@@ -112,17 +112,16 @@ def expect_knowledge(ctx: Context, found: Measured, images: Tensor) -> None:
     title="Trained: -ELBO of the VAE",
     asks="trained on -ELBO, VAE explains unseen images in few nats, with latents that it uses",
     hint="Look at recon and KL separately over the epochs. Which of them is too large, and does the other fall to 0?",
-    needs=("q8.vae.shapes",),
+    needs=("q8.vae.shapes",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def trained_elbo(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, OWN_LOSS)
-    found = measure(ctx, recipe, fit(ctx, recipe, ELBO_BUDGET[ctx.data.name]), images)
-    expect_knowledge(ctx, found, images)
-    ctx.at_most("-ELBO", found.nelbo, "-ELBO in nats per image")
-    enough = found.active >= FEWEST_ACTIVE
-    ctx.expect(enough, "almost no latent depends on the image", f"at least {FEWEST_ACTIVE} active units", found.active)
-    ctx.at_least("active units", found.active, "the number of active units", slack=0.35)
+    budget = ELBO_BUDGET[ctx.data.name]
+    found = measure(ctx, recipe, fit(ctx, recipe, budget), images)
+    compare(ctx, found, images)
+    ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.35)
+    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
 @declare(
@@ -130,7 +129,7 @@ def trained_elbo(ctx: Context) -> None:
     title="Trained: KL against beta",
     asks="trained on your vae_loss with beta = .1, 1 and 4, the KL falls as beta grows",
     hint="What does a larger beta make expensive? Print the KL after training with each of the three.",
-    needs=("q8.vae.shapes",),
+    needs=("q8.vae.shapes",), parts=(REPARAMETERIZE, LOSS),
 )  # fmt: skip
 def trained_beta(ctx: Context) -> None:
     images, kls = test_images(ctx, TEST_SIZE), []
@@ -139,14 +138,13 @@ def trained_beta(ctx: Context) -> None:
         recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, objective)
         found = measure(ctx, recipe, fit(ctx, recipe, BETA_BUDGET[ctx.data.name]), images)
         if beta == 1:
-            expect_knowledge(ctx, found, images)
-            ctx.at_most("-ELBO at beta 1", found.nelbo, "-ELBO of the model trained with beta = 1")
+            compare(ctx, found, images, "-ELBO at beta 1")
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
     ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
-    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", slack=0.4)
-    ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", slack=0.4)
+    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.4)
+    ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", trivial=1.0, slack=0.4)
 
 
 @declare(
@@ -154,14 +152,14 @@ def trained_beta(ctx: Context) -> None:
     title="Trained: -ELBO of the ConvVAE",
     asks="trained on -ELBO, ConvVAE explains unseen images in few nats",
     hint="Do the pixels come back in their places? Look at some reconstructions, and at recon and KL separately.",
-    needs=("q8.conv.shapes",),
+    needs=("q8.conv.shapes",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def trained_conv(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.ConvVAE", {"latent_dim": LATENT}, OWN_LOSS)
-    found = measure(ctx, recipe, fit(ctx, recipe, CONV_BUDGET[ctx.data.name]), images)
-    expect_knowledge(ctx, found, images)
-    ctx.at_most("-ELBO", found.nelbo, "-ELBO in nats per image")
+    budget = CONV_BUDGET[ctx.data.name]
+    compare(ctx, measure(ctx, recipe, fit(ctx, recipe, budget), images), images)
+    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
 TRAINED: tuple[Check, ...] = (trained_elbo, trained_beta, trained_conv)

@@ -42,7 +42,11 @@ def objective(terms: Sequence[Mapping[str, Any]], output: Any, batch: Mapping[st
 
 
 def train(request: Mapping[str, Any], read: Callable[[Any], Any], device: torch.device) -> list[float]:
-    """Trains ``model`` for ``epochs`` over ``data`` with Adam and returns the mean loss of every epoch."""
+    """Trains ``model`` for ``epochs`` over ``data`` with Adam and returns the mean loss of every epoch.
+
+    The step rises to ``lr`` in the first fifth of the steps and falls to 0 by a cosine (one cycle): a short training
+    comes further, and ends at much the same place whatever the seed.
+    """
     model: nn.Module = read(request["model"])
     model.to(device)
     data: dict[str, Tensor] = read(request["data"])
@@ -53,13 +57,17 @@ def train(request: Mapping[str, Any], read: Callable[[Any], Any], device: torch.
     if not weights:
         raise ValueError("the model has no parameters that require a gradient: nothing can be trained")
     optimizer = torch.optim.Adam(weights, lr=float(request["lr"]), fused=True)
+    epochs, starts = int(request["epochs"]), range(0, size, batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, float(request["lr"]), total_steps=max(10, epochs * len(starts)), pct_start=0.2, cycle_momentum=False
+    )
     order = torch.Generator().manual_seed(int(request["seed"]))
     history = []
     model.train()
-    for _ in range(int(request["epochs"])):
+    for _ in range(epochs):
         total = torch.zeros((), device=device, dtype=torch.float64)
         shuffled = torch.randperm(size, generator=order).to(device)
-        for start in range(0, size, batch_size):
+        for start in starts:
             rows = shuffled[start : start + batch_size]
             if len(rows) < min(2, size):
                 continue  # batch statistics of one example are undefined
@@ -69,6 +77,7 @@ def train(request: Mapping[str, Any], read: Callable[[Any], Any], device: torch.
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            schedule.step()
             total += loss.detach() * len(rows)
         history.append(total / size)
     model.eval()

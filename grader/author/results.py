@@ -1,0 +1,180 @@
+"""Writes ``docs/results.md`` and its picture from the committed figures: ``python -m grader.author.results``.
+
+Cuts and the results behind them come from ``grader/thresholds.json`` (`calibrate`), speed from ``docs/bench.json``
+(`bench`). With ``--curves`` it also trains the reference for the learning curves. A test compares the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ..boundary import Image8, Session, Slot, TorchRef
+from ..checks import FOLLOW_THROUGH
+from ..datasets import Dataset, load_dataset
+from ..ingest import read_submission
+from ..judge import TRAINED, Bench
+from ..report.write import put
+from ..rubric import CHECKS, MODULES, q04_trained, q08_trained, q10_trained
+from ..thresholds import CLOSE_SPREADS
+from ..thresholds import FILE as THRESHOLDS
+from ..trained import X, out
+from .bench import FILE as BENCH
+from .calibrate import LOSE_ANY, LOSE_ONE
+from .starter import ROOT
+
+PAGE, TRIED = ROOT / "docs" / "results.md", ROOT / "docs" / "semi-supervised.md"
+CURVES = ROOT / "docs" / "images" / "curves-{}.svg"
+TITLES = {check.id: check.title for check in CHECKS}
+
+INTRODUCTION = f"""# What the reference reaches, and what the cuts are
+
+Made by `python -m grader.author.results` from `grader/thresholds.json` (`make calibrate`) and `docs/bench.json`
+(`make bench`). All errors are per pixel on held-out images, all nats per image.
+
+## How a cut is found
+
+The reference is trained with many seeds on each dataset. Its results are positive; their logarithms are taken as
+normal. With mean *m*, standard deviation *s* and *n* seeds, one more run misses *m* + *t·s*·√(1 + 1/*n*) with the
+probability that Student's *t* with *n* − 1 degrees of freedom has beyond *t*. **Full credit** ends where that
+probability is {LOSE_ONE:.0e}, or beyond the worst seed by the metric's slack, whichever leaves more room; the slack is
+for correct models of other architectures. **No credit** is given from where a model stands that has learned nothing,
+measured in the same runs (the mean image, PCA, noise left in, an untrained stack, the commonest label, a single code).
+Between the two credit is linear, and a check's credit is that of its worst metric.
+
+A result within {CLOSE_SPREADS:g}·*s* of its cut is trained twice more with other seeds, and the median of the three
+counts. That is not counted in the probabilities below, which are therefore upper bounds. A correct model with a part
+that failed its own checks may earn {FOLLOW_THROUGH:.0%} of a trained check with the grader's part in its place.
+"""
+
+
+def metric_table(checks: Mapping[str, Any], dataset: str) -> list[str]:
+    """A row per metric."""
+    lines = [
+        "| check | metric | reference: median (worst … best) | full credit | none | P(lose) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for check in (c for c in CHECKS if c.kind == "trained"):
+        for name, metric in sorted(checks[check.id][dataset].items()):
+            values, below = list(metric["seeds"].values()), metric["good"] == "below"
+            worst, best = (max(values), min(values)) if below else (min(values), max(values))
+            sign = "≤" if below else "≥"
+            lines.append(
+                f"| `{check.id}` | {name} | {statistics.median(values):.4g} ({worst:.4g} … {best:.4g}) "
+                f"| {sign} {metric['full']:.4g} | {metric['zero']:.4g} | {metric['lose']:.1g} |"
+            )
+    return lines
+
+
+def calibration(content: Mapping[str, Any]) -> list[str]:
+    """The section of cuts."""
+    checks, lines = content["checks"], ["## Cuts", ""]
+    said = ", ".join(f"{name} {version}" for name, version in sorted(content["versions"].items()))
+    lines += [f"Calibrated with {said}.", ""]
+    for dataset in ("digits", "mnist"):
+        metrics = [metric for entry in checks.values() for metric in entry[dataset].values()]
+        seeds = min(len(metric["seeds"]) for metric in metrics)
+        lose = sum(metric["lose"] for metric in metrics)
+        lines += [f"### {dataset}: {seeds} seeds", "", *metric_table(checks, dataset), ""]
+        lines += [
+            f"Probability that the reference loses any trained point in one run on {dataset}: at most {lose:.1e} "
+            f"(the sum of the last column; the goal is {LOSE_ANY:g}).",
+            "",
+        ]
+    return lines
+
+
+ROWS = {
+    "usual_epoch_s": "an epoch of the VAE, `DataLoader` + `ToTensor` (s)",
+    "our_epoch_s": "the same in the grader's loop (s)",
+    "usual_over_ours": "**usual / ours**",
+    "products_s": "the same operations as matrix products (s)",
+    "ours_over_products": "**ours / products**",
+    "trained_s": "all trained checks of the reference (s)",
+    "peak_memory_mib": "peak memory of a worker (MiB)",
+}
+
+
+def speed(bench: Mapping[str, Any]) -> list[str]:
+    """The section of speed."""
+    lines = ["## Speed", ""]
+    for device, found in sorted(bench.items()):
+        names = [name for name in ("digits", "mnist") if name in found]
+        lines += [f"{device}: {found['machine']}; {found[names[0]]['images']} and {found[names[-1]]['images']} images, "
+                  "batches of 128.", ""]  # fmt: skip
+        lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+        lines += [f"| {said} | " + " | ".join(f"{found[name][row]:.3g}" for name in names) + " |"
+                  for row, said in ROWS.items()]  # fmt: skip
+        lines.append("")
+    if "cuda" not in bench:
+        lines += ["**The GPU columns were not measured**: no machine with a GPU was at hand when this page was made. "
+                  "The code path for CUDA has not been run.", ""]  # fmt: skip
+    return lines
+
+
+def page() -> str:
+    """The whole page."""
+    content = json.loads(THRESHOLDS.read_text())
+    bench = json.loads(BENCH.read_text())
+    lines = [INTRODUCTION, *calibration(content), *speed(bench), "## Learning curves", ""]
+    lines += [f"![loss per epoch on {name}](images/{CURVES.name.format(name)})" for name in ("digits", "mnist")]
+    return "\n".join([*lines, "", TRIED.read_text()])
+
+
+# ---- learning curves ----------------------------------------------------------------------------------------------
+
+
+def curves(data: Dataset) -> dict[str, list[float]]:
+    """Loss per epoch of the reference's models, at the budgets of the trained checks."""
+    own, image_mse = q08_trained.OWN_LOSS, q04_trained.OBJECTIVE
+    reconstruction = [{"fn": TorchRef("nn.functional.mse_loss"), "args": [out(0), X]}, {"use": Slot("out", 1)}]
+    runs: dict[str, tuple[str, dict[str, Any], Any, Any]] = {
+        "autoencoder": ("autoencoders.VanillaAutoencoder", {}, image_mse, q04_trained.VANILLA_BUDGET),
+        "conv autoencoder": ("autoencoders.ConvAutoencoder", {"latent_dim": 32}, image_mse, q04_trained.CONV_BUDGET),
+        "U-Net": ("autoencoders.UNetAutoencoder", {"latent_dim": 32}, image_mse, q04_trained.UNET_BUDGET),
+        "VAE": ("vae.VAE", {}, own, q08_trained.ELBO_BUDGET),
+        "conv VAE": ("vae.ConvVAE", {}, own, q08_trained.CONV_BUDGET),
+        "VQ-VAE": ("vqvae.VQVAE", {}, reconstruction, q10_trained.BUDGETS),
+    }
+    found = {}
+    with Bench(read_submission(ROOT / "solution", MODULES)) as bench:
+        for name, (target, kwargs, objective, budgets) in runs.items():
+            budget = budgets[data.name]
+            with Session(bench.worker, 0, TRAINED) as session:
+                found[name] = session.train(
+                    session.new(target, **kwargs), {"x": Image8(data.train_x[: budget.train_size])}, objective,
+                    epochs=budget.epochs, batch_size=budget.batch_size, lr=budget.lr, seed=0,
+                )  # fmt: skip
+    return found
+
+
+def draw(found: Mapping[str, Sequence[float]], path: Path) -> None:
+    """One panel per model."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    for axes, (name, losses) in zip(figure.subplots(2, 3).flat, found.items(), strict=True):
+        axes.plot(range(1, len(losses) + 1), losses, marker="o", markersize=3)
+        axes.set(title=name, yscale="log", xlabel="epoch", ylabel="training loss")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(prog="python -m grader.author.results")
+    parser.add_argument("--curves", action="store_true")
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args(argv)
+    for name in ("digits", "mnist") if options.curves else ():
+        draw(curves(load_dataset(name, options.data)), Path(str(CURVES).format(name)))
+    put(PAGE, page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The grader's own version of parts that trained checks rely on, for follow-through credit (`checks.Part`).
+
+Where a submission's own part failed its checks, the trained check runs once more with one of these. They are needed in
+grading only: what is handed to students leaves this file out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .probes import image_nelbo
+
+
+def vae_loss(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
+    """`vae.vae_loss`."""
+    kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+    return image_nelbo(x_recon, x, mu, logvar) + (beta - 1) * kl
+
+
+def gaussian_noise(x: Tensor, std: float, generator: torch.Generator | None = None) -> Tensor:
+    """`denoising.gaussian_noise`."""
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return (x + std * noise).clamp(0, 1)
+
+
+def masking_noise(x: Tensor, drop_prob: float, generator: torch.Generator | None = None) -> Tensor:
+    """`denoising.masking_noise`."""
+    return x * (torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= drop_prob)
+
+
+def corrupt(x: Tensor, kind: str, level: float, generator: torch.Generator | None = None) -> Tensor:
+    """`denoising.corrupt`, for the two kinds that are trained."""
+    return {"gaussian": gaussian_noise, "masking": masking_noise}[kind](x, level, generator)
+
+
+def descend(
+    parameters: Sequence[Tensor], loss_of: Any, size: int, epochs: int, batch_size: int, lr: float,
+    generator: torch.Generator | None,
+) -> list[float]:  # fmt: skip
+    """Adam on `loss_of(rows)`; the mean loss of each epoch."""
+    optimizer = torch.optim.Adam([p for p in parameters if p.requires_grad], lr=lr, fused=True)
+    losses = []
+    for _ in range(epochs):
+        total = 0.0
+        for rows in torch.split(torch.randperm(size, generator=generator), batch_size):
+            loss = loss_of(rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(rows)
+        losses.append(total / size)
+    return losses
+
+
+def pretrain_stage(
+    encoders: Sequence[nn.Module], decoders: Sequence[nn.Module], stage: int, data: Tensor, epochs: int = 1,
+    batch_size: int = 128, lr: float = 1e-3, generator: torch.Generator | None = None,
+) -> list[float]:  # fmt: skip
+    """`training.pretrain_stage`."""
+    with torch.no_grad():
+        for encoder in encoders[:stage]:
+            data = encoder(data)
+    encode, decode = encoders[stage], decoders[stage]
+
+    def loss_of(rows: Tensor) -> Tensor:
+        target = data[rows]
+        output: Tensor = decode(encode(target))
+        return (output - target).square().sum(1).mean()
+
+    weights = [*encode.parameters(), *decode.parameters()]
+    return descend(weights, loss_of, len(data), epochs, batch_size, lr, generator)
+
+
+def finetune(
+    classifier: nn.Module, images: Tensor, labels: Tensor, epochs: int, batch_size: int = 32, lr: float = 1e-3,
+    generator: torch.Generator | None = None,
+) -> list[float]:  # fmt: skip
+    """`semi_supervised.finetune`."""
+    given = labels != -1
+    images, labels = images[given], labels[given]
+    classifier.train()
+
+    def loss_of(rows: Tensor) -> Tensor:
+        return F.cross_entropy(classifier(images[rows]), labels[rows])
+
+    return descend(list(classifier.parameters()), loss_of, len(images), epochs, batch_size, lr, generator)
+
+
+class VectorQuantizer(nn.Module):
+    """`vqvae.VectorQuantizer`."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, commitment_cost: float = 0.25) -> None:
+        super().__init__()
+        self.num_embeddings, self.embedding_dim, self.commitment_cost = num_embeddings, embedding_dim, commitment_cost
+        self.codebook: Tensor = nn.Parameter(0.05 * torch.randn(num_embeddings, embedding_dim))
+
+    def nearest(self, z_e: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors `(N, D)` of all positions, and their codes' numbers `(N,)`."""
+        vectors = z_e.detach().movedim(1, -1).flatten(0, -2)
+        return vectors, torch.cdist(vectors, self.codebook.detach()).argmin(1)
+
+    def losses(self, z_e: Tensor, codes: Tensor) -> Tensor:
+        """What pulls the codes to the vectors, and the vectors to the codes."""
+        return F.mse_loss(codes, z_e.detach()) + self.commitment_cost * F.mse_loss(z_e, codes.detach())
+
+    def forward(self, z_e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        _, numbers = self.nearest(z_e)
+        indices = numbers.view(len(z_e), *z_e.shape[2:])
+        codes = self.lookup(indices)
+        return z_e + (codes - z_e).detach(), self.losses(z_e, codes), indices
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Codes of numbers."""
+        return F.embedding(indices, self.codebook).movedim(-1, 1)
+
+
+class EMAVectorQuantizer(VectorQuantizer):
+    """`vqvae.EMAVectorQuantizer`."""
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, commitment_cost: float = 0.25, decay: float = 0.99,
+        epsilon: float = 1e-5,
+    ) -> None:  # fmt: skip
+        super().__init__(num_embeddings, embedding_dim, commitment_cost)
+        start = self.codebook.detach().clone()
+        del self.codebook
+        self.decay, self.epsilon = decay, epsilon
+        self.register_buffer("codebook", start)
+        self.register_buffer("counts", torch.ones(num_embeddings))
+        self.register_buffer("sums", start.clone())
+
+    def losses(self, z_e: Tensor, codes: Tensor) -> Tensor:
+        """Only the vectors are pulled."""
+        return self.commitment_cost * F.mse_loss(z_e, codes.detach())
+
+    def forward(self, z_e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = super().forward(z_e)
+        if self.training:
+            vectors, numbers = self.nearest(z_e)
+            with torch.no_grad():
+                members = F.one_hot(numbers, self.num_embeddings).to(vectors)
+                counts, sums = self.get_buffer("counts"), self.get_buffer("sums")
+                counts.mul_(self.decay).add_(members.sum(0), alpha=1 - self.decay)
+                sums.mul_(self.decay).add_(members.T @ vectors, alpha=1 - self.decay)
+                self.codebook.copy_(sums / (counts + self.epsilon)[:, None])
+        return found
+
+
+class MaskedConv2d(nn.Conv2d):
+    """`prior.MaskedConv2d`."""
+
+    def __init__(self, mask_type: str, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        seen = torch.arange(kernel_size**2) < kernel_size**2 // 2 + (mask_type == "B")
+        self.register_buffer("seen", seen.view(kernel_size, kernel_size), persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        seen = self.get_buffer("seen")
+        return F.conv2d(input, self.weight * seen, self.bias, padding=self.padding)
+
+
+class EncoderClassifier(nn.Module):
+    """`semi_supervised.EncoderClassifier`."""
+
+    def __init__(self, autoencoder: nn.Module, latent_dim: int, num_classes: int = 10, freeze: bool = False) -> None:
+        super().__init__()
+        self.autoencoder = copy.deepcopy(autoencoder).requires_grad_(not freeze)
+        self.head, self.freeze = nn.Linear(latent_dim, num_classes), freeze
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.freeze:
+            self.autoencoder.eval()
+        logits: Tensor = self.head(self.autoencoder.encode(x))  # type: ignore[operator]
+        return logits

@@ -1,0 +1,77 @@
+"""Whatever a submission does instead of learning, its trained checks earn nothing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from grader.boundary import Image8, Probe, Session
+from grader.checks import Check
+from grader.datasets import Dataset
+from grader.ingest import Submission
+from grader.judge import TRAINED, Bench, Outcome, Setting, judge
+from grader.rubric import CHECKS
+from grader.thresholds import load_thresholds
+from grader.trained import X, out
+
+from .cheats import CHEATS, PRETRAINED, Cheat
+
+BY_ID = {check.id: check for check in CHECKS}
+CASES = [(cheat, BY_ID[name]) for cheat in CHEATS for name in cheat.checks]
+
+
+@pytest.fixture(scope="module")
+def bench(reference: Submission) -> Iterator[Bench]:
+    with Bench(reference) as running:
+        yield running
+
+
+def outcome_of(bench: Bench, sources: dict[str, str], check: Check, data: Dataset) -> Outcome:
+    bench.submission = Submission("cheat", sources)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    setting = Setting(21, "cpu", data, load_thresholds(data.name), trained=replace(TRAINED, threads=1))
+    return judge(check, bench, setting)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cheat", "check"), CASES, ids=[f"{cheat.id}-{check.id}" for cheat, check in CASES])
+def test_a_cheat_earns_nothing(
+    cheat: Cheat, check: Check, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    sources = {**reference.sources, cheat.module: reference.sources[cheat.module] + "\n\n" + cheat.append}
+    outcome = outcome_of(bench, sources, check, digits)
+    assert outcome.status not in ("passed", "partial", "error", "not_run"), outcome
+    assert outcome.earned == 0
+
+
+@pytest.fixture(scope="module")
+def weights(bench: Bench, reference: Submission, digits: Dataset) -> str:
+    """Parameters of the reference's VanillaAutoencoder after an honest training, as text for a source file."""
+    bench.worker.ask("submission", sources=dict(reference.sources), aliases=["starter", "solution"])
+    with Session(bench.worker, 0, TRAINED) as session:
+        model = session.new("autoencoders.VanillaAutoencoder", latent_dim=8)
+        objective = [{"fn": Probe("image_mse"), "args": [out(0), X]}]
+        session.train(model, {"x": Image8(digits.train_x)}, objective, epochs=20, batch_size=32, lr=3e-3, seed=0)
+        flat = torch.cat([value.flatten() for value in model.state().values()])
+    return base64.b64encode(flat.to(torch.float16).numpy().tobytes()).decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "when"),
+    [("forward", "self.training"), ("encode", "not self.training"), ("train", "True"), ("state_dict", "True")],
+)
+def test_weights_brought_along_earn_nothing(
+    method: str, when: str, weights: str, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    base = "VanillaAutoencoder"
+    cheat = PRETRAINED.format(weights=weights, base=base, method=method, when=when) + f"\n\n{base} = Pretrained\n"
+    sources = {**reference.sources, "autoencoders": reference.sources["autoencoders"] + "\n\n" + cheat}
+    outcome = outcome_of(bench, sources, BY_ID["q4.trained.vanilla"], digits)
+    assert outcome.status == "failed", outcome
+    assert "before it has been trained" in outcome.message
+    assert outcome.earned == 0

@@ -1,0 +1,165 @@
+"""Credit of trained checks: linear between the cuts, trained again near a cut, and with the grader's part in the place
+of a failed one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from grader.checks import FOLLOW_THROUGH, Check, Part, declare
+from grader.context import Context
+from grader.datasets import Dataset
+from grader.ingest import Submission
+from grader.judge import TRAINED, Bench, Setting, judge, judge_all
+from grader.rubric import CHECKS
+from grader.thresholds import Cut, Thresholds, load_thresholds
+
+from . import bank
+from .test_bank import MISTAKES
+
+BY_ID = {check.id: check for check in CHECKS}
+METRIC = {"good": "below", "full": 0.1, "zero": 0.3, "noise": 0.05}
+CUTS = Thresholds("digits", {"q4.trained.test": {"digits": {"mse": METRIC}}})
+
+
+@pytest.fixture(scope="module")
+def bench(reference: Submission) -> Iterator[Bench]:
+    with Bench(reference) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("value", "credit"),
+    [(0.05, 1), (0.1, 1), (0.2, 0.5), (0.25, 0.25), (0.3, 0), (9.0, 0), (math.nan, 0), (math.inf, 0), (-math.inf, 0)],
+)
+def test_credit_is_linear_between_the_cuts(value: float, credit: float) -> None:
+    assert Cut(0.1, 0.3, 0.05).credit(value) == pytest.approx(credit)
+    assert Cut(-0.1, -0.3, 0.05).credit(-value) == pytest.approx(credit)  # larger is better
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
+def test_what_cannot_be_near_a_cut_is_not(value: float) -> None:
+    assert not Cut(0.1, 0.3, 0.05).close(value)
+
+
+def check_with(values: list[float]) -> Check:
+    """A trained check that finds these values, one after the other."""
+
+    @declare(
+        id="q4.trained.test", question=4, kind="trained", points=2.0, visibility="public", title="t", asks="a", hint="h",
+        needs=(),
+    )  # fmt: skip
+    def check(ctx: Context) -> None:
+        ctx.at_most("mse", values.pop(0), "the error", trivial=0.3)
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("values", "earned", "status"),
+    [
+        ([0.05], 2.0, "passed"),  # far from the cut: once
+        ([0.2], 1.0, "partial"),
+        ([0.35], 0.0, "failed"),
+        ([math.nan], 0.0, "failed"),
+        ([0.105, 0.05, 0.06], 2.0, "passed"),  # near it: the median of three
+        ([0.099, 0.2, 0.2], 1.0, "partial"),
+        ([0.105, 0.3, 0.05], 1.95, "partial"),
+    ],
+)
+def test_a_result_near_its_cut_is_repeated(
+    values: list[float], earned: float, status: str, bench: Bench, digits: Dataset
+) -> None:
+    left = list(values)
+    outcome = judge(check_with(left), bench, Setting(1, "cpu", digits, CUTS))
+    assert not left
+    assert outcome.earned == pytest.approx(earned)
+    assert outcome.status == status
+    assert ("three times" in outcome.message) == (len(values) == 3)
+
+
+def test_seeds_of_repetitions_differ(bench: Bench, digits: Dataset) -> None:
+    seen: list[int] = []
+
+    def check(ctx: Context) -> None:
+        seen.append(ctx.seed)
+        ctx.at_most("mse", 0.1, "the error", trivial=0.3)
+
+    judge(replace(check_with([]), run=check), bench, Setting(1, "cpu", digits, CUTS))
+    assert len(set(seen)) == 3
+
+
+def follow(found: dict[str, str], run: Callable[[Context], None], bench: Bench, digits: Dataset) -> tuple[float, str]:
+    part = Part("vae.reparameterize", "reparameterize", ("q8.reparam.value",))
+    check = replace(check_with([]), parts=(part,), needs=("q8.vae.shapes",), run=run)
+    setting = Setting(1, "cpu", digits, CUTS)
+    [outcome] = judge_all([check], bench, setting, lambda _: True, found)  # type: ignore[arg-type]
+    return outcome.earned, outcome.status
+
+
+def with_own_part_only(ctx: Context) -> None:
+    ctx.at_most("mse", 0.05 if ctx.stand_ins else 0.4, "the error", trivial=0.3)
+
+
+def test_follow_through_is_for_parts_that_failed_only(bench: Bench, digits: Dataset) -> None:
+    share = 2.0 * FOLLOW_THROUGH
+    for status, expected in [("passed", (0.0, "failed")), ("failed", (share, "partial")), ("error", (0.0, "failed")),
+                             ("unimplemented", (share, "partial")), ("not_run", (0.0, "failed"))]:  # fmt: skip
+        found = {"q8.reparam.value": status, "q8.vae.shapes": "passed"}
+        assert follow(found, with_own_part_only, bench, digits) == expected
+    blocked = {"q8.reparam.value": "failed", "q8.vae.shapes": "failed"}
+    assert follow(blocked, with_own_part_only, bench, digits) == (share, "partial")
+    blocked["q8.reparam.value"] = "passed"
+    assert follow(blocked, with_own_part_only, bench, digits) == (0.0, "skipped")
+
+
+def test_follow_through_never_takes_points(bench: Bench, digits: Dataset) -> None:
+    def fine(ctx: Context) -> None:
+        ctx.at_most("mse", 0.05, "the error", trivial=0.3)
+
+    found = {"q8.reparam.value": "failed", "q8.vae.shapes": "passed"}
+    assert follow(found, fine, bench, digits) == (2.0, "passed")
+
+
+PARTS = [(check, part) for check in CHECKS for part in check.parts]
+
+
+def test_parts_name_checks_and_there_is_a_stand_in() -> None:
+    from grader.worker import parts, probes
+
+    for check, part in PARTS:
+        assert set(part.checks) <= BY_ID.keys(), check.id
+        assert {BY_ID[name].question for name in part.checks} == {check.question}
+        assert hasattr(parts, part.probe) or hasattr(probes, part.probe)
+
+
+STAND_INS = sorted({part.name: (check, part) for check, part in PARTS}.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("check", "part"), [pair for _, pair in STAND_INS], ids=[name for name, _ in STAND_INS])
+def test_the_reference_reaches_full_credit_with_each_part_of_the_graders(
+    check: Check, part: Part, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    bench.worker.ask("submission", sources=dict(reference.sources), aliases=["starter", "solution"])
+    setting = Setting(5, "cpu", digits, load_thresholds("digits"), trained=replace(TRAINED, threads=1))
+    outcome = judge(check, bench, setting, (part,))
+    assert outcome.status == "passed", outcome
+
+
+@pytest.mark.slow
+def test_a_wrong_reparameterization_leaves_half_of_the_trained_points(
+    bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    [mistake] = [m for m in MISTAKES if m.id == "q08-always-mu"]
+    sources = bank.apply(reference.sources, mistake)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    setting = Setting(5, "cpu", digits, load_thresholds("digits"), trained=replace(TRAINED, threads=1))
+    check = BY_ID["q8.trained.elbo"]
+    known = {"q8.vae.shapes": "passed", "q8.reparam.value": "failed"}
+    [outcome] = judge_all([check], bench, setting, lambda _: True, known)  # type: ignore[arg-type]
+    assert (outcome.status, outcome.earned) == ("partial", FOLLOW_THROUGH * check.points)
+    assert "vae.reparameterize in place of yours" in outcome.message
