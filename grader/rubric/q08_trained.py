@@ -120,7 +120,7 @@ def trained_elbo(ctx: Context) -> None:
     budget = ELBO_BUDGET[ctx.data.name]
     found = measure(ctx, recipe, fit(ctx, recipe, budget), images)
     compare(ctx, found, images)
-    ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.35)
+    ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
@@ -143,7 +143,7 @@ def trained_beta(ctx: Context) -> None:
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
     ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
-    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.4)
+    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.5)
     ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", trivial=1.0, slack=0.4)
 
 

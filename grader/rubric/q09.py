@@ -253,7 +253,7 @@ def trained(ctx: Context) -> None:
         float((seen == labels).double().mean()),
         "the share of images that show their digit",
         trivial=guessed(labels),
-        slack=0.45,
+        slack=0.55,
     )
     real = to_float(ctx.data.train_x[: budget.train_size])
     spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: budget.train_size])
@@ -267,7 +267,7 @@ def trained(ctx: Context) -> None:
         return float((judge.predict(decode(ctx, recipe, state, z, every)) == every).double().mean())
 
     what = "the share of latents that decode to each digit asked for"
-    ctx.at_least("digits decoded", decoded(state), what, trivial=guessed(every), slack=0.45)
+    ctx.at_least("digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55)
     expect_learned(ctx, recipe, budget, "digits decoded", decoded, {"y": ctx.data.train_y})
 
 

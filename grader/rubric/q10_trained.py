@@ -67,7 +67,7 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     made, images, budget = recipe(ema), test_images(ctx), (AVERAGED if ema else BUDGETS)[ctx.data.name]
     state = fit(ctx, made, budget)
     indices, error = through_indices(ctx, made, state, images)
-    ctx.at_most("mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=0.5)
+    ctx.at_most("mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0)
     expect_generalises(ctx, error, through_indices(ctx, made, state, training_images(ctx))[1])
     expect_learned(ctx, made, budget, "mse", lambda state: through_indices(ctx, made, state, images)[1])
     return perplexity(indices)
@@ -84,7 +84,7 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
 def trained_vq(ctx: Context) -> None:
     effective, used = judge_model(ctx, ema=False)
     ctx.at_least("perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
-    ctx.at_least("used", float(used), "number of codes used", trivial=1.0, slack=0.4)
+    ctx.at_least("used", float(used), "number of codes used", trivial=1.0, slack=0.7)
 
 
 @declare(
