@@ -14,7 +14,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate clean
+.PHONY: help grade check test test-fast lint starter calibrate bench results clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,7 +52,13 @@ starter: $(READY) ## write starter/ anew from solution/
 	$(BIN)/python -m grader.author.starter
 
 calibrate: $(READY) ## train the reference over several seeds and write the cuts of the trained checks
-	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET)
+	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET) --device $(DEVICE)
+
+bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json
+	$(BIN)/python -m grader.author.bench --device $(DEVICE)
+
+results: $(READY) ## docs/results.md from the committed figures
+	$(BIN)/python -m grader.author.results
 
 clean: ## remove the environment and what runs have left
 	rm -rf .venv reports runs .pytest_cache .mypy_cache .ruff_cache

@@ -30,6 +30,7 @@ from rich.progress import track
 from scipy import stats
 
 from ..checks import Check
+from ..cli import pick_device
 from ..context import Measurement
 from ..datasets import Dataset, load_dataset
 from ..ingest import read_submission
@@ -100,6 +101,7 @@ class Task:
     root: Path | None
     seed: int
     threads: int
+    device: str = "cpu"
 
 
 @functools.cache
@@ -114,7 +116,7 @@ def measure(task: Task) -> dict[str, Measurement]:
     bench, data = tools(task.dataset, task.root)
     check = next(check for check in CHECKS if check.id == task.check)
     limits = replace(TRAINED, threads=task.threads)
-    outcome = judge(check, bench, Setting(task.seed, "cpu", data, UNCALIBRATED, trained=limits))
+    outcome = judge(check, bench, Setting(task.seed, task.device, data, UNCALIBRATED, trained=limits))
     if outcome.status != "passed":
         raise RuntimeError(f"{task}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}")
     return dict(outcome.measured)
@@ -127,7 +129,8 @@ def missing_tasks(table: Mapping[str, Any], checks: Sequence[Check], data: Datas
         for check in checks:
             entry = table.get(check.id, {}).get(data.name)
             if entry is None or any(str(seed) not in metric["seeds"] for metric in entry.values()):
-                tasks.append(Task(check.id, data.name, options.data, seed, max(1, cores() // options.jobs)))
+                threads = max(1, cores() // options.jobs)
+                tasks.append(Task(check.id, data.name, options.data, seed, threads, pick_device(options.device)))
     return tasks
 
 
@@ -148,6 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--only", default="", help="part of a check's id")
     parser.add_argument("--fresh", action="store_true", help="measure again what the file already holds")
