@@ -14,7 +14,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench results clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove results clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ calibrate: $(READY) ## train the reference over several seeds and write the cuts
 
 bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
+
+prove: $(READY) ## show that the grader is right (30 minutes, goes on where it stopped); writes docs/proof.md
+	$(BIN)/python -m tests.prove
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results

@@ -87,9 +87,10 @@ class Context:
     def __init__(
         self, check: Check, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
+        tolerance: float = 1.0,
     ) -> None:  # fmt: skip
         self.check, self.worker, self.limits, self.device = check, worker, limits, device
-        self.stand_ins = stand_ins
+        self.stand_ins, self.tolerance = stand_ins, tolerance
         self.seed = derive(run_seed, check.id)
         self.rng = torch.Generator().manual_seed(self.seed)
         self._data, self._thresholds = data, thresholds
@@ -296,7 +297,7 @@ class Context:
         else:
             actual, wanted = self.tensor(value, expected.shape, what, dtype=expected.dtype), expected
         error = (actual.double() - wanted.double()).abs()
-        allowed = tol.atol + tol.rtol * wanted.double().abs()
+        allowed = self.tolerance * (tol.atol + tol.rtol * wanted.double().abs())
         if not bool((error <= allowed).all()):
             worst = float(error.max())
             raise Failure(f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint)
@@ -392,11 +393,10 @@ class Context:
                 slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
                 self._compare(sides, step, slope, tol, f"{what} to the parameters")
 
-    @staticmethod
-    def _compare(sides: Sequence[float], step: float, slope: float, tol: Tolerance, what: str) -> None:
+    def _compare(self, sides: Sequence[float], step: float, slope: float, tol: Tolerance, what: str) -> None:
         numeric = (sides[0] - sides[1]) / (2 * step)
         # cancellation in the difference grows with the values subtracted
-        allowed = tol.atol + tol.rtol * abs(numeric) + 1e-9 * max(map(abs, sides))
+        allowed = self.tolerance * (tol.atol + tol.rtol * abs(numeric) + 1e-9 * max(map(abs, sides)))
         if not abs(numeric - slope) <= allowed:
             raise Failure(f"{what} is wrong", f"{numeric:.7g} along a random direction (central differences)",
                           f"{slope:.7g} (autograd)")  # fmt: skip

@@ -55,6 +55,7 @@ class Setting:
     device: str = "cpu"
     data: Dataset | None = None
     thresholds: Thresholds | None = None
+    tolerance: float = 1.0  # factor on every tolerance: the audit's, 1 in grading
     quick: Limits = QUICK
     trained: Limits = TRAINED
 
@@ -136,7 +137,7 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     try:
         limits = setting.trained if check.kind == "trained" else setting.quick
         context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds,
-                          stand_ins)  # fmt: skip
+                          stand_ins, setting.tolerance)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)

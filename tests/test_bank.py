@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from grader.checks import Check
+from grader.datasets import Dataset
 from grader.ingest import Submission
-from grader.judge import Bench, Outcome, Setting, judge_all
+from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
 from grader.rubric import CHECKS, QUESTIONS
+from grader.thresholds import load_thresholds
 
 from . import bank
 from .bank import Alternative, Mistake
@@ -24,6 +27,7 @@ MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MIS
 ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
 BY_ID = {check.id: check for check in CHECKS}
 QUICK_MISTAKES = [m for m in MISTAKES if any(BY_ID[c].kind != "trained" for c in m.fails if c in BY_ID)]
+TRAINED_MISTAKES = [(m, BY_ID[c]) for m in MISTAKES for c in m.fails if c in BY_ID and BY_ID[c].kind == "trained"]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,20 @@ def test_a_mistake_loses_points_in_its_own_question(mistake: Mistake, bench: Ben
     outcomes = run(bench, bank.apply(reference.sources, mistake), [c for c in CHECKS if c.id in needed], seed=11)
     for name in wanted:
         assert outcomes[name].status not in ("passed", "error", "not_run"), f"{name} does not see it: {outcomes[name]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mistake", "check"), TRAINED_MISTAKES, ids=[f"{m.id}-{c.id}" for m, c in TRAINED_MISTAKES])
+def test_a_mistake_loses_points_of_a_trained_check(
+    mistake: Mistake, check: Check, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    sources = bank.apply(reference.sources, mistake)
+    bench.submission = Submission("variant", sources)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    limits = replace(TRAINED, threads=1)
+    outcome = judge(check, bench, Setting(11, "cpu", digits, load_thresholds("digits"), trained=limits))
+    assert outcome.status not in ("error", "not_run"), outcome
+    assert outcome.earned < check.points, outcome
 
 
 @pytest.mark.slow

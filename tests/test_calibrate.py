@@ -19,7 +19,7 @@ CONTENT: dict[str, Any] = json.loads(FILE.read_text())
 TRAINED = [check for check in CHECKS if check.kind == "trained"]
 
 
-@given(st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=8), st.booleans(), st.floats(0, 0.9))
+@given(st.lists(st.floats(1e-3, 1e3), min_size=5, max_size=8), st.booleans(), st.floats(0, 0.9))
 def test_every_result_lies_on_the_good_side_of_its_cut(values: list[float], below: bool, slack: float) -> None:
     full = full_credit(values, below, slack)
     assert all(value <= full if below else value >= full for value in values)

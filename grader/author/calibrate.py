@@ -46,6 +46,7 @@ LOSE_ANY = 1e-3  # probability that the reference loses any trained point in one
 METRICS = 50  # more than there are on one dataset
 LOSE_ONE = LOSE_ANY / METRICS
 SEEDS = {"digits": 20, "mnist": 10}
+FEWEST = 5  # results below which their spread says nothing, and only the slack counts
 
 
 def fitted(values: Sequence[float]) -> tuple[float, float]:
@@ -57,7 +58,7 @@ def fitted(values: Sequence[float]) -> tuple[float, float]:
 def full_credit(values: Sequence[float], below: bool, slack: float) -> float:
     """Where full credit ends, for positive results of which smaller (`below`) or larger is better."""
     (mean, spread), count = fitted(values), len(values)
-    reach = float(stats.t.isf(LOSE_ONE, count - 1)) * spread * math.sqrt(1 + 1 / count) if count > 1 else 0.0
+    reach = float(stats.t.isf(LOSE_ONE, count - 1)) * spread * math.sqrt(1 + 1 / count) if count >= FEWEST else 0.0
     if below:
         return rounded_up(math.exp(max(mean + reach, math.log(max(values)) + math.log1p(slack))))
     return -rounded_up(-math.exp(min(mean - reach, math.log(min(values)) + math.log1p(-slack))))
@@ -165,10 +166,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for check in trained if options.fresh else ():
         table.get(check.id, {}).pop(data.name, None)
     tasks = missing_tasks(table, trained, data, options)
+    lost: list[str] = []
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(measure, task): task for task in tasks}
         for future in track(as_completed(futures), f"trained checks on {data.name}", len(tasks), console=console):
-            enter(table, futures[future], future.result())
+            try:
+                enter(table, futures[future], future.result())
+            # one failure must not throw the other results away
+            except (RuntimeError, ArithmeticError, ValueError) as error:
+                lost.append(f"{futures[future].check}, seed {futures[future].seed}: {error}")
+                console.print(f"[red]{lost[-1]}[/]", highlight=False)
+                continue
             content["made_by"] = "make calibrate DATASET=" + data.name
             content["versions"] = {k: v for k, v in versions().items() if k != "rubric_hash"}
             put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
@@ -181,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not (metric["full"] < metric["zero"] if metric["good"] == "below" else metric["full"] > metric["zero"]):
                 console.print(f"[red]{check.id} {name}: the reference cannot be told from a trivial model[/]")
     put(FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
-    return 0
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class Mistake:
     edits: tuple[tuple[str, str], ...] = ()
     append: str = ""
     may_fail: tuple[str, ...] = ()
+    hint: str = ""  # part of a hint that must appear; empty: the hint of the first of `fails`
 
 
 @dataclass(frozen=True)
