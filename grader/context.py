@@ -172,6 +172,8 @@ class Context:
             if self.thresholds is UNCALIBRATED:
                 return
             raise GraderFault(f"{self.check.id} has no cut for {metric} on {self.data.name}: run make calibrate")
+        if (cut.full < cut.zero) != found.below:
+            raise GraderFault(f"the cuts of {self.check.id} for {metric} on {self.data.name} contradict each other")
         self.close_call |= cut.close(value)
         credit = cut.credit(value)
         bound = f"{side} {cut.full:.{digits}g}"

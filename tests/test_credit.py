@@ -81,6 +81,11 @@ def test_a_result_near_its_cut_is_repeated(
     assert ("three times" in outcome.message) == (len(values) == 3)
 
 
+def test_cuts_that_contradict_each_other_are_a_fault_of_the_grader(bench: Bench, digits: Dataset) -> None:
+    cuts = Thresholds("digits", {"q4.trained.test": {"digits": {"mse": METRIC | {"full": 0.4}}}})
+    assert judge(check_with([0.05]), bench, Setting(1, "cpu", digits, cuts)).status == "error"
+
+
 def test_seeds_of_repetitions_differ(bench: Bench, digits: Dataset) -> None:
     seen: list[int] = []
 

@@ -64,7 +64,7 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
     plain = error_of(without, fit(ctx, without, budget, session=ctx.fresh()), noisy, images)
     trivial = min(mse(noisy, images), plain)
     ctx.at_most("mse", error, f"the error of restored images per pixel (noisy ones {mse(noisy, images):.4g}, restored "
-                f"without training on noise {plain:.4g})", trivial=trivial, slack=0.3)  # fmt: skip
+                f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2)  # fmt: skip
     ctx.expect(error < plain, "training on corrupted images does not help", f"below {plain:.4g}, trained without noise",
                error)  # fmt: skip
     known = training_images(ctx)

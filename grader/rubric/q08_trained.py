@@ -104,7 +104,7 @@ def ignorant_nats(ctx: Context, images: Tensor) -> float:
 def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO") -> None:
     """-ELBO against its cut: the latents carry information, and it pays."""
     what = f"-ELBO in nats per image (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)"
-    ctx.at_most(metric, found.nelbo, what, trivial=ignorant_nats(ctx, images))
+    ctx.at_most(metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07)
 
 
 @declare(
@@ -144,7 +144,7 @@ def trained_beta(ctx: Context) -> None:
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
     ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
     ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.5)
-    ctx.at_most("KL ratio 4 : 1", kls[2] / kls[1], "the KL at beta = 4, relative to 1,", trivial=1.0, slack=0.4)
+    ctx.at_most("KL ratio 4 : .1", kls[2] / kls[0], "the KL at beta = 4, relative to .1,", trivial=1.0, slack=1.0)
 
 
 @declare(
