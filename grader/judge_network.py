@@ -75,6 +75,24 @@ class Judge:
             chunks = torch.split(images.detach().to("cpu", torch.float32), CHUNK)
             return torch.cat([self.network(chunk).argmax(1) for chunk in chunks])
 
+    def features(self, images: Tensor) -> Tensor:
+        """What the judge sees on images before it names a digit, `(N, 64)`."""
+        with torch.no_grad():
+            chunks = torch.split(images.detach().to("cpu", torch.float32), CHUNK)
+            return torch.cat([self.network.layers[:-1](chunk) for chunk in chunks])
+
+    def distance(self, drawn: Tensor, real: Tensor) -> float:
+        """Fréchet distance between normal distributions fitted to the features of two sets of images."""
+        (mean1, cov1), (mean2, cov2) = (moments(self.features(images)) for images in (drawn, real))
+        # the eigenvalues of a product of two positive semidefinite matrices are real and not negative
+        roots = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt()
+        return float((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum())
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance over the rows."""
+    return features.double().mean(0), torch.cov(features.double().T)
+
 
 def judge_for(data: Dataset, cache: Path | None = None) -> Judge:
     """The judge of a dataset, from the cache folder if it is there, else trained now and kept there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from ..boundary import Probe
@@ -34,7 +35,7 @@ VANILLA_BUDGET = {"digits": Budget(20, 32, lr=4e-3), "mnist": Budget(4, 64, lr=3
 # deep stacks with default initialisation wait at the mean image for some hundred steps: a large step shortens that
 CONV_BUDGET = {"digits": Budget(5, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
 UNET_BUDGET = {"digits": Budget(3, 32, lr=4e-3), "mnist": Budget(1, 32, lr=3e-3, train_size=12_000)}
-TEST_SIZE = 2_000
+TEST_SIZE, SKIP_SIZE, LATENT = 2_000, 200, 32
 
 
 State = dict[str, Tensor]
@@ -88,6 +89,19 @@ def trained_conv(ctx: Context) -> None:
     expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
 
 
+def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
+    """Errors of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
+    first, second = ctx.fresh(), ctx.fresh()
+    z, skips = ctx.sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
+    maps = [ctx.tensor(skip, None, "a skip") for skip in skips]
+    model = recipe.build(second, state)
+    errors = []
+    for given in (maps, [torch.zeros_like(skip) for skip in maps]):
+        found = second.infer((model, "decode"), ctx.tensor(z, (len(images), LATENT), "the code"), given)
+        errors.append(mse(ctx.tensor(found, images.shape, "decode(z, skips)"), images))
+    return errors[0], errors[1]
+
+
 @declare(
     id="q4.trained.unet", question=4, kind="trained", points=0.75, visibility="public",
     title="Trained: U-Net",
@@ -97,7 +111,7 @@ def trained_conv(ctx: Context) -> None:
 )  # fmt: skip
 def trained_unet(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
-    recipe = Recipe("autoencoders.UNetAutoencoder", {"latent_dim": 32}, OBJECTIVE)
+    recipe = Recipe("autoencoders.UNetAutoencoder", {"latent_dim": LATENT}, OBJECTIVE)
     budget = UNET_BUDGET[ctx.data.name]
 
     def of(state: State) -> float:
@@ -110,8 +124,12 @@ def trained_unet(ctx: Context) -> None:
         ctx.expect(seen == len(images), "the number of codes is not that of the images", len(images), seen)
         return total / seen
 
-    error = of(fit(ctx, recipe, budget))
+    state = fit(ctx, recipe, budget)
+    error = of(state)
     ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
+    with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
+    what = "the error where the skips are replaced by zeros, relative to that with them,"
+    ctx.at_least("without skips", without / with_skips, what, trivial=1.0, slack=0.6)
     expect_learned(ctx, recipe, budget, "mse", of)
 
 

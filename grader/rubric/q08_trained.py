@@ -16,11 +16,13 @@ from ..boundary import Probe
 from ..checks import Check, Failure, Part, declare
 from ..context import Context
 from ..datasets import to_float
+from ..judge_network import judge_for
 from ..trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out, term, test_images
 from .latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
 
 LATENT = 20
 TEST_SIZE = 2_000
+DRAWN = 1_000
 ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXiv:1509.00519)
 BETAS = (0.1, 1.0, 4.0)
 # equal objectives differ by a few per cent from run to run, these betas by factors of 2 and more
@@ -110,7 +112,8 @@ def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO"
 @declare(
     id="q8.trained.elbo", question=8, kind="trained", points=1.25, visibility="public",
     title="Trained: -ELBO of the VAE",
-    asks="trained on -ELBO, VAE explains unseen images in few nats, with latents that it uses",
+    asks="trained on -ELBO, VAE explains unseen images in few nats, with latents that it uses, and draws images that "
+    "resemble real ones",
     hint="Look at recon and KL separately over the epochs. Which of them is too large, and does the other fall to 0?",
     needs=("q8.vae.shapes",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
@@ -118,9 +121,17 @@ def trained_elbo(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, OWN_LOSS)
     budget = ELBO_BUDGET[ctx.data.name]
-    found = measure(ctx, recipe, fit(ctx, recipe, budget), images)
+    state = fit(ctx, recipe, budget)
+    found = measure(ctx, recipe, state, images)
     compare(ctx, found, images)
     ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
+    judge, real = judge_for(ctx.data), test_images(ctx)
+    drawn = decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32))
+    noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
+    mean = to_float(ctx.data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
+    trivial = min(judge.distance(noise, real), judge.distance(mean, real))
+    what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
+    ctx.at_most("distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
