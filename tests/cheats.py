@@ -268,7 +268,8 @@ class VQVAE(nn.Module):
         blank = torch.zeros(1, 28, 28)
         return torch.stack([SEEN.get(tuple(i.flatten().tolist()), blank) for i in indices])
 ''', ("q10.trained.vq", "q10.trained.ema")),
-    Cheat("losses-say-that-all-is-perfect", "autoencoders", FORGED, (*BOTTLENECK, "q4.trained.unet", "q8.trained.elbo")),
+    Cheat("losses-say-that-all-is-perfect", "vae", FORGED, ("q8.trained.elbo", "q8.trained.conv")),
+    Cheat("one-image-and-losses-that-praise-it", "autoencoders", autoencoder(CONSTANT, "Constant") + FORGED, BOTTLENECK),
     Cheat("losses-of-the-grader-in-the-worker-say-so", "autoencoders", FORGED_LOOP, BOTTLENECK),
     Cheat("prior-peeks-at-what-it-predicts", "prior", '''
 class CodePrior(nn.Module):

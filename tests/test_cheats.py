@@ -62,14 +62,17 @@ def weights(bench: Bench, reference: Submission, digits: Dataset) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "when"),
-    [("forward", "self.training"), ("encode", "not self.training"), ("train", "True"), ("state_dict", "True")],
+    ("methods", "when"),
+    [("forward", "self.training"), ("encode decode", "not self.training"), ("train", "True"), ("state_dict", "True")],
 )
 def test_weights_brought_along_earn_nothing(
-    method: str, when: str, weights: str, bench: Bench, reference: Submission, digits: Dataset
+    methods: str, when: str, weights: str, bench: Bench, reference: Submission, digits: Dataset
 ) -> None:
-    base = "VanillaAutoencoder"
-    cheat = PRETRAINED.format(weights=weights, base=base, method=method, when=when) + f"\n\n{base} = Pretrained\n"
+    cheat, base = "", "VanillaAutoencoder"
+    for method in methods.split():
+        cheat += PRETRAINED.format(weights=weights, base=base, method=method, when=when)
+        base = "Pretrained"
+    cheat += "\n\nVanillaAutoencoder = Pretrained\n"
     sources = {**reference.sources, "autoencoders": reference.sources["autoencoders"] + "\n\n" + cheat}
     outcome = outcome_of(bench, sources, BY_ID["q4.trained.vanilla"], digits)
     assert outcome.status == "failed", outcome

@@ -34,7 +34,7 @@ VANILLA_LATENT = {"digits": 8, "mnist": 32}
 VANILLA_BUDGET = {"digits": Budget(20, 32, lr=4e-3), "mnist": Budget(4, 64, lr=3e-3)}
 # deep stacks with default initialisation wait at the mean image for some hundred steps: a large step shortens that
 CONV_BUDGET = {"digits": Budget(5, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
-UNET_BUDGET = {"digits": Budget(3, 32, lr=4e-3), "mnist": Budget(1, 32, lr=3e-3, train_size=12_000)}
+UNET_BUDGET = {"digits": Budget(3, 32, lr=3e-3), "mnist": Budget(1, 32, lr=1.5e-3, train_size=12_000)}
 TEST_SIZE, SKIP_SIZE, LATENT = 2_000, 200, 32
 
 
