@@ -108,7 +108,7 @@ def speed(bench: Mapping[str, Any]) -> list[str]:
     for device, found in sorted(bench.items()):
         names = [name for name in ("digits", "mnist") if name in found]
         lines += [f"{device}: {found['machine']}; {found[names[0]]['images']} and {found[names[-1]]['images']} images, "
-                  "batches of 128.", ""]  # fmt: skip
+                  "batches of 128, one thread; the trained checks with a process per core.", ""]  # fmt: skip
         lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
         lines += [f"| {said} | " + " | ".join(f"{found[name][row]:.3g}" for name in names) + " |"
                   for row, said in ROWS.items()]  # fmt: skip
