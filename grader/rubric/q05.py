@@ -427,9 +427,9 @@ def dae_fresh(ctx: Context) -> None:
         draws_are_fresh(ctx, model, (x, True), f"forward with {noise} noise", pick=1)
         ctx.preserves(model, x, True)
         _, codes = both(ctx, model, x, True)
-        ctx.expect(
-            bool((codes != codes[0]).any()), "all images of a batch get the same noise", "other noise for each image"
-        )
+        # by more than rounding, which depends on an image's place in the batch
+        apart = float((codes - codes[0]).abs().max()) > 1e-4 * float(codes.abs().max())
+        ctx.expect(apart, "all images of a batch get the same noise", "other noise for each image")
 
 
 # ---- the loss -----------------------------------------------------------------------------------------------------
