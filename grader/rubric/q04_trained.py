@@ -129,7 +129,7 @@ def trained_unet(ctx: Context) -> None:
     ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
     with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
     what = "the error where the skips are replaced by zeros, relative to that with them,"
-    ctx.at_least("without skips", without / with_skips, what, trivial=1.0, slack=0.6)
+    ctx.at_least("without skips", without / with_skips, what, trivial=1.0, slack=0.93)
     expect_learned(ctx, recipe, budget, "mse", of)
 
 
