@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ from .boundary import Foreign, Handle, Limits, Probe, Session, SessionEnded, Stu
 from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
 from .launch import GraderFault, Worker
+from .patterns import Pair, describe, sizes_of
 from .thresholds import UNCALIBRATED, Thresholds
 
 SHRINK_CALLS = 150
+PROBES = 10
 # not the refusal of an argument: the function is not there, or its file cannot be imported
 UNUSABLE = frozenset({"NotImplementedError", "MissingName", "SyntaxError", "ImportError", "SystemExit"})
 SLACK = 0.1
@@ -99,6 +102,8 @@ class Context:
         self.credit, self.shortfall = 1.0, Failure("")  # share of the points, and why it is not all of them
         self.close_call = False
         self._said: list[str] = []
+        self._case: Mapping[str, Any] = {}  # what `forall` has drawn
+        self._wrong: defaultdict[str, list[Pair]] = defaultdict(list)  # numbers that were wrong, by what they are
 
     # ---- sessions ---------------------------------------------------------------------------------------------
 
@@ -211,36 +216,43 @@ class Context:
         """Runs `body` on many drawn cases; on a failure shrinks it and raises that of the smallest case.
 
         The draws depend on the run's seed alone. Shrinking stops after a fixed number of calls, not after a time, so
-        that the same run gives the same report.
+        that the same run gives the same report. What is wrong in a small case may have several causes: a few more cases
+        as they were drawn tell them apart (see `looks`).
         """
         smallest: list[Failure] = []
         calls_left = [SHRINK_CALLS]
 
-        @hypothesis.seed(self.seed)
-        @settings(
-            max_examples=examples, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
-        )  # fmt: skip
-        @given(**strategies)
         def run(**drawn: Any) -> None:
             if smallest:
                 calls_left[0] -= 1
                 if not calls_left[0]:
                     raise _Enough
+            self._case = drawn
             try:
                 self.guard(lambda: body(**drawn), drawn)
             except Failure as failure:
                 smallest[:] = [failure]
                 raise
 
+        def probe(**drawn: Any) -> None:
+            self._case = drawn
+            with contextlib.suppress(Failure, StudentRaised):
+                body(**drawn)
+
         try:
-            run()
+            drawn_cases(run, self.seed, examples, strategies, (Phase.generate, Phase.shrink))
+        except Failure as failure:
+            with contextlib.suppress(SessionEnded):
+                drawn_cases(probe, self.seed + 1, PROBES, strategies, (Phase.generate,))
+            raise failure from None
         except (_Enough, hypothesis.errors.Flaky):  # a submission that draws may pass on replay: it failed once
             raise smallest[-1] from None
         except SessionEnded:
             if smallest:  # shrinking ran into a hang or a crash: what failed before it says more
                 raise smallest[-1] from None
             raise
+        finally:
+            self._case = {}
 
     @staticmethod
     def guard(body: Callable[[], Any], case: Mapping[str, Any]) -> Any:
@@ -302,8 +314,15 @@ class Context:
         allowed = self.tolerance * (tol.atol + tol.rtol * wanted.double().abs())
         if not bool((error <= allowed).all()):
             worst = float(error.max())
-            raise Failure(f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint)
+            self._wrong[what].append(Pair(actual, wanted, sizes_of(self._case)))
+            raise Failure(
+                f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint, about=what
+            )
         return actual
+
+    def looks(self, failure: Failure) -> str:
+        """What all wrong values of the kind that failed have in common, if that is something known."""
+        return describe(self._wrong.get(failure.about, ()))
 
     @staticmethod
     def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", *, hint: str = "",
@@ -369,6 +388,7 @@ class Context:
             got = found.args[where]
             if got is None:
                 raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None")
+            slopes = []
             for _ in range(directions):
                 along = within(self.randn(*point.shape))
                 sides = []
@@ -377,7 +397,8 @@ class Context:
                     at_args = [moved if i == where else a for i, a in enumerate(args)]
                     at_kwargs = {k: moved if k == where else v for k, v in kwargs.items()}
                     sides.append(weighted(at_args, at_kwargs))
-                self._compare(sides, step, float((got * along).sum()), tol, f"{what} to argument {where!r}")
+                slopes.append((float((got * along).sum()), *sides))
+            self._compare(slopes, step, tol, f"{what} to argument {where!r}")
         for handle, grads in zip(params, found.params, strict=True):
             state = handle.state()
             missing = [name for name, grad in grads.items() if grad is None]
@@ -385,6 +406,7 @@ class Context:
                 raise Failure(
                     f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200]
                 )
+            slopes = []
             for _ in range(directions):
                 along_all = {name: self.randn(*state[name].shape) for name in grads}
                 sides = []
@@ -393,19 +415,37 @@ class Context:
                     sides.append(weighted(args, kwargs))
                 handle.load(state)
                 slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
-                self._compare(sides, step, slope, tol, f"{what} to the parameters")
+                slopes.append((slope, *sides))
+            self._compare(slopes, step, tol, f"{what} to the parameters")
 
-    def _compare(self, sides: Sequence[float], step: float, slope: float, tol: Tolerance, what: str) -> None:
-        numeric = (sides[0] - sides[1]) / (2 * step)
+    def _compare(self, slopes: Sequence[tuple[float, ...]], step: float, tol: Tolerance, what: str) -> None:
+        """Slopes that autograd found, each with the values a step ahead and a step behind."""
+        found, ahead, behind = torch.tensor(slopes, dtype=torch.float64).T
+        numeric = (ahead - behind) / (2 * step)
         # cancellation in the difference grows with the values subtracted
-        allowed = self.tolerance * (tol.atol + tol.rtol * abs(numeric) + 1e-9 * max(map(abs, sides)))
-        if not abs(numeric - slope) <= allowed:
-            raise Failure(f"{what} is wrong", f"{numeric:.7g} along a random direction (central differences)",
-                          f"{slope:.7g} (autograd)")  # fmt: skip
+        spread = torch.maximum(ahead.abs(), behind.abs())
+        right = (numeric - found).abs() <= self.tolerance * (tol.atol + tol.rtol * numeric.abs() + 1e-9 * spread)
+        if not bool(right.all()):
+            worst = int(right.int().argmin())
+            self._wrong[what].append(Pair(found, numeric, sizes_of(self._case)))
+            raise Failure(f"{what} is wrong", f"{numeric[worst]:.7g} along a random direction (central differences)",
+                          f"{found[worst]:.7g} (autograd)", about=what)  # fmt: skip
+
+
+def drawn_cases(
+    body: Callable[..., None], seed: int, examples: int, strategies: Mapping[str, st.SearchStrategy[Any]],
+    phases: Sequence[Phase],
+) -> None:  # fmt: skip
+    """Hypothesis, reproducible from `seed` and without a clock or a database."""
+    configured = settings(
+        max_examples=examples, database=None, deadline=None, phases=phases, report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck), print_blob=False,
+    )  # fmt: skip
+    hypothesis.seed(seed)(configured(given(**strategies)(body)))()
 
 
 def misread(value: Any, readings: Mapping[str, Tensor]) -> str:
-    """The hint of the misconception whose numbers these are, from hint -> what it leads to; empty if none or several.
+    """The hint of the misconception whose numbers these are, from hint -> what it leads to; several are all named.
 
     Ask it at one random point away from 0 and 1, not at a shrunk case, where misconceptions coincide.
     """
@@ -415,7 +455,7 @@ def misread(value: Any, readings: Mapping[str, Tensor]) -> str:
         hint for hint, wrong in readings.items()
         if value.shape == wrong.shape and torch.allclose(value.double(), wrong.double(), rtol=1e-6, atol=1e-9)
     ]  # fmt: skip
-    return found[0] if len(found) == 1 else ""
+    return " Or: ".join(found)
 
 
 def kind_of(value: Any) -> str:

@@ -45,6 +45,7 @@ class Outcome:
     printed: str = ""
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     duration_s: float = 0.0
+    looks: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def attempt(check: Check, context: Context) -> Outcome:
         except Unimplemented as missing:
             return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
     except Failure as failure:
-        return failed(check, failure)
+        return replace(failed(check, failure), looks=context.looks(failure))
     except TimedOut as ended:
         return Outcome(check, "timeout", 0.0, f"stopped: {ended}. Is there a loop that never ends?", check.hint)
     except OutOfMemory as ended:

@@ -1,9 +1,9 @@
 """Shows that the grader is right, with numbers: ``make prove``, or ``python -m tests.prove [--minutes M]``.
 
-Every task judges one variant of the reference with one seed: a mistake or an alternative on its own question, a
-combination of mistakes on all of theirs, the reference on everything. Results are kept in ``runs/proof.jsonl`` under a key
-that changes with the rubric, the solution and the banks, so that an interrupted proof goes on; tasks are in such an order
-that a proof that was stopped early holds some of everything. ``docs/proof.md`` says how much was run.
+Every task judges one variant of the reference with one seed, on the quick checks of all questions that run what the variant
+changes (see `touched`). Results are kept in ``runs/proof.jsonl`` under a key that changes with what they depend on, so that
+an interrupted proof goes on, and a change to one question does not void the runs of the reference on the others. Tasks are
+in such an order that a proof that was stopped early holds some of everything. ``docs/proof.md`` says how much was run.
 """
 
 from __future__ import annotations
@@ -15,47 +15,56 @@ import json
 import multiprocessing
 import random
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from rich.console import Console
 from rich.progress import Progress
 
+from grader import context
 from grader.author.starter import ROOT
-from grader.checks import Check
+from grader.checks import BONUS, Tolerance
+from grader.context import SHRINK_CALLS, Context
 from grader.ingest import Submission, read_submission
-from grader.judge import Bench, Outcome, Setting, judge_all
+from grader.judge import Bench, Outcome, Setting, judge, judge_all
 from grader.report.model import outcome_dict
-from grader.rubric import CHECKS, MODULES, rubric_hash
+from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.run import cores
 
 from . import bank
 from .bank import Alternative, Mistake
-from .test_bank import ALTERNATIVES, MISTAKES
+from .test_bank import ALTERNATIVES, MISTAKES, with_needs
+from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
-SEEDS, REFERENCE_RUNS, COMBINATIONS = 5, 300, 300
+SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE = 5, 300, 300, 20
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
+QUICK = [check for check in CHECKS if check.kind != "trained"]
+RUBRIC = ROOT / "grader" / "rubric"
+FREE = ("passed", "not_run")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to judge. `names` are variants of the banks (none: the reference), `tolerance` scales tolerances."""
+    """One thing to judge.
+
+    `names` are variants of the banks (none: the reference), `question` limits the reference to one, `tolerance` scales all
+    tolerances, and `again` tells a repetition from the first run.
+    """
 
     kind: str
     names: tuple[str, ...]
     seed: int
+    question: int | None = None
     tolerance: float = 1.0
     again: int = 0
-
-    @property
-    def questions(self) -> set[int]:
-        """Questions whose quick checks are run."""
-        return {VARIANTS[name].question for name in self.names} or {check.question for check in CHECKS}
 
 
 def combinations() -> Iterator[Task]:
@@ -70,18 +79,19 @@ def combinations() -> Iterator[Task]:
 
 
 def tasks() -> list[Task]:
-    """All tasks, mixed."""
+    """All tasks, mixed, in the order in which they are of use."""
     made = [Task("mistake", (m.id,), seed) for m in MISTAKES for seed in range(1, SEEDS + 1)]
     made += [Task("alternative", (a.id,), seed) for a in ALTERNATIVES for seed in range(1, SEEDS + 1)]
-    made += [Task("reference", (), seed) for seed in range(1000, 1000 + REFERENCE_RUNS)]
+    made += [Task("reference", (), seed, q.number) for seed in range(1000, 1000 + REFERENCE_RUNS) for q in QUESTIONS]
     made += combinations()
     made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::10]]
-    made += [Task("halved", (), seed, 0.5) for seed in range(1, SEEDS + 1)]
-    made += [Task("doubled", (m.id,), 1, 2.0) for m in MISTAKES]
+    made += [Task("whole", (m.id,), 1) for m in random.Random(5).sample(MISTAKES, WHOLE)]
+    made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
+    made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
     random.Random(7).shuffle(made)
-    first = {"mistake": 0, "alternative": 0}
-    # the matrix first: every mistake and alternative with one seed
-    return sorted(made, key=lambda task: first.get(task.kind, 1) if task.seed == 1 else 2)
+    first = {"mistake": 0, "alternative": 0}  # the matrix first: every mistake and alternative with one seed
+    made.sort(key=lambda task: 2 if task.seed not in (1, 1000) else first.get(task.kind, 1))
+    return [Task("touched", (), seed) for seed in range(1, SEEDS + 1)] + made
 
 
 @functools.cache
@@ -92,36 +102,115 @@ def reference() -> tuple[Submission, Bench]:
     return submission, Bench(submission)
 
 
-def state() -> str:
-    """Digest of what every result depends on."""
-    digest = hashlib.sha256(rubric_hash().encode())
-    for path in sorted([*(ROOT / "solution").glob("*.py"), *(ROOT / "tests" / "bank").glob("*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def worker(sources: Mapping[str, str]) -> Bench:
+    """The process's worker, with these sources."""
+    bench = reference()[1]
+    bench.submission = Submission("variant", dict(sources))
+    bench.worker.ask("submission", sources=dict(sources), aliases=["starter", "solution"])
+    return bench
 
 
-def needed(questions: set[int]) -> list[Check]:
-    """Quick checks of these questions."""
-    return [check for check in CHECKS if check.question in questions and check.kind != "trained"]
+def variant(names: Sequence[str]) -> dict[str, str]:
+    """The reference's sources with these variants applied."""
+    return functools.reduce(lambda made, name: bank.apply(made, VARIANTS[name]), names, dict(reference()[0].sources))
 
 
-def perform(task: Task) -> dict[str, Any]:
-    """Outcomes of a task: what each check that did not pass cost, and a digest of all of it."""
-    submission, bench = reference()
-    sources = dict(submission.sources)
-    for name in task.names:
-        sources = bank.apply(sources, VARIANTS[name])
-    bench.submission = Submission("variant", sources)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
-    setting = Setting(task.seed, tolerance=task.tolerance)
-    outcomes = list(judge_all(needed(task.questions), bench, setting, lambda check: check.kind != "trained"))
-    return {"task": asdict(task), "lost": {o.check.id: lost(o) for o in outcomes if o.status != "passed"},
-            "digest": digest(outcomes)}  # fmt: skip
+@functools.cache
+def digest_of(paths: tuple[Path, ...]) -> str:
+    """Of the files' content."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+
+
+@functools.cache
+def text_of(names: tuple[str, ...]) -> str:
+    """Digest of the reference with these variants."""
+    return hashlib.sha256(json.dumps(variant(names), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def state(task: Mapping[str, Any]) -> str:
+    """Digest of what a task's result depends on: the judging code, the rubric (of one question, if of one), the sources."""
+    prefix = "bonus" if task["question"] == BONUS else "q" if task["question"] is None else f"q{task['question']:02}"
+    names = [
+        "checks",
+        "boundary",
+        "cases",
+        "context",
+        "datasets",
+        "ingest",
+        "judge",
+        "launch",
+        "patterns",
+        "statistics",
+    ]
+    judging = [ROOT / "grader" / f"{name}.py" for name in names] + sorted((ROOT / "grader" / "worker").glob("*.py"))
+    rubric = sorted(path for path in RUBRIC.glob("*.py")
+                    if path.name.startswith(prefix) or task["question"] is None or path.stem == "latents")  # fmt: skip
+    return digest_of((*judging, *(path for path in rubric if "trained" not in path.stem))) + text_of(
+        tuple(task["names"])
+    )
+
+
+def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Outcomes of a task: what each check that did not pass cost, and a digest of all of it.
+
+    `touched` are the functions that each check runs on the reference with this seed.
+    """
+    if task.kind == "touched":
+        return {"task": asdict(task), "lost": {}, **touch(task.seed)}
+    sources = variant(task.names)
+    found = changes(reference()[0].sources, sources)
+    affected = {check.id for check in QUICK if task.kind == "whole" or found & set(touched.get(check.id, ()))
+                or (not task.names and check.question == task.question)}  # fmt: skip
+    if task.kind == "loosened":
+        affected &= with_needs(set(VARIANTS[task.names[0]].fails))  # type: ignore[union-attr]
+    # the smallest case is looked for once: it has no influence on the marks
+    context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
+    statuses: dict[str, str] = {}
+    outcomes = []
+    for outcome in judge_all(
+        QUICK, worker(sources), Setting(task.seed, tolerance=task.tolerance),
+        lambda check: check.id in affected or any(statuses.get(need, "passed") not in FREE for need in check.needs),
+    ):  # fmt: skip
+        statuses[outcome.check.id] = outcome.status
+        if outcome.status != "not_run":
+            outcomes.append(outcome)
+    return {"task": asdict(task), "ran": len(outcomes), "digest": digest(outcomes),
+            "lost": {o.check.id: lost(o) for o in outcomes if o.status != "passed"}}  # fmt: skip
+
+
+def touch(seed: int) -> dict[str, dict[str, list[str]]]:
+    """Functions that each quick check runs on the reference, and the reasons of the tolerances with which it compares."""
+    reasons: set[str] = set()
+
+    def noting(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(self: Context, first: object, second: object, tol: Tolerance, *args: Any, **kwargs: Any) -> Any:
+            reasons.add(tol.reason)
+            return method(self, first, second, tol, *args, **kwargs)
+
+        return wrapped
+
+    found: dict[str, dict[str, list[str]]] = {"touched": {}, "tolerances": {}}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(Context, "matches", noting(Context.matches)),
+        mock.patch.object(Context, "_compare", noting(Context._compare)),
+    ):
+        path = Path(folder) / "names"
+        bench = worker({name: instrumented(name, text, path) for name, text in reference()[0].sources.items()})
+        for check in QUICK:
+            path.write_text("")
+            reasons.clear()
+            outcome = judge(check, bench, Setting(seed))
+            assert outcome.status == "passed", outcome
+            found["touched"][check.id] = sorted(set(path.read_text().split()))
+            found["tolerances"][check.id] = sorted(reasons)
+    return found
 
 
 def lost(outcome: Outcome) -> dict[str, Any]:
     """What there is to know of a check that was not passed."""
-    return {"status": outcome.status, "points": outcome.check.points - outcome.earned, "hint": outcome.hint}
+    return {"status": outcome.status, "points": outcome.check.points - outcome.earned, "hint": outcome.hint,
+            "looks": outcome.looks}  # fmt: skip
 
 
 def digest(outcomes: Sequence[Outcome]) -> str:
@@ -132,14 +221,24 @@ def digest(outcomes: Sequence[Outcome]) -> str:
 
 def key(task: Mapping[str, Any]) -> str:
     """A task as text."""
-    return json.dumps(task, sort_keys=True, default=list)
+    return json.dumps(task, sort_keys=True)
 
 
 def kept() -> dict[str, dict[str, Any]]:
-    """Results of earlier runs that still hold."""
+    """Results of earlier runs that still hold, of tasks that still are."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    records = [json.loads(line) for line in lines]
-    return {key(record["task"]): record for record in records if record["state"] == state()}
+    wanted = {key(asdict(task)) for task in tasks()}
+    found = {}
+    for record in map(json.loads, lines):
+        name = key(record["task"])
+        if name in wanted and record["state"] == state(json.loads(name)):
+            found[name] = record
+    return found
+
+
+def touched_by_seed(found: Mapping[str, Mapping[str, Any]]) -> dict[int, Mapping[str, Sequence[str]]]:
+    """`touch` of the seeds for which it is known."""
+    return {r["task"]["seed"]: r["touched"] for r in found.values() if r["task"]["kind"] == "touched"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--jobs", type=int, default=cores())
     options = parser.parse_args(argv)
-    console, now, began = Console(stderr=True), state(), time.monotonic()
+    console, began = Console(stderr=True), time.monotonic()
     found = kept()
     left = [task for task in tasks() if key(asdict(task)) not in found]
     KEPT.parent.mkdir(exist_ok=True)
@@ -162,13 +261,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         bar = progress.add_task("tasks", total=len(left))
         running: set[Future[dict[str, Any]]] = set()
         while (left or running) and (running or time.monotonic() - began < 60 * options.minutes):
+            known = touched_by_seed(found)
             while left and len(running) < 2 * options.jobs and time.monotonic() - began < 60 * options.minutes:
-                running.add(pool.submit(perform, left.pop(0)))
+                if left[0].names and left[0].seed not in known:
+                    break  # until it is known what the checks run
+                running.add(pool.submit(perform, task := left.pop(0), known.get(task.seed, {})))
             done, running = wait(running, return_when="FIRST_COMPLETED")
             for future in done:
                 record = future.result()
                 found[key(record["task"])] = record
-                file.write(json.dumps({"state": now, **record}) + "\n")
+                file.write(json.dumps({"state": state(record["task"]), **record}) + "\n")
                 file.flush()
                 progress.advance(bar)
     return write(list(found.values()), console)

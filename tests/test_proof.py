@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from grader.rubric import CHECKS
+
+from .bank import Mistake
 from .proof import PAGE, caught, quick_fails
-from .prove import Task, perform, tasks
+from .prove import Task, perform, tasks, variant
+from .stays import STAYS
 from .test_bank import MISTAKES
+from .touched import changed, changes, instrumented
 
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \| [^|]* \| (?P<ids>[^|]*) \|$", re.MULTILINE)
 ROWS = {match["name"]: set(re.findall(r"`([^`]+)`", match["ids"])) for match in ROW.finditer(PAGE.read_text())}
@@ -22,20 +29,62 @@ def test_the_page_knows_no_mistake_that_is_not_in_the_bank() -> None:
 
 def test_tasks_have_names_of_their_own() -> None:
     made = tasks()
-    assert len({(t.kind, t.names, t.seed, t.again) for t in made}) == len(made)
-    assert {t.kind for t in made} == {
-        "mistake",
-        "alternative",
-        "reference",
-        "combination",
-        "again",
-        "halved",
-        "doubled",
-    }
+    assert len(set(made)) == len(made)
+    kinds = "touched mistake alternative reference combination again whole tightened loosened"
+    assert {t.kind for t in made} == set(kinds.split())
+
+
+def test_checks_that_stay_exist() -> None:
+    assert set(STAYS) <= {check.id for check in CHECKS}
+    assert all(len(reason) > 20 for reason in STAYS.values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", SAMPLE, ids=lambda m: m.id)
-def test_a_row_of_the_matrix_comes_out_again(mistake: object) -> None:
-    found = caught(perform(Task("mistake", (mistake.id,), seed=1)))  # type: ignore[attr-defined]
-    assert {name.partition(".")[2] for name in found} == ROWS[mistake.id]  # type: ignore[attr-defined]
+def test_a_row_of_the_matrix_comes_out_again(mistake: Mistake) -> None:
+    changed = sorted(changes(variant(()), variant((mistake.id,))))
+    touched = {check.id: changed for check in CHECKS if check.question == mistake.question}
+    found = caught(perform(Task("mistake", (mistake.id,), seed=1), touched))
+    assert {name.partition(".")[2] for name in found} == ROWS[mistake.id]
+
+
+BEFORE = """
+import torch
+LIMIT = 3
+def used(x): return x + LIMIT
+class A:
+    def one(self): return 1
+    def two(self): return self.one()
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "found"),
+    [
+        (BEFORE, set()),
+        (BEFORE.replace("x + LIMIT", "x"), {"m.used"}),
+        (BEFORE.replace("LIMIT = 3", "LIMIT = 4"), {"m"}),
+        (BEFORE.replace("return 1", "return 2"), {"m.A.one"}),
+        (BEFORE.replace("class A:", "class A(dict):"), {"m"}),
+        (BEFORE.replace("def two", "def three"), {"m", "m.A.two"}),
+        (BEFORE.replace("import torch", "import numpy as torch"), {"m"}),
+        (BEFORE + "def used(x): return 0\n", {"m.used"}),
+        (BEFORE + "import math\ndef helper(): return math.pi\n", set()),
+        (BEFORE + "class A(A):\n    def one(self): return 2\n", {"m.A.one"}),
+        (BEFORE + "class A(A):\n    def __call__(self): return 2\n", {"m"}),
+        (BEFORE + "A.one = A.two\n", {"m"}),
+        (BEFORE + "def used(x: int) -> int: return x + LIMIT\n", {"m.used"}),
+        ("LIMIT = 3\n", {"m", "m.used", "m.A.one", "m.A.two"}),
+    ],
+)
+def test_what_a_variant_changes(after: str, found: set[str]) -> None:
+    assert changed("m", BEFORE, after) == found
+
+
+def test_an_instrumented_module_names_what_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "names"
+    content: dict[str, Any] = {}
+    exec(instrumented("m", "from __future__ import annotations\n" + BEFORE, path), content)
+    assert content["used"](2) == 5
+    assert content["A"]().two() == 1
+    assert path.read_text().split() == ["m", "m.used", "m.A.two", "m.A.one"]

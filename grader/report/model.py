@@ -130,6 +130,7 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "hint": outcome.hint,
         "expected": outcome.expected,
         "actual": outcome.actual,
+        "looks": outcome.looks,
         "counterexample": dict(outcome.counterexample),
         "measured": {name: number(m.value) for name, m in outcome.measured.items()},
         "duration_s": round(outcome.duration_s, 3),

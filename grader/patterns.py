@@ -1,0 +1,147 @@
+"""What wrong numbers look like: relations to the expected ones that hold in every case that failed.
+
+A pattern says what is there, never what to write. Where several relations explain the same numbers, all are named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+RTOL = 1e-4  # float32 sums; numbers that fit one relation by chance are drawn from a continuum
+ENOUGH = 3  # different numbers before a relation with a free constant is believed
+MOST = 40  # cases that are compared, the last ones
+FACTORS: Mapping[float, str] = {
+    2.0: "exactly twice the expected", 0.5: "exactly half of the expected", -1.0: "the expected with the opposite sign",
+    -0.5: "minus half of the expected", -2.0: "minus twice the expected", 4.0: "four times the expected",
+    1 / math.log(2): "the expected in bits in place of nats", math.log(2): "the expected in nats in place of bits",
+    10.0: "ten times the expected", 0.1: "a tenth of the expected", 255.0: "255 times the expected",
+    1 / 255: "the expected divided by 255",
+}  # fmt: skip
+CURVES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "the square of the expected": torch.square,
+    "the square root of the expected": torch.sqrt,
+    "the exponential of the expected": torch.exp,
+    "the logarithm of the expected": torch.log,
+    "minus the logarithm of the expected": lambda wanted: -torch.log(wanted),
+    "one over the expected": torch.reciprocal,
+    "one minus the expected": lambda wanted: 1 - wanted,
+    "the expected pressed into (0, 1) by a sigmoid": torch.sigmoid,
+    "the expected before the sigmoid": torch.logit,
+    "the expected shifted and scaled from [0, 1] to [-1, 1]": lambda wanted: 2 * wanted - 1,
+    "the expected, without what is below zero": torch.relu,
+    "the size of the expected, without its sign": torch.abs,
+}
+
+
+class Pair(NamedTuple):
+    """Numbers of one case, and sizes that the case has: name -> size."""
+
+    actual: Tensor
+    wanted: Tensor
+    sizes: Mapping[str, int]
+
+
+def sizes_of(case: Mapping[str, object]) -> dict[str, int]:
+    """Sizes by which numbers are multiplied or divided when the wrong thing is averaged or summed."""
+    tensors = {name: value for name, value in case.items() if isinstance(value, Tensor) and value.ndim}
+    tensors |= {f"{name}[{i}]": part for name, value in case.items() if isinstance(value, tuple)
+                for i, part in enumerate(value) if isinstance(part, Tensor) and part.ndim}  # fmt: skip
+    found: dict[str, int] = {}
+    for value in tensors.values():  # the first tensor gives the names: most others share its sizes
+        found.setdefault("the batch size", len(value))
+        found.setdefault("the number of dimensions of an example", math.prod(value.shape[1:]))
+        found.setdefault("the number of all elements", value.numel())
+    return found
+
+
+def same(actual: Tensor, wanted: Tensor) -> bool:
+    """Whether the numbers agree up to rounding (NaN agrees with nothing)."""
+    if not bool(torch.isfinite(wanted).all()):
+        return False
+    scale = float(wanted.abs().max()) if wanted.numel() else 0.0
+    return bool(torch.allclose(actual, wanted, rtol=RTOL, atol=1e-6 * scale + 1e-12))
+
+
+def factor(pair: Pair) -> float:
+    """c of actual = c · wanted; NaN if there is none."""
+    power = float(pair.wanted.square().sum())
+    found = float((pair.actual * pair.wanted).sum()) / power if power else math.nan
+    return found if same(pair.actual, found * pair.wanted) else math.nan
+
+
+def describe(pairs: Sequence[Pair]) -> str:
+    """What holds between the actual and the expected numbers of all these cases; empty if nothing known does."""
+    pairs = [Pair(p.actual.double().flatten(), p.wanted.double().flatten(), p.sizes) for p in pairs[-MOST:]]
+    if not pairs or not all(bool(torch.isfinite(p.actual).all()) for p in pairs):
+        return ""
+    informative = [p for p in pairs if bool(p.wanted.any())]
+    if not informative:
+        return ""
+    if not any(bool(p.actual.any()) for p in pairs):
+        return "zero, whatever the input"
+    if all(same(p.actual, p.wanted) for p in pairs):
+        return "almost the expected: the difference is small, as from an added epsilon, a clamp or a lower precision"
+    readings = [*proportions(informative), *offsets(pairs), *curves(pairs), *arrangements(informative)]
+    return " or ".join(dict.fromkeys(readings))
+
+
+def different(pairs: Sequence[Pair]) -> int:
+    """How many different numbers are expected in these cases."""
+    values = torch.cat([p.wanted for p in pairs])
+    return len({f"{value:.3g}" for value in values.tolist()[:200]})
+
+
+def proportions(pairs: Sequence[Pair]) -> list[str]:
+    """A factor that is the same in all cases, or is a size of each."""
+    factors = [factor(pair) for pair in pairs]
+    if any(math.isnan(c) or not c for c in factors):
+        return []
+    cases = f" in all {len(pairs)} cases that failed" if len(pairs) > 1 else ""
+    found = [words + cases for c, words in FACTORS.items() if all(math.isclose(f, c, rel_tol=RTOL) for f in factors)]
+    for name in pairs[0].sizes:
+        counts = [pair.sizes.get(name, 0) for pair in pairs]
+        if len(set(counts)) < 2 or not all(counts):
+            continue  # a size that never changes explains nothing
+        if all(math.isclose(f, n, rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
+            found.append(f"the expected times {name}: it grows with that size")
+        if all(math.isclose(f, 1 / n, rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
+            found.append(f"the expected divided by {name}: it shrinks as that size grows")
+        if all(math.isclose(f, math.sqrt(n), rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
+            found.append(f"the expected times the square root of {name}")
+    constant = all(math.isclose(f, factors[0], rel_tol=RTOL) for f in factors)
+    if constant and not found and different(pairs) >= ENOUGH and not math.isclose(factors[0], 1, rel_tol=1e-2):
+        found.append(f"always {factors[0]:.4g} times the expected")
+    return found
+
+
+def offsets(pairs: Sequence[Pair]) -> list[str]:
+    """A difference that is the same everywhere."""
+    gap = torch.cat([pair.actual - pair.wanted for pair in pairs])
+    if different(pairs) < ENOUGH or not same(gap, gap.mean().expand_as(gap)):
+        return []
+    return [f"the expected {'plus' if gap.mean() > 0 else 'minus'} {abs(float(gap.mean())):.4g}, whatever the input"]
+
+
+def curves(pairs: Sequence[Pair]) -> list[str]:
+    """A function of the expected."""
+    if different(pairs) < ENOUGH:
+        return []
+    return [words for words, curve in CURVES.items() if all(same(p.actual, curve(p.wanted)) for p in pairs)]
+
+
+def arrangements(pairs: Sequence[Pair]) -> list[str]:
+    """The expected numbers in other places."""
+    if different(pairs) < ENOUGH or not all(len(pair.wanted) > 1 for pair in pairs):
+        return []
+    if all(same(p.actual, p.wanted.flip(0)) for p in pairs):
+        return ["the expected numbers in reverse order"]
+    if all(same(p.actual.sort().values, p.wanted.sort().values) for p in pairs):
+        return ["the expected numbers in other places"]
+    if all(same(p.actual, p.actual.mean().expand_as(p.actual)) for p in pairs):
+        return ["the same number everywhere, where different ones are expected"]
+    return []
