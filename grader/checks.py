@@ -94,7 +94,8 @@ class Failure(Exception):
     actual: str = ""
     counterexample: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""  # replaces the check's own hint where the wrong values say more
-    about: str = ""  # which values were wrong: the context knows what all of these have in common
+    looks: str = ""  # what is wrong looks like this
+    about: str = ""  # or: which values were wrong; the context knows what all of these have in common
 
     def __str__(self) -> str:
         return self.message

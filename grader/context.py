@@ -18,7 +18,7 @@ from .boundary import Foreign, Handle, Limits, Probe, Session, SessionEnded, Stu
 from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
 from .launch import GraderFault, Worker
-from .patterns import Pair, describe, sizes_of
+from .patterns import Pair, describe, describe_shape, sizes_of
 from .thresholds import UNCALIBRATED, Thresholds
 
 SHRINK_CALLS = 150
@@ -26,6 +26,7 @@ PROBES = 10
 # not the refusal of an argument: the function is not there, or its file cannot be imported
 UNUSABLE = frozenset({"NotImplementedError", "MissingName", "SyntaxError", "ImportError", "SystemExit"})
 SLACK = 0.1
+NOTHING_BACK = "nothing flows back: autograd sees no path from the result to it"
 FINITE_DIFFERENCE_STEP = 1e-5
 
 
@@ -276,7 +277,8 @@ class Context:
             wanted = "a torch tensor" + (f" of shape {tuple(shape)}" if shape is not None else "")
             raise Failure(f"{what} is not a tensor", wanted, kind_of(value))
         if shape is not None and tuple(value.shape) != tuple(shape):
-            raise Failure(f"{what} has the wrong shape", f"shape {tuple(shape)}", f"shape {tuple(value.shape)}")
+            raise Failure(f"{what} has the wrong shape", f"shape {tuple(shape)}", f"shape {tuple(value.shape)}",
+                          looks=describe_shape(value.shape, shape))  # fmt: skip
         if dtype is not None and value.dtype != dtype:
             raise Failure(f"{what} has the wrong dtype", str(dtype), str(value.dtype))
         if finite and value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -322,7 +324,7 @@ class Context:
 
     def looks(self, failure: Failure) -> str:
         """What all wrong values of the kind that failed have in common, if that is something known."""
-        return describe(self._wrong.get(failure.about, ()))
+        return failure.looks or describe(self._wrong.get(failure.about, ()))
 
     @staticmethod
     def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", *, hint: str = "",
@@ -387,7 +389,9 @@ class Context:
             point: Tensor = args[where] if isinstance(where, int) else kwargs[where]
             got = found.args[where]
             if got is None:
-                raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None")
+                raise Failure(
+                    f"{what}: no gradient reaches argument {where!r}", "a gradient", "None", looks=NOTHING_BACK
+                )
             slopes = []
             for _ in range(directions):
                 along = within(self.randn(*point.shape))
@@ -404,8 +408,9 @@ class Context:
             missing = [name for name, grad in grads.items() if grad is None]
             if missing:
                 raise Failure(
-                    f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200]
-                )
+                    f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200],
+                    looks=NOTHING_BACK,
+                )  # fmt: skip
             slopes = []
             for _ in range(directions):
                 along_all = {name: self.randn(*state[name].shape) for name in grads}

@@ -145,3 +145,26 @@ def arrangements(pairs: Sequence[Pair]) -> list[str]:
     if all(same(p.actual, p.actual.mean().expand_as(p.actual)) for p in pairs):
         return ["the same number everywhere, where different ones are expected"]
     return []
+
+
+def describe_shape(actual: Sequence[int], wanted: Sequence[int]) -> str:
+    """How a wrong shape differs from the expected one; empty if in no known way."""
+    actual, wanted = tuple(actual), tuple(wanted)
+    ones = tuple(size for size in actual if size != 1)
+    if ones == tuple(size for size in wanted if size != 1):
+        return "the right numbers of elements, with dimensions of size 1 too many or too few"
+    if not actual:
+        return "a single number: everything was summed or averaged together"
+    if sorted(actual) == sorted(wanted):
+        return "the right sizes in another order"
+    if len(actual) > len(wanted) and actual[: len(wanted)] == wanted:
+        return "dimensions too many at the end: something is left that should have been summed, averaged or picked"
+    if len(actual) < len(wanted) and wanted[: len(actual)] == actual:
+        return "the last dimensions are gone: they were summed, averaged or picked away"
+    if len(actual) < len(wanted) and wanted[-len(actual) :] == actual:
+        return "the first dimensions are gone: the examples of the batch were put together"
+    if math.prod(actual) == math.prod(wanted):
+        return "the right number of elements in another arrangement"
+    if len(actual) == len(wanted) and actual[1:] == wanted[1:]:
+        return "another number of examples than in the batch"
+    return ""

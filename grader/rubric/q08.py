@@ -13,7 +13,7 @@ from torch import Tensor
 from ..boundary import Gen, Handle
 from ..cases import same_shape, sizes
 from ..checks import FLOAT32, FLOAT64, Check, Question, declare
-from ..context import Context
+from ..context import Context, misread
 from .latents import (
     REPARAMETERIZE,
     expect_chain_rule,
@@ -46,15 +46,20 @@ VAE, CONV = "vae.VAE", "vae.ConvVAE"
     needs=(),
 )  # fmt: skip
 def reparam_value(ctx: Context) -> None:
+    mu, logvar, eps = ctx.randn(4, 3), ctx.randn(4, 3), ctx.randn(4, 3)
+    hint = misread(ctx.call(REPARAMETERIZE, mu, logvar, eps), {
+        "Where is the randomness in what you return?": mu,
+        "Is eps multiplied with the variance, or with its square root?": mu + logvar.exp() * eps,
+        "What is the standard deviation where the logarithm of the variance is 0?": mu + logvar * eps,
+        "What is the standard deviation where the logarithm of the variance is 0? And what is half of that?":
+            mu + logvar * eps / 2,
+        "Does the mean stay where it is when the noise is scaled?": (mu + eps) * sigma_of(logvar),
+        "In which direction does a positive eps move z?": mu - sigma_of(logvar) * eps,
+    })  # fmt: skip
+
     def body(case: tuple[Tensor, Tensor, Tensor]) -> None:
         mu, logvar, eps = case
         value = ctx.preserves(REPARAMETERIZE, mu, logvar, eps=eps)
-        hint = ""
-        if isinstance(value, Tensor) and value.shape == mu.shape and bool(eps.any()):
-            if torch.allclose(value, mu):
-                hint = "Where is the randomness in what you return?"
-            elif torch.allclose(value, mu + torch.exp(logvar) * eps) or torch.allclose(value, mu + logvar * eps):
-                hint = "Which of the three is eps multiplied with: the variance, its logarithm, or its square root?"
         ctx.matches(value, mu + sigma_of(logvar) * eps, FLOAT64, "reparameterize(mu, logvar, eps)", hint=hint)
 
     ctx.forall(body, case=same_shape(3, sizes(1, 5), sizes(1, 4), low=(-3.0, -4.0, -3.0), high=(3.0, 3.0, 3.0)))
