@@ -15,14 +15,14 @@ from grader.checks import Check
 from grader.datasets import Dataset
 from grader.ingest import Submission
 from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
-from grader.rubric import CHECKS, QUESTIONS
+from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.thresholds import load_thresholds
 
 from . import bank
 from .bank import Alternative, Mistake
 
 BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
-         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus")]  # fmt: skip
+         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "rewritten")]  # fmt: skip
 MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MISTAKES]
 ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
 BY_ID = {check.id: check for check in CHECKS}
@@ -100,3 +100,11 @@ def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench,
     outcomes = run(bench, sources, quick(alternative.question), seed=12)
     lost = {name: (o.status, o.message, o.expected, o.actual) for name, o in outcomes.items() if o.status != "passed"}
     assert not lost
+
+
+@pytest.mark.slow
+def test_a_submission_written_from_the_handout_alone_keeps_full_marks(bench: Bench, reference: Submission) -> None:
+    written = {alternative.module: alternative.whole for alternative in ALTERNATIVES if alternative.whole}
+    assert written.keys() == set(MODULES)
+    outcomes = run(bench, {**reference.sources, **written}, list(CHECKS), seed=13)
+    assert [(o.check.id, o.message) for o in outcomes.values() if o.status not in ("passed", "not_run")] == []

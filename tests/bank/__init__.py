@@ -1,7 +1,8 @@
 """The banks: submissions that are the reference with one bug, and correct submissions that look different.
 
 A variant is written as edits of the reference's text (each `old` occurs exactly once) and text appended to the module,
-where a second definition of a name replaces the first.
+where a second definition of a name replaces the first. ``rewrites/`` holds whole modules by somebody who had the handout
+and the starter only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A correct answer in another style: full marks."""
+    """A correct answer in another style: full marks. `whole` is the module written anew."""
 
     id: str
     question: int
@@ -35,6 +36,7 @@ class Alternative:
     story: str
     edits: tuple[tuple[str, str], ...] = ()
     append: str = ""
+    whole: str = ""
 
 
 def apply(sources: Mapping[str, str], variant: Mistake | Alternative) -> dict[str, str]:
@@ -44,6 +46,8 @@ def apply(sources: Mapping[str, str], variant: Mistake | Alternative) -> dict[st
         if text.count(old) != 1:
             raise ValueError(f"{variant.id}: {old!r} occurs {text.count(old)} times in {variant.module}.py")
         text = text.replace(old, new)
+    if isinstance(variant, Alternative) and variant.whole:
+        return {**sources, variant.module: variant.whole}
     if not variant.edits and not variant.append:
         raise ValueError(f"{variant.id} changes nothing")
     return {**sources, variant.module: text + ("\n\n" + variant.append if variant.append else "")}
