@@ -49,7 +49,7 @@ def expect_reach(ctx: Context, layer: Handle, kind: str, size: int, channels: tu
         what = f'mask "{kind}" of size {size}: what the output at ({row}, {column}) depends on'
         ctx.expect(bool((seen == allowed).all()), what, allowed.nonzero().tolist(), seen.nonzero().tolist(),
                    hint=f'Type "{kind}" and the centre of the kernel: may the output see it?'
-                   if bool((seen ^ allowed)[row, column]) else "")  # fmt: skip
+                   if torch.equal(seen ^ allowed, centre) else "")  # fmt: skip
 
 
 @declare(

@@ -59,10 +59,11 @@ def pixels_are_dropped(ctx: Context, noisy: Tensor, x: Tensor, prob: float, what
     """Each pixel is 0 with probability `prob`, else as before. One comparison at 1e-7; pixels of `x` are above 0."""
     noisy = ctx.tensor(noisy, x.shape, what, dtype=x.dtype)
     dropped = noisy == 0
-    same = noisy == x
-    ctx.expect(bool((dropped | same).all()), f"{what} changes pixels that it does not set to 0",
-               show(x[~dropped][:4]), show(noisy[~dropped][:4]),
-               hint="What happens to a pixel that stays?")  # fmt: skip
+    changed = noisy[~dropped & (noisy != x)]
+    white = bool(changed.numel()) and bool((changed == changed[0]).all())
+    hint = "Which value stands for a pixel that is gone?" if white else "What happens to a pixel that stays?"
+    ctx.expect(not changed.numel(), f"{what} changes pixels that it does not set to 0",
+               show(x[~dropped][:4]), show(noisy[~dropped][:4]), hint=hint)  # fmt: skip
     keeps = count_bounds(x.numel(), 1 - prob)
     count = int(dropped.sum())
     hint = "Is the argument the probability to keep a pixel, or to lose it?" if keeps[0] <= count <= keeps[1] else ""

@@ -149,16 +149,16 @@ def classifier_copy(ctx: Context) -> None:
 def classifier_freeze(ctx: Context) -> None:
     images, x = ctx.images(24, SIDE), ctx.images(60, SIDE)
     labels = ctx.randint(0, 3, 24)
-    for freeze in (True, False):
-        # running statistics show a frozen encoder that moves without gradients, and would hide one that has none
-        autoencoder = watched(ctx, batch_norm=freeze)
+    # running statistics show a frozen encoder that moves without gradients, and would hide one that has none
+    for freeze, batch_norm in ((True, False), (True, True), (False, False)):
+        autoencoder = watched(ctx, batch_norm=batch_norm)
         codes = autoencoder.eval().call("encode", x)
         autoencoder.train()
         classifier = ctx.new(CLASSIFIER, autoencoder, LATENT, num_classes=3, freeze=freeze)
         before = ctx.call(classifier.eval(), x)
         classifier.train()
         ctx.call(classifier, images)  # a forward pass alone must not move running statistics either
-        if freeze:
+        if batch_norm:
             ctx.matches(
                 ctx.call(classifier.eval(), x),
                 before,
