@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import MISSING, fields
 
 import pytest
 
 from grader.checks import Check, Question
+from grader.context import NOTHING_BACK
+from grader.patterns import CURVES, FACTORS
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from .conftest import ROOT
@@ -49,6 +52,29 @@ def test_a_check_says_all_it_must(check: Check) -> None:
     assert len(check.asks) > 20
     assert "?" in check.hint, "a hint is a question"
     assert not CODE.search(check.hint), f"the hint of {check.id} holds code: {CODE.search(check.hint)}"
+
+
+def questions_asked() -> list[tuple[str, str]]:
+    """(module, text) of everything in the rubric that asks a question: hints of checks and of misconceptions."""
+    found = []
+    for path in sorted((ROOT / "grader" / "rubric").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            text = "".join(str(p.value) for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str))
+            if "?" in text:
+                found.append((path.name, text))
+    return found
+
+
+def test_no_hint_of_a_misconception_holds_code_either() -> None:
+    asked = questions_asked()
+    assert len(asked) > 250
+    assert [(module, text) for module, text in asked if CODE.search(text)] == []
+
+
+def test_what_wrong_values_look_like_is_told_without_code() -> None:
+    words = [*FACTORS.values(), *CURVES, NOTHING_BACK]
+    assert [text for text in words if CODE.search(text)] == []
 
 
 def test_needs_come_before_and_stay_within_the_question() -> None:
