@@ -277,7 +277,7 @@ def noise_errors(ctx: Context) -> None:
     id="q5.corrupt.kinds", question=5, kind="statistical", points=0.5, visibility="public",
     title="corrupt: the corruption of that name",
     asks="corrupt does the corruption that is named, at the level given; another name is a ValueError",
-    hint="What happens in your code when the name is none of the three?",
+    hint="Which function does each of the three names call, with which level? And when it is none of the three?",
     needs=(),
 )  # fmt: skip
 def corrupt_kinds(ctx: Context) -> None:
@@ -290,7 +290,13 @@ def corrupt_kinds(ctx: Context) -> None:
         noisy = ctx.preserves(CORRUPT, x, kind, level, generator=Gen(seed))
         own = ctx.call(function, x, level, generator=Gen(seed))
         if not (isinstance(noisy, Tensor) and isinstance(own, Tensor) and torch.equal(noisy, own)):
-            judge(ctx, noisy, x, level, f"corrupt with {kind}")  # else it is that function, which has its own checks
+            try:
+                judge(
+                    ctx, noisy, x, level, f"corrupt with {kind}"
+                )  # else it is that function, which has its own checks
+            except Failure as failure:
+                failure.hint = ""  # the choice is wrong, not what was chosen
+                raise
     for kind in ("poisson", "", "salt"):
         ctx.raises("ValueError", CORRUPT, x[:1], kind, 0.1, names=kind, case=f"corrupt with kind={kind!r}")
     for kind, level in (("gaussian", -0.2), ("masking", 1.5), ("salt_and_pepper", -0.5)):
@@ -451,6 +457,7 @@ def loss_value(ctx: Context) -> None:
         found = ctx.session.vjp(LOSS, model, x, generator=Gen(71), params=[model])
         calls, seen, given = (model.get(name) for name in ("calls", "seen", "given"))
         ctx.expect(len(calls) == 1, "denoising_loss does not call the model once", "one call", f"{len(calls)} calls")
+        ctx.matches(seen[0], x, EXACT, "what denoising_loss gives to the model")
         call, mode = calls[0], "training" if training else "evaluation"
         ctx.expect(call["add_noise"] is True, f"the model is not asked for noise in {mode} mode", "add_noise=True",
                    f"add_noise={call['add_noise']}", hint="How is noise made sure of, whatever the mode?")  # fmt: skip
@@ -458,7 +465,6 @@ def loss_value(ctx: Context) -> None:
         ctx.expect(
             call["training"] is training, "denoising_loss changes the mode of the model", training, call["training"]
         )
-        ctx.matches(seen[0], x, EXACT, "what denoising_loss gives to the model")
         value = ctx.tensor(found.value, (), "denoising_loss", dtype=x.dtype)
         right = (given[0] - x).square().flatten(1).sum(1).mean()
         if not torch.isclose(value, right, rtol=1e-7):

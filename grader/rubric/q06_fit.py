@@ -266,7 +266,9 @@ def fit_stops(ctx: Context) -> None:
         path[3],
         FLOAT64,
         "the weight put back",
-        hint="Are the weights you set aside a copy?" if math.isclose(final, path[5]) else "",
+        hint="Which weights are in the model when the training stops? And are those that you set aside a copy?"
+        if math.isclose(final, path[5])
+        else "",
     )
     validation, final, path = offset_run(ctx, target, held_out, 0.05, 8, patience=None)
     ctx.expect(len(validation) == 8, "without patience the training stops early", "8 epochs", f"{len(validation)}")
