@@ -115,3 +115,5 @@ FLOAT32 = Tolerance(1e-4, 1e-5, "float32 rounding (6e-8 per term) in sums of at 
 DIFFERENCES = Tolerance(1e-4, 1e-6, "central differences in float64 with step 1e-5: truncation about 1e-10 times the "
                         "third derivative, cancellation about 1e-11 times the value")  # fmt: skip
 EXACT = Tolerance(0.0, 0.0, "copied values: nothing is computed")
+GUARDED = Tolerance(1e-4, 1e-5, "a guard of up to 1e-6 inside a logarithm is correct work; at a probability of .05 it "
+                    "changes the logarithm by 2e-5")  # fmt: skip

@@ -13,7 +13,8 @@ from .checks import FOLLOW_THROUGH, Check, Failure, Part
 from .context import Context, Measurement, Unimplemented, derive, failure_of
 from .datasets import Dataset
 from .ingest import Submission
-from .launch import GraderFault, Worker, WorkerDied
+from .launch import WORKER, GraderFault, Worker, WorkerDied
+from .rubric.borrowed import BORROWED
 from .thresholds import Thresholds
 
 Status = Literal[
@@ -24,6 +25,7 @@ HARMLESS = frozenset(
     {"passed", "partial", "not_run", "error"}
 )  # statuses that do not speak against a submission's part
 
+HAS_PARTS = (WORKER / "parts.py").exists()
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
@@ -117,15 +119,50 @@ def judge(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part
     return replace(median, message=message, duration_s=sum(one.duration_s for one in (outcome, *again)))
 
 
-def follow_through(check: Check, parts: Sequence[Part], bench: Bench, setting: Setting) -> Outcome | None:
-    """A trained check with the grader's parts in place of failed ones, for a share of its points; None if it fails."""
-    outcome = judge(check, bench, setting, parts)
+def follow_through(
+    check: Check, parts: Sequence[Part], lent: Sequence[Part], bench: Bench, setting: Setting
+) -> Outcome | None:
+    """A trained check with the grader's parts in place of failed ones, for a share of its points; None if it fails.
+
+    `lent` are parts of other questions, which cost nothing here.
+    """
+    outcome = judge(check, bench, setting, [*lent, *parts])
     if not outcome.earned:
         return None
     names = " and ".join(part.name for part in parts)
     message = f"with the grader's {names} in place of yours, for {FOLLOW_THROUGH:.0%} of the points: {outcome.message}"
     return replace(outcome, status="partial", earned=round(FOLLOW_THROUGH * outcome.earned, 4), message=message,
                    hint=outcome.hint or check.hint)  # fmt: skip
+
+
+def borrowed(check: Check, status: Mapping[str, Status]) -> dict[int, tuple[Part, ...]]:
+    """What the check's question may have from other questions that lost something, by that question.
+
+    Nothing in a student's copy of the kit, which has no such parts: a check that borrows fails there until the owner's
+    checks pass.
+    """
+    if not HAS_PARTS:
+        return {}
+    return {
+        owner: parts for owner, parts in BORROWED.get(check.question, {}).items()
+        if any(name.startswith(f"q{owner}.") and found not in HARMLESS for name, found in status.items())
+    }  # fmt: skip
+
+
+def second_look(
+    check: Check, outcome: Outcome, elsewhere: Mapping[int, tuple[Part, ...]], bench: Bench, setting: Setting
+) -> Outcome:
+    """The outcome with the grader's version of what belongs to other questions, if that is better."""
+    missing = any(f"Question {owner}:" in outcome.message for owner in elsewhere)
+    if outcome.earned == check.points or not (outcome.status in ("failed", "partial") or missing):
+        return outcome
+    parts = [part for parts in elsewhere.values() for part in parts]
+    again = judge(check, bench, setting, parts)
+    if again.earned > outcome.earned:
+        names = " and ".join(part.name for part in parts)
+        message = f"with the grader's {names} in place of yours, which is graded elsewhere"
+        return replace(again, message=f"{message}: {again.message}" if again.message else message)
+    return outcome
 
 
 def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
@@ -205,8 +242,9 @@ def judge_all(
 ) -> Iterator[Outcome]:  # fmt: skip
     """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
 
-    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A trained
-    check that relies on a part which failed its own checks may still earn its share with the grader's part.
+    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A mistake
+    in what another question grades costs nothing here. A trained check that relies on a part which failed its own
+    checks may still earn its share with the grader's part.
     """
     status: dict[str, Status] = dict(known)
     for check in checks:
@@ -222,7 +260,10 @@ def judge_all(
             outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
         else:
             outcome = judge(check, bench, setting)
+            if elsewhere := borrowed(check, status):
+                outcome = second_look(check, outcome, elsewhere, bench, setting)
         if parts and wanted(check) and outcome.status != "error" and outcome.earned < FOLLOW_THROUGH * check.points:
-            outcome = follow_through(check, parts, bench, setting) or outcome
+            lent = [part for owned in borrowed(check, status).values() for part in owned]
+            outcome = follow_through(check, parts, lent, bench, setting) or outcome
         status[check.id] = outcome.status
         yield outcome

@@ -13,12 +13,8 @@ from torch.distributions import Bernoulli, kl_divergence
 from torch.nn import functional as F
 
 from ..cases import same_shape, sizes
-from ..checks import FLOAT32, FLOAT64, Check, Tolerance, declare
+from ..checks import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
 from ..context import Context, show
-
-GUARDED = Tolerance(1e-4, 1e-5, "a guard of up to 1e-6 inside a logarithm is correct work; at a probability of .05 it "
-                    "changes the logarithm by 2e-5")  # fmt: skip
-
 
 # ---- reconstruction losses ----------------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
-"""The grader's own version of parts that trained checks rely on, for follow-through credit (`checks.Part`).
+"""The grader's own version of parts that checks rely on (`checks.Part`, `rubric.borrowed`).
 
-Where a submission's own part failed its checks, the trained check runs once more with one of these. They are needed in
+Where a submission's own part failed its checks, what rests on it runs once more with one of these. They are needed in
 grading only: what is handed to students leaves this file out.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,66 @@ from torch import Tensor, nn
 from .probes import image_nelbo
 
 
+def univariate_log_prob(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """`gaussians.univariate_log_prob`."""
+    return -0.5 * ((x - mu).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi))
+
+
+def diagonal_log_prob(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """`gaussians.diagonal_log_prob`."""
+    return univariate_log_prob(x, mu, logvar).sum(-1)
+
+
+def full_covariance_log_prob(x: Tensor, mu: Tensor, cov: Tensor) -> Tensor:
+    """`gaussians.full_covariance_log_prob`."""
+    try:
+        law = torch.distributions.MultivariateNormal(mu, cov)
+    except ValueError as error:
+        raise ValueError(f"cov must be symmetric positive definite: {error}") from error
+    found: Tensor = law.log_prob(x)  # type: ignore[no-untyped-call]
+    return found
+
+
+def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """`gaussians.kl_divergence`."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
+
+
+def bce_loss(x_recon: Tensor, x: Tensor) -> Tensor:
+    """`autoencoders.bce_loss`."""
+    return F.binary_cross_entropy(x_recon, x, reduction="none").flatten(1).sum(1).mean()
+
+
+class VanillaAutoencoder(nn.Module):
+    """`autoencoders.VanillaAutoencoder`."""
+
+    def __init__(self, input_dim: int = 784, latent_dim: int = 32) -> None:
+        super().__init__()
+        self.side = math.isqrt(input_dim)
+        if self.side**2 != input_dim:
+            raise ValueError(f"input_dim must be a square number, got {input_dim}")
+        wide, narrow = 256, 128
+        self.encoder = nn.Sequential(nn.Linear(input_dim, wide), nn.ReLU(), nn.Linear(wide, narrow), nn.ReLU(),
+                                     nn.Linear(narrow, latent_dim))  # fmt: skip
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, narrow), nn.ReLU(), nn.Linear(narrow, wide), nn.ReLU(),
+                                     nn.Linear(wide, input_dim), nn.Sigmoid())  # fmt: skip
+
+    def encode(self, x: Tensor) -> Tensor:
+        z: Tensor = self.encoder(x.flatten(1))
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        pixels: Tensor = self.decoder(z)
+        return pixels.view(-1, 1, self.side, self.side)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encode(x)
+        return self.decode(z), z
+
+
 def vae_loss(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
     """`vae.vae_loss`."""
-    kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+    kl = kl_divergence(mu, logvar).mean()
     return image_nelbo(x_recon, x, mu, logvar) + (beta - 1) * kl
 
 

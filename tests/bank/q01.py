@@ -337,7 +337,7 @@ def sample_gaussian(mu, cov, num_samples, generator=None):
     return -((x - mu) ** 2) / (2 * torch.exp(logvar)) - logvar / 2 - math.log(math.sqrt(2 * math.pi))
 def diagonal_log_prob(x, mu, logvar):
     terms = (x - mu).pow(2) / logvar.exp() + logvar + math.log(2 * math.pi)
-    return terms.sum(dim=1).mul(-0.5)
+    return terms.sum(dim=-1).mul(-0.5)
 def full_covariance_log_prob(x, mu, cov):
     if not torch.allclose(cov, cov.T):
         raise ValueError(f"cov not symmetric: {cov}")
