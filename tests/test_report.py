@@ -17,6 +17,7 @@ from grader.context import Measurement
 from grader.judge import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
 from grader.report.model import Circumstances, Report, as_dict, complete
+from grader.report.words import explanation
 from grader.report.write import folder_name, to_json, unique_names, write_gradebook, write_report
 from grader.rubric import CHECKS, QUESTIONS
 
@@ -38,7 +39,7 @@ def full() -> list[Outcome]:
 def mixed() -> Report:
     outcomes = [
         Outcome(check, status, check.points if status == "passed" else 0.0, f"message {HOSTILE}", "what about it?", HOSTILE,
-                HOSTILE, {"x": HOSTILE}, HOSTILE, {"mse": Measurement(math.nan, True, 0.1, 1.0)}, 0.25)
+                HOSTILE, {"x": HOSTILE}, HOSTILE, {"mse": Measurement(math.nan, True, 0.1, 1.0)}, 0.25, HOSTILE)
         for check, status in zip(CHECKS, STATUSES * len(CHECKS), strict=False)
     ]  # fmt: skip
     return report_of(*outcomes, name=HOSTILE)
@@ -89,7 +90,7 @@ def test_markdown_lets_nothing_of_a_submission_become_markup() -> None:
 
 
 def test_hidden_checks_keep_their_details_from_the_student() -> None:
-    outcomes = [Outcome(c, "failed", 0.0, "SECRET", "hint?", "SECRET", "SECRET", {"x": "SECRET"}, "SECRET")
+    outcomes = [Outcome(c, "failed", 0.0, "SECRET", "hint?", "SECRET", "SECRET", {"x": "SECRET"}, "SECRET", looks="SECRET")
                 for c in CHECKS if c.visibility == "hidden"]  # fmt: skip
     report = report_of(*[o for o in full() if o.check.visibility == "public"], *outcomes)
     assert "SECRET" not in markdown.render(report)
@@ -98,6 +99,17 @@ def test_hidden_checks_keep_their_details_from_the_student() -> None:
     hidden = [test for test in rendered["tests"] if test["visibility"] != "visible"]
     assert len(hidden) == len(outcomes)
     assert "SECRET" in json.dumps(as_dict(report))
+
+
+def test_a_failure_is_told_in_the_order_in_which_it_is_understood() -> None:
+    [check] = [check for check in CHECKS if check.id == "q2.standard.value"]
+    outcome = Outcome(
+        check, "failed", 0.0, "it is wrong", "why?", "1", "2", {"mu": "[0]"}, "x", looks="twice the expected"
+    )
+    lines = explanation(outcome, for_student=True)
+    assert [label for label, _ in lines] == [
+        "asked", "found", "input mu", "expected", "actual", "looks like", "think", "your code printed",
+    ]  # fmt: skip
 
 
 def test_gradescope_always_says_the_status_and_adds_up() -> None:

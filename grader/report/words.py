@@ -27,7 +27,8 @@ def points(value: float) -> str:
 def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
     """(label, text) lines that explain an outcome. A hidden check shows a student its title and status only."""
     if outcome.status == "passed":
-        return [("measured", outcome.message)] if outcome.message and not hidden(outcome, for_student) else []
+        label = "measured" if outcome.measured else "note"
+        return [(label, outcome.message)] if outcome.message and not hidden(outcome, for_student) else []
     if outcome.status == "not_run":
         return []
     if hidden(outcome, for_student):

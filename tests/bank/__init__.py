@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .hints import HINTS
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -23,7 +25,11 @@ class Mistake:
     edits: tuple[tuple[str, str], ...] = ()
     append: str = ""
     may_fail: tuple[str, ...] = ()
-    hint: str = ""  # part of a hint that must appear; empty: the hint of the first of `fails`
+
+    @property
+    def hint(self) -> str:
+        """Part of a hint that must appear, where it is not the hint of the first of `fails`."""
+        return HINTS.get(self.id, "")
 
 
 @dataclass(frozen=True)
