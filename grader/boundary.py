@@ -11,7 +11,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -206,6 +206,16 @@ class Limits:
     threads: int
 
 
+def oddity(tensors: Iterable[Tensor]) -> str:
+    """What is odd about the first of these tensors with which no check can go on; empty if nothing is."""
+    for tensor in tensors:
+        if tensor.is_complex() or tensor.dtype == torch.bool:
+            return f"a tensor of type {str(tensor.dtype).removeprefix('torch.')}"
+        if not tensor.numel():
+            return f"an empty tensor of shape {tuple(tensor.shape)}"
+    return ""
+
+
 class Session:
     """One fresh process that can import the submission. Use as a context manager."""
 
@@ -215,6 +225,7 @@ class Session:
         self.device = "cpu"
         self.printed, self.printing = b"", True
         self.nonce = 0
+        self.odd = ""  # the first returned value that no check can work with
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
@@ -350,6 +361,8 @@ class Session:
         if "error" in header:
             fault = self._raised(header["error"])
             raise self._end(fault) if isinstance(fault, SessionEnded) else fault
+        if op in ("call", "effects", "vjp") and not self.odd:
+            self.odd = oddity(tensors.values())
         try:
             return values.decode(header.get("value"), self._special(tensors))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

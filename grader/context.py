@@ -133,6 +133,11 @@ class Context:
         """The last lines that the student's code printed in the first process."""
         return self._sessions[0].printed if self._sessions else b""
 
+    @property
+    def odd(self) -> str:
+        """A value that the student's code returned and with which no check can go on."""
+        return next((session.odd for session in self._sessions if session.odd), "")
+
     def call(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
         """`Session.call` on the check's process."""
         return self.session.call(target, *args, **kwargs)
@@ -276,6 +281,8 @@ class Context:
         if not isinstance(value, Tensor):
             wanted = "a torch tensor" + (f" of shape {tuple(shape)}" if shape is not None else "")
             raise Failure(f"{what} is not a tensor", wanted, kind_of(value))
+        if value.is_complex():
+            raise Failure(f"{what} is complex", "real numbers", str(value.dtype))
         if shape is not None and tuple(value.shape) != tuple(shape):
             raise Failure(f"{what} has the wrong shape", f"shape {tuple(shape)}", f"shape {tuple(value.shape)}",
                           looks=describe_shape(value.shape, shape))  # fmt: skip
@@ -293,6 +300,13 @@ class Context:
         if not isinstance(value, list | tuple) or len(value) != length:
             raise Failure(f"{what} does not return {length} values", f"a tuple of {length}", kind_of(value))
         return list(value)
+
+    @staticmethod
+    def handle(value: Any, kind: str, what: str) -> Handle:
+        """`value` as an object of the submission that stays in its process; `kind` says what it should be."""
+        if not isinstance(value, Handle):
+            raise Failure(f"{what} does not return {kind}", kind, kind_of(value))
+        return value
 
     @staticmethod
     def number(value: Any, what: str) -> float:
@@ -376,7 +390,10 @@ class Context:
         def pick(value: Any) -> Tensor:
             for key in path:
                 value = value[key]
-            return self.tensor(value, None, what)
+            found = self.tensor(value, None, what)
+            if not found.is_floating_point():
+                raise Failure(f"{what}: the value has none", "floating-point numbers", str(found.dtype))
+            return found
 
         value = pick(self.call(target, *args, **kwargs))
         weights = self.randn(*value.shape, dtype=value.dtype)
@@ -449,17 +466,21 @@ def drawn_cases(
     hypothesis.seed(seed)(configured(given(**strategies)(body)))()
 
 
+def alike(value: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Whether both are tensors of one shape and of the same numbers, whatever their dtypes."""
+    if not (isinstance(value, Tensor) and isinstance(other, Tensor)) or value.shape != other.shape:
+        return False
+    if value.is_complex() or other.is_complex():
+        return False
+    return torch.allclose(value.double(), other.double(), rtol=rtol, atol=atol)
+
+
 def misread(value: Any, readings: Mapping[str, Tensor]) -> str:
     """The hint of the misconception whose numbers these are, from hint -> what it leads to; several are all named.
 
     Ask it at one random point away from 0 and 1, not at a shrunk case, where misconceptions coincide.
     """
-    if not isinstance(value, Tensor):
-        return ""
-    found = [
-        hint for hint, wrong in readings.items()
-        if value.shape == wrong.shape and torch.allclose(value.double(), wrong.double(), rtol=1e-6, atol=1e-9)
-    ]  # fmt: skip
+    found = [hint for hint, wrong in readings.items() if alike(value, wrong, rtol=1e-6, atol=1e-9)]
     return " Or: ".join(found)
 
 

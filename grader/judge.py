@@ -185,6 +185,8 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
     except Exception as bug:  # noqa: BLE001
         outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {type(bug).__name__}: {bug}")
+        if context is not None and context.odd:
+            outcome = failed(check, Failure("your code returned what cannot be used", "real numbers", context.odd))
     finally:
         if context is not None:
             context.close()

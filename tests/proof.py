@@ -40,7 +40,7 @@ def name_of(record: Record) -> str:
 
 def expected_hint(mistake: Mistake) -> str:
     """The hint that a student with this mistake must see."""
-    return mistake.hint or BY_ID[mistake.fails[0]].hint
+    return mistake.hint or next(BY_ID[name].hint for name in mistake.fails if BY_ID[name].kind != "trained")
 
 
 def quick_fails(mistake: Mistake) -> set[str]:
@@ -68,15 +68,26 @@ class Proof:
         missed = [r for r in judged if not quick_fails(BY_NAME[name_of(r)]) <= set(r["lost"])]
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: not caught by "
                          f"{sorted(quick_fails(BY_NAME[name_of(r)]) - set(r['lost']))}" for r in missed]  # fmt: skip
-        elsewhere = [
-            (r, sorted(n for n in r["lost"] if BY_ID[n].question != BY_NAME[name_of(r)].question)) for r in judged
-        ]
+        elsewhere = [(r, sorted(n for n in r["lost"] if BY_ID[n].question != BY_NAME[name_of(r)].question
+                                and n not in BY_NAME[name_of(r)].may_fail)) for r in judged]  # fmt: skip
+        shared = {m.id for m in MISTAKES if any(BY_ID[name].question != m.question for name in m.may_fail)}
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: loses points of another question: {names}"
                          for r, names in elsewhere if names]  # fmt: skip
         return (f"{len({name_of(r) for r in judged})} of {len(MISTAKES)} mistakes in {len(judged)} runs: "
                 f"{len(judged) - len(missed)} lose points in every check that they name, {len(missed)} do not; "
-                f"{sum(bool(names) for _, names in elsewhere)} lose points of a question that is not theirs. "
+                f"{sum(bool(names) for _, names in elsewhere)} lose points of a question that they do not touch ({len(shared)} "
+                f"are in a helper that two questions share, and say so). {self.faults()} "
                 f"{self.selection()}")  # fmt: skip
+
+    def faults(self) -> str:
+        """Checks that could not judge: never a verdict, and always ours."""
+        found = [(r, name) for r in self.records for name, lost in r["lost"].items() if lost["status"] == "error"]
+        self.against += [
+            f"{r['task']['names']}, seed {r['task']['seed']}: the grader fails on {name}" for r, name in found
+        ]
+        strange = sum(r["task"]["kind"] == "strange" for r, _ in found)
+        return (f"The grader itself failed in {len(found)} judgements, {strange} of them in the "
+                f"{len(of(self.records, 'strange'))} runs in which one function returned something strange.")  # fmt: skip
 
     def selection(self) -> str:
         """That checks which run nothing of what a mistake changes need not be run."""

@@ -40,11 +40,12 @@ from grader.run import cores
 
 from . import bank
 from .bank import Alternative, Mistake
+from .strange import CHANGES, public, strange
 from .test_bank import ALTERNATIVES, MISTAKES, with_needs
 from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
-SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE = 5, 300, 300, 20
+SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 5, 300, 300, 20, 300
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
@@ -55,7 +56,7 @@ FREE = ("passed", "not_run")
 class Task:
     """One thing to judge.
 
-    `names` are variants of the banks (none: the reference), `question` limits the reference to one, `tolerance` scales all
+    `names` are variants of the banks (none: the reference), or a function and what its values become; `question` limits the reference to one, `tolerance` scales all
     tolerances, and `again` tells a repetition from the first run.
     """
 
@@ -84,6 +85,9 @@ def tasks() -> list[Task]:
     made += [Task("alternative", (a.id,), seed) for a in ALTERNATIVES for seed in range(1, SEEDS + 1)]
     made += [Task("reference", (), seed, q.number) for seed in range(1000, 1000 + REFERENCE_RUNS) for q in QUESTIONS]
     made += combinations()
+    functions = public(reference()[0].sources)
+    mutants = [(function, change) for function in functions for change in CHANGES]
+    made += [Task("strange", pair, 1) for pair in random.Random(6).sample(mutants, STRANGE)]
     made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::10]]
     made += [Task("whole", (m.id,), 1) for m in random.Random(5).sample(MISTAKES, WHOLE)]
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
@@ -96,7 +100,7 @@ def tasks() -> list[Task]:
 
 @functools.cache
 def reference() -> tuple[Submission, Bench]:
-    """The reference and a warm worker, once per process."""
+    """The reference and its worker, once per process."""
     torch.set_num_threads(1)
     submission = read_submission(ROOT / "solution", MODULES)
     return submission, Bench(submission)
@@ -112,6 +116,8 @@ def worker(sources: Mapping[str, str]) -> Bench:
 
 def variant(names: Sequence[str]) -> dict[str, str]:
     """The reference's sources with these variants applied."""
+    if len(names) == 2 and names[1] in CHANGES:
+        return strange(reference()[0].sources, *names)
     return functools.reduce(lambda made, name: bank.apply(made, VARIANTS[name]), names, dict(reference()[0].sources))
 
 
@@ -158,7 +164,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     if task.kind == "touched":
         return {"task": asdict(task), "lost": {}, **touch(task.seed)}
     sources = variant(task.names)
-    found = changes(reference()[0].sources, sources)
+    found = {task.names[0]} if task.kind == "strange" else changes(reference()[0].sources, sources)
     affected = {check.id for check in QUICK if task.kind == "whole" or found & set(touched.get(check.id, ()))
                 or (not task.names and check.question == task.question)}  # fmt: skip
     if task.kind == "loosened":

@@ -20,6 +20,7 @@ from grader.thresholds import load_thresholds
 
 from . import bank
 from .bank import Alternative, Mistake
+from .bank.hints import HINTS
 
 BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
          ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "rewritten")]  # fmt: skip
@@ -57,6 +58,7 @@ def quick(question: int) -> list[Check]:
 def test_ids_are_unique_and_checks_exist() -> None:
     ids = [mistake.id for mistake in MISTAKES] + [alternative.id for alternative in ALTERNATIVES]
     assert len(ids) == len(set(ids))
+    assert HINTS.keys() <= {mistake.id for mistake in MISTAKES}
     for mistake in MISTAKES:
         assert mistake.fails, f"{mistake.id} names no check"
         assert set(mistake.fails + mistake.may_fail) <= BY_ID.keys(), mistake.id
@@ -64,8 +66,8 @@ def test_ids_are_unique_and_checks_exist() -> None:
 
 
 def test_the_banks_are_large_enough() -> None:
-    assert len(MISTAKES) >= 150
-    assert len(ALTERNATIVES) >= 50
+    assert len(MISTAKES) >= 200
+    assert len(ALTERNATIVES) >= 60
     assert {m.question for m in MISTAKES} == {a.question for a in ALTERNATIVES} == {q.number for q in QUESTIONS}
 
 
@@ -77,6 +79,8 @@ def test_a_mistake_loses_points_in_its_own_question(mistake: Mistake, bench: Ben
     outcomes = run(bench, bank.apply(reference.sources, mistake), [c for c in CHECKS if c.id in needed], seed=11)
     for name in wanted:
         assert outcomes[name].status not in ("passed", "error", "not_run"), f"{name} does not see it: {outcomes[name]}"
+    hint = mistake.hint or next(BY_ID[name].hint for name in mistake.fails if name in wanted)
+    assert any(hint in outcome.hint for outcome in outcomes.values()), f"what is asked is not {hint!r}"
 
 
 @pytest.mark.slow
@@ -104,7 +108,7 @@ def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench,
 
 @pytest.mark.slow
 def test_a_submission_written_from_the_handout_alone_keeps_full_marks(bench: Bench, reference: Submission) -> None:
-    written = {alternative.module: alternative.whole for alternative in ALTERNATIVES if alternative.whole}
-    assert written.keys() == set(MODULES)
-    outcomes = run(bench, {**reference.sources, **written}, list(CHECKS), seed=13)
+    [written] = [alternative for alternative in ALTERNATIVES if alternative.whole]
+    assert written.whole.keys() == set(MODULES)
+    outcomes = run(bench, bank.apply(reference.sources, written), list(CHECKS), seed=13)
     assert [(o.check.id, o.message) for o in outcomes.values() if o.status not in ("passed", "not_run")] == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grader.rubric import CHECKS
+from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
 from .proof import PAGE, caught, quick_fails
@@ -30,7 +30,7 @@ def test_the_page_knows_no_mistake_that_is_not_in_the_bank() -> None:
 def test_tasks_have_names_of_their_own() -> None:
     made = tasks()
     assert len(set(made)) == len(made)
-    kinds = "touched mistake alternative reference combination again whole tightened loosened"
+    kinds = "touched mistake alternative reference combination again whole strange tightened loosened"
     assert {t.kind for t in made} == set(kinds.split())
 
 
@@ -88,3 +88,15 @@ def test_an_instrumented_module_names_what_is_run(tmp_path: Path) -> None:
     assert content["used"](2) == 5
     assert content["A"]().two() == 1
     assert path.read_text().split() == ["m", "m.used", "m.A.two", "m.A.one"]
+
+
+STRANGE = random.Random(12).sample([t for t in tasks() if t.kind == "strange"], 16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", STRANGE, ids=lambda t: "-".join(t.names))
+def test_whatever_a_function_returns_the_grader_judges(task: Task) -> None:
+    module = task.names[0].partition(".")[0]
+    touched = {c.id: [task.names[0]] for q in QUESTIONS if module in q.modules for c in q.checks}
+    lost = perform(task, touched)["lost"]
+    assert [name for name, found in lost.items() if found["status"] == "error"] == []

@@ -13,7 +13,7 @@ from torch.distributions import MultivariateNormal, Normal
 from ..boundary import Gen, Handle, Probe
 from ..cases import random, seeds, sizes
 from ..checks import BONUS, FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context
+from ..context import Context, alike
 from ..statistics import mean_bound
 
 WEIGHTS, BOUND, IWAE = "evaluation.log_importance_weights", "evaluation.iwae_bound", "evaluation.iwae"
@@ -72,9 +72,9 @@ def bound(ctx: Context) -> None:
         value = ctx.preserves(BOUND, logs)
         hint = ""
         if k > 1 and isinstance(value, Tensor) and value.shape == wanted.shape:
-            if torch.allclose(value, logs.mean(0)):
+            if alike(value, logs.mean(0)):
                 hint = "Does this bound change when k grows? Which comes first, the logarithm or the mean?"
-            elif torch.allclose(value, wanted + math.log(k)):
+            elif alike(value, wanted + math.log(k)):
                 hint = "What should k equal weights give?"
         ctx.matches(value, wanted, FLOAT64, "iwae_bound(log_weights)", hint=hint)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..boundary import Gen, Handle, TorchRef
 from ..checks import FLOAT32, FLOAT64, Failure, Tolerance
-from ..context import Context
+from ..context import Context, alike
 from ..statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
 
 REPARAMETERIZE = "vae.reparameterize"
@@ -102,7 +102,7 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
             ctx.matches(x_recon, model.call("decode", mu + sigma_of(logvar) * eps, *labels), tol, what)
         except Failure:  # a mistake in reparameterize costs points there, and not once more in each model
             own = ctx.tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
-            if not torch.allclose(x_recon, model.call("decode", own, *labels), rtol=1e-4, atol=1e-5):
+            if not alike(x_recon, model.call("decode", own, *labels), rtol=1e-4, atol=1e-5):
                 raise
 
 
@@ -111,14 +111,18 @@ def expect_fresh(
 ) -> None:
     """Each forward pass draws anew, for each image of the batch, in evaluation mode and in training mode."""
     same = x[:1].expand_as(x).contiguous()
-    alike = [label[:1].expand_as(label).contiguous() for label in labels]
+    same_labels = [label[:1].expand_as(label).contiguous() for label in labels]
+
+    def drawn() -> Tensor:
+        found = ctx.tensor(ctx.sequence(model(same, *same_labels), 3, "forward")[0], None, "x_recon")
+        per_image = found.ndim > 0 and len(found) == len(x)
+        ctx.expect(per_image, "x_recon has not one image for each of x", tuple(x.shape), tuple(found.shape))
+        return found.reshape(len(x), -1)
+
     for training in modes:
         model.train(training)
         mode = "training" if training else "evaluation"
-        first, second = (
-            ctx.tensor(ctx.sequence(model(same, *alike), 3, "forward")[0], None, "x_recon").reshape(len(x), -1)
-            for _ in range(2)
-        )
+        first, second = drawn(), drawn()
         ctx.expect(
             float((first - second).abs().max()) > 1e-6,
             f"two forward passes in {mode} mode give the same x_recon",
@@ -241,14 +245,14 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
 
     first, again, other = drawn(Gen(seed)), drawn(Gen(seed)), drawn(Gen(seed + 1))
     ctx.expect(
-        torch.allclose(first, again),
+        alike(first, again),
         f"{what}: equal generators give different draws",
         "randomness from the generator alone",
         "different numbers",
         hint=TWICE,
     )
     ctx.expect(
-        not torch.allclose(first, other),
+        not alike(first, other),
         f"{what}: different generators give the same draw",
         "draws that depend on the generator",
         "equal numbers",
@@ -257,13 +261,13 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
     one = ctx.new(TorchRef("Generator"))
     ctx.call((one, "manual_seed"), seed)
     ctx.expect(
-        not torch.allclose(drawn(one), drawn(one)),
+        not alike(drawn(one), drawn(one)),
         f"{what}: successive draws from one generator are the same",
         "fresh noise on each call",
         "equal numbers",
     )
     ctx.expect(
-        not torch.allclose(drawn(None), drawn(None)),
+        not alike(drawn(None), drawn(None)),
         f"{what}: successive draws without a generator are the same",
         "fresh noise on each call",
         "equal numbers",

@@ -13,7 +13,7 @@ from .. import trained
 from ..boundary import Handle, Probe, StudentRaised
 from ..cases import covariance, random, seeds, sizes
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, Tolerance, declare
-from ..context import Context, kind_of
+from ..context import Context, alike, kind_of
 from ..datasets import to_float
 from ..trained import Budget, Recipe
 
@@ -117,9 +117,9 @@ def pca_variance(ctx: Context) -> None:
         pca, reference = fitted(ctx, x, count), Reference(x, count)
         found = ctx.tensor(pca.get("explained_variance_"), (count,), "explained_variance_", dtype=torch.float64)
         hint = ""
-        if rows > 2 and torch.allclose(found, reference.variance * (rows - 1) / rows):
+        if rows > 2 and alike(found, reference.variance * (rows - 1) / rows):
             hint = "By how many do you divide, and how many degrees of freedom are left once the mean is taken away?"
-        elif torch.allclose(found, reference.variance.sqrt()):
+        elif alike(found, reference.variance.sqrt()):
             hint = "In which unit is a variance, if the data are in metres?"
         ctx.matches(found, reference.variance, FLOAT64, "explained_variance_", hint=hint)
         ratio = ctx.tensor(pca.get("explained_variance_ratio_"), (count,), "explained_variance_ratio_")
@@ -248,11 +248,11 @@ def angles_value(ctx: Context) -> None:
         hint = ""
         value = ctx.call(ANGLES, a, b)
         if isinstance(value, Tensor) and value.shape == expected.shape:
-            if torch.allclose(value, torch.rad2deg(expected), atol=1e-4):
+            if alike(value, torch.rad2deg(expected), atol=1e-4):
                 hint = "In which unit is a right angle 1.57?"
-            elif torch.allclose(value, expected.flip(0), atol=1e-6):
+            elif alike(value, expected.flip(0), atol=1e-6):
                 hint = "Does the smallest angle belong to the smallest or to the largest cosine?"
-            elif torch.allclose(value.sort().values, expected.cos().flip(0), atol=1e-6):
+            elif alike(value.sort().values, expected.cos().flip(0), atol=1e-6):
                 hint = "Are these angles, or their cosines?"
         ctx.matches(value, expected, ANGLE, "principal_angles(a, b)", hint=hint)
 

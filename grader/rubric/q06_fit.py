@@ -56,6 +56,10 @@ def rows_of(seen: Sequence[Tensor], data: Tensor) -> list[int]:
     if not seen:
         return []
     flat = data.flatten(1).double()
+    for x in seen:
+        if x.ndim < 2 or x[0].numel() != flat.shape[1]:
+            wanted = ("N", *data.shape[1:])
+            raise Failure("the model is given something else than rows of the data", f"{wanted}", f"{tuple(x.shape)}")
     apart = torch.cdist(torch.cat([x.flatten(1) for x in seen]).double(), flat)
     nearest = apart.min(dim=1)
     return torch.where(nearest.values < 1e-5, nearest.indices, -1).tolist()

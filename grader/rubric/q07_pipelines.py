@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, Check, Failure, declare
-from ..context import Context
+from ..context import Context, kind_of
 from .q06_fit import losses_of, rows_of
 
 CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"
@@ -182,7 +183,7 @@ def twostage_rows(ctx: Context) -> None:
     arguments = (autoencoder, images, labels, LATENT, 2, 3)
     classifier = ctx.preserves(TWO_STAGE, *arguments, batch_size=8, lr=0.01, generator=Gen(ctx.seed))
     if not isinstance(classifier, Handle) or classifier.type != "EncoderClassifier":
-        raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", str(classifier)[:100])
+        raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", kind_of(classifier))
     rows = learned_rows(autoencoder, images)  # the classifier's copy notes in the same place
     expect_epochs(rows[: 2 * 31], range(31), 2, "pre-training")
     expect_epochs(rows[2 * 31 :], given, 3, "fine-tuning")
@@ -228,7 +229,9 @@ def twostage_encoder(ctx: Context) -> None:
             after = autoencoder.state()
             moved = [name for name, old in before.items() if not torch.equal(old, after[name])]
             ctx.expect(not moved, "the second stage changes the autoencoder", "no change", ", ".join(moved))
-        logits = ctx.tensor(ctx.call(classifier.eval(), images), (60, 10), "the classifier's logits")
+        logits = ctx.tensor(
+            ctx.call(classifier_of(ctx, classifier).eval(), images), (60, 10), "the classifier's logits"
+        )
         apart = off_affine(autoencoder.eval().call("encode", images), logits)
         if freeze is False:
             ctx.expect(
@@ -262,7 +265,7 @@ def twostage_arguments(ctx: Context) -> None:
     classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 2, 2, batch_size=8, lr=0.0)
     for name, old in before.items():
         ctx.matches(autoencoder.state()[name], old, EXACT, f"the autoencoder's {name} after training with lr = 0")
-    logits = ctx.tensor(ctx.call(classifier.eval(), images), (24, 10), "the classifier's logits")
+    logits = ctx.tensor(ctx.call(classifier_of(ctx, classifier).eval(), images), (24, 10), "the classifier's logits")
     apart = off_affine(autoencoder.eval().call("encode", images), logits)
     ctx.expect(apart < 1e-3, "fine-tuning with lr = 0 moves the encoder", "the same code", "a code that has changed")
     other = watched(ctx).eval()
@@ -272,6 +275,20 @@ def twostage_arguments(ctx: Context) -> None:
 
 
 # ---- joint training ---------------------------------------------------------------------------------------------
+
+
+def classifier_of(ctx: Context, value: Any) -> Handle:
+    """What train_two_stage has returned."""
+    return ctx.handle(value, "an EncoderClassifier", "train_two_stage")
+
+
+def outputs_of(ctx: Context, model: Handle, images: Tensor, classes: int = 3) -> tuple[Tensor, Tensor]:
+    """(x_recon, logits) of a JointModel in evaluation mode."""
+    x_recon, logits = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
+    return (
+        ctx.tensor(x_recon, images.shape, "x_recon of JointModel", dtype=images.dtype),
+        ctx.tensor(logits, (len(images), classes), "logits of JointModel", dtype=images.dtype),
+    )
 
 
 def joint_of(ctx: Context, autoencoder: Handle, classes: int) -> Handle:
@@ -295,9 +312,9 @@ def trainjoint_rows(ctx: Context) -> None:
     labels[:2] = torch.tensor([-1, 1])
     autoencoder = watched(ctx)
     model = joint_of(ctx, autoencoder, 3)
-    outputs = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
-    recon = float((outputs[0] - images).square().flatten(1).sum(1).mean())
-    classes = float(cross_entropy(outputs[1], labels))
+    x_recon, logits = outputs_of(ctx, model, images)
+    recon = float((x_recon - images).square().flatten(1).sum(1).mean())
+    classes = float(cross_entropy(logits, labels))
     model.train()
     known = len(autoencoder.get("calls"))
     # a learning rate of 0 makes the loss known: in one batch for any alpha, in several for alpha = 0
@@ -343,17 +360,17 @@ def trainjoint_learns(ctx: Context) -> None:
     labels = torch.where(torch.arange(48) % 4 != 1, -1, truth)
     autoencoder = watched(ctx)
     model = joint_of(ctx, autoencoder, 3)
-    at_first = float((ctx.call(model.eval(), images)[0] - images).square().mean())
+    at_first = float((outputs_of(ctx, model, images)[0] - images).square().mean())
     model.train()
     value = ctx.call(TRAIN_JOINT, model, images, labels, 3.0, 40, batch_size=16, lr=0.02)
     losses = losses_of(ctx, value, 40, "train_joint")
     ctx.expect(
         losses[-1] < 0.5 * losses[0], "the joint loss hardly falls", f"below half of {losses[0]:.3g}", losses[-1]
     )
-    recon, logits = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
+    recon, logits = outputs_of(ctx, model, images)
     now = float((recon - images).square().mean())
     ctx.expect(now < 0.5 * at_first, "the reconstruction hardly improves", f"below half of {at_first:.3g}", now)
-    right = float((ctx.tensor(logits, (48, 3), "the logits").argmax(1) == truth).double().mean())
+    right = float((logits.argmax(1) == truth).double().mean())
     ctx.expect(right > 0.9, "the head does not learn the labels it is given", "more than 0.9 right", right)
 
 

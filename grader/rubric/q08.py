@@ -13,7 +13,7 @@ from torch import Tensor
 from ..boundary import Gen, Handle
 from ..cases import same_shape, sizes
 from ..checks import FLOAT32, FLOAT64, Check, Question, declare
-from ..context import Context, misread
+from ..context import Context, alike, misread
 from .latents import (
     REPARAMETERIZE,
     expect_chain_rule,
@@ -109,7 +109,7 @@ def reparam_draws(ctx: Context) -> None:
     sigma = sigma_of(logvar)
     # where the value for a given eps is wrong already, its own scale is used: that mistake has a check of its own
     own = ctx.tensor(ctx.call(REPARAMETERIZE, mu, logvar, torch.ones_like(mu)), mu.shape, "reparameterize") - mu
-    if not torch.allclose(own, sigma) and bool((own.abs() > 1e-6).all()):
+    if not alike(own, sigma) and bool((own.abs() > 1e-6).all()):
         sigma = own
     standardised = (z - mu) / sigma
     flat = bool((standardised.abs() < 1e-6).all())
@@ -184,7 +184,7 @@ def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: 
         stir(ctx, model)
         mu, logvar = posterior(ctx, model.call("encode", x), (len(x), latent_dim), x.dtype, "encode")
         ctx.expect(
-            not torch.allclose(mu, logvar),
+            not alike(mu, logvar),
             f"{what}: mu and logvar are the same numbers",
             "two different outputs",
             "equal tensors",

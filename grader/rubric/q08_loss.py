@@ -12,7 +12,7 @@ from torch import Tensor
 from ..boundary import StudentRaised
 from ..cases import numbers, random, seeds, sizes, tensor_of
 from ..checks import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
-from ..context import Context
+from ..context import Context, alike
 from .latents import bernoulli_nats, nats, zeros_if_none
 
 TERMS, LOSS, ANNEALING, FREE_BITS = "vae.elbo_terms", "vae.vae_loss", "vae.kl_annealing", "vae.free_bits_kl"
@@ -55,7 +55,7 @@ def hint_elsewhere(ctx: Context, name: str, question: int, expected: Tensor, *ar
         own = ctx.call(name, *args)
     except StudentRaised:
         return ""  # not this check's business: the failure that is being reported stands
-    if isinstance(own, Tensor) and own.numel() and torch.allclose(own.double().mean(), expected.double(), rtol=1e-4):
+    if isinstance(own, Tensor) and own.is_floating_point() and alike(own.mean(), expected, rtol=1e-4):
         return ""
     return f"{name} of Question {question} gives another number as well: does it pass there?"
 
@@ -88,11 +88,11 @@ def elbo_value(ctx: Context) -> None:
         true_recon, true_kl = true_terms(*case)
         tol = FLOAT64 if x.dtype == torch.float64 else FLOAT32
         hint = hint_of_scale(recon, true_recon, len(x), x[0].numel(), "pixels")
-        if not hint and not (isinstance(recon, Tensor) and torch.allclose(recon, true_recon)):
+        if not hint and not alike(recon, true_recon):
             hint = hint_elsewhere(ctx, "autoencoders.bce_loss", 4, true_recon, x_recon, x)
         ctx.matches(recon, true_recon, GUARDED, "recon", hint=hint)
         hint = hint_of_scale(kl, true_kl, len(x), mu.shape[1], "latent dimensions")
-        if not hint and not (isinstance(kl, Tensor) and torch.allclose(kl, true_kl)):
+        if not hint and not alike(kl, true_kl):
             hint = hint_elsewhere(ctx, "gaussians.kl_divergence", 2, true_kl, mu, logvar)
         ctx.matches(kl, true_kl, tol, "kl", hint=hint)
 
@@ -137,7 +137,7 @@ def elbo_zero(ctx: Context) -> None:
     outputs = ctx.sequence(model(x, eps=eps), 3, "forward")
     # nearly every architecture gives probabilities of 1/2 and the prior then; for another one they are put in its place
     known = (torch.full_like(x, 0.5), torch.zeros_like(eps), torch.zeros_like(eps))
-    usual = all(close(wanted, found) for wanted, found in zip(known, outputs, strict=True))
+    usual = all(alike(wanted, found) for wanted, found in zip(known, outputs, strict=True))
     x_recon, mu, logvar = outputs if usual else known
     recon, kl = ctx.sequence(ctx.call(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
     expected = torch.tensor(784 * math.log(2), dtype=x.dtype)
@@ -179,10 +179,10 @@ def loss_beta(ctx: Context) -> None:
             ctx.tensor(ctx.call(LOSS, *case, beta=b), (), "vae_loss", dtype=torch.float64) for b in (0.0, 1.0, beta)
         )
         recon, kl = true_terms(*case)
-        if not (torch.allclose(at_0, recon) and torch.allclose(at_1 - at_0, kl, atol=1e-6)):
+        if not (alike(at_0, recon) and alike(at_1 - at_0, kl, atol=1e-6)):
             # a mistake in elbo_terms costs points there: here beta has to weigh what elbo_terms returns
             own_recon, own_kl = ctx.sequence(ctx.call(TERMS, *case), 2, "elbo_terms")
-            if not (close(at_0, own_recon) and close(at_1, own_recon + own_kl)):
+            if not (alike(at_0, own_recon) and alike(at_1, own_recon + own_kl)):
                 ctx.matches(at_0, recon, FLOAT64, "vae_loss at beta = 0")
                 ctx.matches(at_1, recon + kl, FLOAT64, "vae_loss at beta = 1")
         ctx.matches(at_beta, at_0 + beta * (at_1 - at_0), FLOAT64, f"vae_loss at beta = {beta:.6g}")
@@ -193,11 +193,6 @@ def loss_beta(ctx: Context) -> None:
     ctx.matches(default, ctx.tensor(ctx.call(LOSS, *case, beta=1.0), (), "vae_loss"), FLOAT64, "vae_loss without beta")
     single = tuple(part.float() for part in case)
     ctx.tensor(ctx.call(LOSS, *single, beta=0.5), (), "vae_loss in float32", dtype=torch.float32)
-
-
-def close(value: Tensor, other: object) -> bool:
-    """Whether the other is a tensor of the same value."""
-    return isinstance(other, Tensor) and other.shape == value.shape and torch.allclose(value.double(), other.double())
 
 
 # ---- annealing ----------------------------------------------------------------------------------------------------
@@ -251,11 +246,11 @@ def free_bits_value(ctx: Context) -> None:
         expected = true_free_bits(mu, logvar, free_bits, group_size)
         value = ctx.preserves(FREE_BITS, mu, logvar, free_bits, group_size)
         hint = ""
-        if isinstance(value, Tensor) and value.shape == () and not torch.allclose(value.double(), expected.double()):
+        if not alike(value, expected):
             means = nats(mu, logvar).mean(0).reshape(-1, group_size).sum(1)
-            if torch.allclose(value.double(), torch.clamp(means, max=free_bits).sum().double()):
+            if alike(value, torch.clamp(means, max=free_bits).sum()):
                 hint = "Is it a floor or a ceiling?"
-            elif torch.allclose(
+            elif alike(
                 value, nats(mu, logvar).reshape(len(mu), -1, group_size).sum(2).clamp(min=free_bits).sum(1).mean()
             ):
                 hint = "Which comes first, the mean over the batch or the floor?"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 
 import torch
-from torch import Tensor
 
 from ..boundary import Handle, Probe
 from ..cases import sizes
 from ..checks import FLOAT32, FLOAT64, Check, declare
-from ..context import Context
+from ..context import Context, alike
 from .latents import expect_evaluation, expect_generator, expect_standard_normal, posterior, probabilities, stir
 
 GENERATE, INTERPOLATE = "vae.generate", "vae.interpolate"
@@ -79,11 +78,7 @@ def interpolate_path(ctx: Context) -> None:
         expected = (1 - weight) * x1 + weight * x2
         value = ctx.preserves(INTERPOLATE, probe, x1, x2, steps)
         hint = ""
-        if (
-            isinstance(value, Tensor)
-            and value.shape == expected.shape
-            and torch.allclose(value.double(), expected.flip(0))
-        ):
+        if alike(value, expected.flip(0)):
             hint = "Which of the two images should frame 0 show?"
         ctx.matches(value, expected, FLOAT64, "interpolate(model, x1, x2, steps)", hint=hint)
 
@@ -117,7 +112,7 @@ def interpolate_model(ctx: Context) -> None:
         start, end = (posterior(ctx, model.call("encode", x), (1, 4), dtype, "encode")[0] for x in (first, last))
         path = torch.lerp(start, end, torch.linspace(0, 1, 7, dtype=dtype).unsqueeze(1))
         expected = ctx.tensor(model.call("decode", path), (7, 1, 5, 5), "the decoded path")
-        backwards = torch.allclose(frames, expected.flip(0), rtol=1e-4, atol=1e-5)  # costs points elsewhere
+        backwards = alike(frames, expected.flip(0), rtol=1e-4, atol=1e-5)  # costs points elsewhere
         ctx.matches(
             frames,
             expected.flip(0) if backwards else expected,

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..boundary import Gen, Handle, Image8, Probe, Slot
 from ..cases import sizes
 from ..checks import EXACT, FLOAT64, Check, Question, declare
-from ..context import Context
+from ..context import Context, alike
 from ..datasets import to_float
 from ..judge_network import judge_for
 from ..trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out
@@ -81,7 +81,7 @@ def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, labels: Te
     """`by_label[k]` is the output with class k everywhere; in `mixed` row i has the class labels[i]."""
     for first in range(len(by_label)):
         for second in range(first):
-            same = torch.allclose(by_label[first], by_label[second], rtol=1e-9, atol=1e-12)
+            same = alike(by_label[first], by_label[second], rtol=1e-9, atol=1e-12)
             ctx.expect(
                 not same,
                 f"{what} is the same for classes {second} and {first}",
@@ -124,8 +124,9 @@ def encoder(ctx: Context) -> None:
 )  # fmt: skip
 def decoder(ctx: Context) -> None:
     model, z, labels = small(ctx), ctx.randn(7, 6), torch.tensor([3, 0, 4, 1, 1, 2, 0])
-    each = [ctx.tensor(model.call("decode", z, torch.full((7,), k)), None, "decode(z, y)") for k in range(5)]
-    mixed = ctx.tensor(model.call("decode", z, labels), each[0].shape, "decode(z, y)")
+    shape = (7, 1, 4, 4)
+    each = [ctx.tensor(model.call("decode", z, torch.full((7,), k)), shape, "decode(z, y)") for k in range(5)]
+    mixed = ctx.tensor(model.call("decode", z, labels), shape, "decode(z, y)")
     expect_conditioned(ctx, torch.stack(each), mixed, labels, "the image of decode(z, y)")
 
 

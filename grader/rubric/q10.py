@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..boundary import Handle
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
-from ..context import Context
+from ..context import Context, alike
 from .q10_averages import AVERAGES
 from .q10_codebook import (
     EMA,
@@ -96,7 +96,7 @@ def output_is_code(ctx: Context) -> None:
     def body(case: tuple[Tensor, Tensor]) -> None:
         codebook, z_e = case
         z_q, _, indices = quantized(ctx, loaded(ctx, VQ, codebook).handle(z_e), z_e, len(codebook))
-        unchanged = torch.allclose(z_q, z_e) and not torch.allclose(z_q, codes_at(codebook, indices))
+        unchanged = alike(z_q, z_e) and not alike(z_q, codes_at(codebook, indices))
         ctx.matches(z_q, codes_at(codebook, indices), FLOAT64, "z_q",
                     hint="This output equals the input. Must the output be a code?" if unchanged else "")  # fmt: skip
 
@@ -221,9 +221,9 @@ def codebook_loss_gradient(ctx: Context) -> None:
         hint = ""
         if got is None:
             hint = "No term of the loss reaches the codes. Was z_q replaced before the losses were taken?"
-        elif beta and torch.allclose(got, beta * wanted):
+        elif beta and alike(got, beta * wanted):
             hint = "The codes move commitment_cost times too far. Which term moves the codes, and which has the weight?"
-        elif torch.allclose(got, (1 + beta) * wanted):
+        elif alike(got, (1 + beta) * wanted):
             hint = "Both terms move the codes. Where does a stop-gradient belong?"
         got = got if got is None else got.reshape(codebook.shape)
         expect_gradient(ctx, got, wanted, f"the gradient of vq_loss to the codebook at commitment_cost {beta}", hint)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..boundary import Gen, Params, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context
+from ..context import Context, alike
 from ..statistics import count_bounds
 from .q10_codebook import (
     EMA,
@@ -71,7 +71,7 @@ def ema_forward(ctx: Context) -> None:
         expect_nearest(ctx, z_e, codebook, indices)
         # in training mode the codes may be read before the update or after it
         after = codebook_of(ctx, held.handle, (6, 3))
-        if not (mode and torch.allclose(z_q, codes_at(after, indices))):
+        if not (mode and alike(z_q, codes_at(after, indices))):
             ctx.matches(z_q, codes_at(codebook, indices), FLOAT64, f"z_q in {where} mode")
         expect_gradient(ctx, found.args[0], weights, f"the gradient of z_q with respect to z_e in {where} mode")
         wanted = beta * (z_q - z_e).square().mean()

@@ -8,7 +8,7 @@ and the starter only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .hints import HINTS
 
@@ -34,7 +34,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A correct answer in another style: full marks. `whole` is the module written anew."""
+    """A correct answer in another style: full marks. `whole` replaces modules by others."""
 
     id: str
     question: int
@@ -42,7 +42,7 @@ class Alternative:
     story: str
     edits: tuple[tuple[str, str], ...] = ()
     append: str = ""
-    whole: str = ""
+    whole: Mapping[str, str] = field(default_factory=dict)
 
 
 def apply(sources: Mapping[str, str], variant: Mistake | Alternative) -> dict[str, str]:
@@ -53,7 +53,7 @@ def apply(sources: Mapping[str, str], variant: Mistake | Alternative) -> dict[st
             raise ValueError(f"{variant.id}: {old!r} occurs {text.count(old)} times in {variant.module}.py")
         text = text.replace(old, new)
     if isinstance(variant, Alternative) and variant.whole:
-        return {**sources, variant.module: variant.whole}
+        return {**sources, **variant.whole}
     if not variant.edits and not variant.append:
         raise ValueError(f"{variant.id} changes nothing")
     return {**sources, variant.module: text + ("\n\n" + variant.append if variant.append else "")}

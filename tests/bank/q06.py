@@ -16,11 +16,16 @@ def mistake(
     """One bug in training.py; ids of checks without the question's prefix."""
     return Mistake(
         f"q6-{id}", 6, "training", story, tuple(f"q6.{name}" for name in fails), edits, append,
-        tuple(f"q6.{name}" for name in may_fail),
+        tuple(name if name.startswith("q7.") else f"q6.{name}" for name in may_fail),
     )  # fmt: skip
 
 
 LOOP = ("fit.history", "fit.order", "fit.modes", "fit.stops", "fit.edges")
+EPOCHS = (
+    "q7.finetune.rows",
+    "q7.trainjoint.rows",
+    "q7.twostage.rows",
+)  # loops of Question 7 use the reference's helper
 STAGES = ("stage.only", "stage.target", "layerwise")
 STEP_BODY = (
     "    model.train()\n    x = to_model(x, model)\n    return float(descend(loss_fn(model(x), x), optimizer))\n"
@@ -206,11 +211,12 @@ MISTAKES: tuple[Mistake, ...] = (
         "fit-unweighted", "the training loss is the mean of batch means", ("fit.history", "stage.target"),
         ("        yield mean_per_example(losses, [len(rows) for rows in batches])\n",
          "        yield float(torch.stack(losses).mean())\n"),
+        may_fail=EPOCHS,
     ),
     mistake(
         "fit-last-batch-loss", "the history holds the loss of each epoch's last batch", ("fit.history", "stage.target"),
         ("        yield mean_per_example(losses, [len(rows) for rows in batches])\n", "        yield float(losses[-1])\n"),
-        may_fail=("fit.modes", "stage.only", "layerwise"),
+        may_fail=("fit.modes", "stage.only", "layerwise", *EPOCHS),
     ),
     mistake(
         "fit-no-validation-history", "validation losses are not kept", ("fit.history",),
@@ -219,6 +225,7 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "fit-not-shuffled", "the examples come in the order in which they are stored", ("fit.order",),
         ("torch.randperm(num_rows, generator=generator, device=drawn_on)", "torch.arange(num_rows, device=drawn_on)"),
+        may_fail=EPOCHS,
     ),
     mistake(
         "fit-shuffled-once", "the order is drawn before the first epoch only", ("fit.order",),
@@ -227,18 +234,19 @@ MISTAKES: tuple[Mistake, ...] = (
          "    drawn_on = None if generator is None else generator.device\n"
          "    order = to_model(torch.randperm(num_rows, generator=generator, device=drawn_on), model)\n"
          "    for _ in range(epochs):\n        model.train()\n"),
+        may_fail=EPOCHS,
     ),
     mistake(
         "fit-with-replacement", "draws examples with replacement", ("fit.order",),
         ("torch.randperm(num_rows, generator=generator, device=drawn_on)",
          "torch.randint(num_rows, (num_rows,), generator=generator, device=drawn_on)"),
-        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise"),
+        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise", *EPOCHS),
     ),
     mistake(
         "fit-drops-last", "the smaller last batch is never trained on", ("fit.order",),
         ("        batches = torch.split(order, batch_size)\n",
          "        batches = [b for b in torch.split(order, batch_size) if len(b) == batch_size] or [order]\n"),
-        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise"),
+        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise", *EPOCHS),
     ),
     mistake(
         "fit-ignores-generator", "the order comes from the global stream", ("fit.order",),

@@ -406,6 +406,7 @@ MISTAKES: tuple[Mistake, ...] = (
         ("q8.generate.prior",),
         (("    return torch.randn(shape, generator=generator, device=anchor.device, dtype=anchor.dtype)",
           "    return torch.rand(shape, generator=generator, device=anchor.device, dtype=anchor.dtype)"),),
+        may_fail=("q9.generate",),
     ),
     Mistake(
         "q08-one-image-repeated", 8, "vae", "one draw repeated",
