@@ -18,6 +18,7 @@ from grader.rubric import CHECKS
 from grader.thresholds import Cut, Thresholds, load_thresholds
 
 from . import bank
+from .strange import strange
 from .test_bank import MISTAKES
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -84,6 +85,21 @@ def test_a_result_near_its_cut_is_repeated(
 def test_cuts_that_contradict_each_other_are_a_fault_of_the_grader(bench: Bench, digits: Dataset) -> None:
     cuts = Thresholds("digits", {"q4.trained.test": {"digits": {"mse": METRIC | {"full": 0.4}}}})
     assert judge(check_with([0.05]), bench, Setting(1, "cpu", digits, cuts)).status == "error"
+
+
+@pytest.mark.parametrize(("change", "status"), [("truth values", "failed"), ("complex", "failed"), ("empty", "failed"),
+                                                ("infinity", "error")])  # fmt: skip
+def test_a_check_that_breaks_on_a_strange_value_is_the_submissions_loss(
+    change: str, status: str, bench: Bench, reference: Submission
+) -> None:
+    def breaks(ctx: Context) -> None:
+        ctx.call("gaussians.kl_divergence", ctx.randn(3, 2), ctx.randn(3, 2))
+        raise RuntimeError("not what the check can work with")
+
+    check = replace(check_with([]), run=breaks, kind="property")
+    sources = strange(reference.sources, "gaussians.kl_divergence", change)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    assert judge(check, bench, Setting(1)).status == status
 
 
 def test_seeds_of_repetitions_differ(bench: Bench, digits: Dataset) -> None:
