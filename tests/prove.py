@@ -252,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .proof import write
 
     parser = argparse.ArgumentParser(prog="python -m tests.prove")
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--jobs", type=int, default=cores())
     options = parser.parse_args(argv)
     console, began = Console(stderr=True), time.monotonic()
