@@ -53,6 +53,9 @@ def sizes_of(case: Mapping[str, object]) -> dict[str, int]:
                 for i, part in enumerate(value) if isinstance(part, Tensor) and part.ndim}  # fmt: skip
     found: dict[str, int] = {}
     for value in tensors.values():  # the first tensor gives the names: most others share its sizes
+        if value.ndim == 1:
+            found.setdefault("the number of entries of the first argument", len(value))
+            continue
         found.setdefault("the batch size", len(value))
         found.setdefault("the number of dimensions of an example", math.prod(value.shape[1:]))
         found.setdefault("the number of all elements", value.numel())

@@ -11,6 +11,18 @@ ON_UNIVARIATE = ("q1.diagonal.value", "q1.diagonal.underflow", "q1.conditional.v
 
 MISTAKES: tuple[Mistake, ...] = (
     Mistake(
+        "q1-expectation-alone", Q, M, "the mean of x p where the sum belongs; the variance is written out and right",
+        fails=("q1.pmf.expectation",),
+        append="""def pmf_expectation(values, probs):
+    _check_pmf("probs", probs, probs.sum(-1))
+    return (values * probs).mean(-1)
+def pmf_variance(values, probs):
+    _check_pmf("probs", probs, probs.sum(-1))
+    centred = values - (values * probs).sum(-1, keepdim=True)
+    return (centred**2 * probs).sum(-1)
+""",
+    ),
+    Mistake(
         "q1-expectation-unweighted", Q, M, "the mean of the values, whatever their probabilities",
         fails=("q1.pmf.expectation",), may_fail=("q1.pmf.variance",),
         edits=(("    return (probs * values).sum(-1)\n", "    return values.mean() + 0 * probs.sum(-1)\n"),),
