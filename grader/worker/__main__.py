@@ -37,6 +37,8 @@ import torch._dynamo  # noqa: E402  creating an optimizer imports it: 2 s that e
 import torch.utils.checkpoint  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
+HUGE_PAGE = 1 << 21
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:
@@ -53,6 +55,24 @@ def become_subreaper() -> None:
     """Grandchildren that a check leaves behind come to us, so that they can be killed."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def gather_memory() -> None:
+    """Puts our memory into huge pages, where Linux can (6.1 and later): a fork then copies one entry in place of 512.
+
+    Most of a fork is the copying of page tables. This halves what the kernel does for a check, 40 ms of 90.
+    """
+    with contextlib.suppress(OSError, AttributeError), open("/proc/self/maps") as listing:
+        madvise = ctypes.CDLL(None).madvise
+        for line in listing.read().splitlines():
+            addresses, permissions, *_, name = [*line.split(maxsplit=5), ""][:6]
+            if "w" not in permissions or name not in ("", "[heap]"):
+                continue
+            start, end = (int(word, 16) for word in addresses.split("-"))
+            start, end = -(-start // HUGE_PAGE) * HUGE_PAGE, end // HUGE_PAGE * HUGE_PAGE
+            for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
+                if start < end:
+                    madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
 
 
 def children() -> list[int]:
@@ -90,6 +110,8 @@ class Zygote:
                 for name in request["modules"]:  # type: ignore[attr-defined]
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
+                if request["modules"]:
+                    gather_memory()
                 return {}
             case "submission":
                 self.sources = request["sources"]  # type: ignore[assignment]
@@ -151,6 +173,7 @@ def main() -> None:
     become_subreaper()
     torch.set_num_threads(1)
     sys.modules["grader"] = None  # type: ignore[assignment]  # the trusted side is not importable in here
+    gather_memory()
     control = socket.socket(fileno=int(sys.argv[1]))
     with contextlib.suppress(EOFError, ConnectionError):
         Zygote(control, os.getcwd()).serve()
