@@ -136,16 +136,17 @@ def follow_through(
 
 
 def borrowed(check: Check, status: Mapping[str, Status]) -> dict[int, tuple[Part, ...]]:
-    """What the check's question may have from other questions that lost something, by that question.
+    """What the check's question may have from others; for training, which takes its time, from those that lost something.
 
     Nothing in a student's copy of the kit, which has no such parts: a check that borrows fails there until the owner's
     checks pass.
     """
     if not HAS_PARTS:
         return {}
+    lost = {name.partition(".")[0] for name, found in status.items() if found not in HARMLESS}
     return {
         owner: parts for owner, parts in BORROWED.get(check.question, {}).items()
-        if any(name.startswith(f"q{owner}.") and found not in HARMLESS for name, found in status.items())
+        if check.kind != "trained" or f"q{owner}" in lost
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import torch
 from .checks import Check
 from .datasets import load_dataset
 from .ingest import Submission
-from .judge import HARMLESS, TRAINED, Bench, Outcome, Setting, Status, borrowed, judge_all
+from .judge import TRAINED, Bench, Outcome, Setting, Status, judge_all
 from .report.model import Circumstances, Report, complete
 from .rubric import CHECKS, QUESTIONS
 from .thresholds import load_thresholds
@@ -57,7 +57,6 @@ class Part:
     submission: Submission
     checks: tuple[str, ...]
     known: Mapping[str, Status]
-    phase: int = 2
 
 
 class Lane:
@@ -105,24 +104,11 @@ def cores() -> int:
 
 def quick_parts(index: int, submission: Submission) -> list[Part]:
     """First phase of a split submission: the quick checks of each question."""
-    return [Part(index, submission, tuple(c.id for c in q.checks if c.kind != "trained"), {}, 0) for q in QUESTIONS]
-
-
-def second_looks(index: int, submission: Submission, known: Mapping[str, Status]) -> list[Part]:
-    """Second phase: quick checks that lost something where a question that theirs borrows from did so too."""
-    lost = {
-        q: tuple(c.id for c in q.checks if c.kind != "trained" and known.get(c.id, "not_run") not in HARMLESS)
-        for q in QUESTIONS
-    }
-    return [
-        Part(index, submission, names, known, 1)
-        for names in lost.values()
-        if names and borrowed(BY_ID[names[0]], known)
-    ]
+    return [Part(index, submission, tuple(c.id for c in q.checks if c.kind != "trained"), {}) for q in QUESTIONS]
 
 
 def trained_parts(index: int, submission: Submission, known: Mapping[str, Status]) -> list[Part]:
-    """Third phase: every trained check by itself."""
+    """Second phase: every trained check by itself."""
     return [Part(index, submission, (c.id,), known) for c in CHECKS if c.kind == "trained"]
 
 
@@ -177,18 +163,13 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
             for future in finished:
                 part = futures.pop(future)
                 open_parts[part.index] -= 1
-                found = collected(future)
-                if part.phase == 1:  # these have been heard of already
-                    outcomes[part.index].update({outcome.check.id: outcome for outcome in found})
-                else:
-                    note(part.index, found)
+                note(part.index, collected(future))
                 if open_parts[part.index]:
                     continue
-                known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
-                following = [second_looks, trained_parts][part.phase :]
-                while following and not open_parts[part.index]:
-                    submit(following.pop(0)(part.index, submissions[part.index], known))
-                if not open_parts[part.index]:
+                if split and not part.known:
+                    known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
+                    submit(trained_parts(part.index, submissions[part.index], known))
+                else:
                     yield report(part.index)
 
 

@@ -146,8 +146,7 @@ class Proof:
         wrong = []
         for record in known:
             alone = set().union(*(self.first[name]["lost"] for name in record["task"]["names"]))
-            questions = {BY_NAME[name].question for name in record["task"]["names"]}
-            together = {name for name in record["lost"] if BY_ID[name].question in questions}
+            together = set(record["lost"])
             if together != alone:
                 wrong.append(record)
                 self.against.append(f"{' + '.join(record['task']['names'])}: {sorted(together ^ alone)}")

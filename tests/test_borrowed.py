@@ -24,6 +24,8 @@ LENT = {borrower: tuple(part for lent in owners.values() for part in lent) for b
 # a mistake of each function that is borrowed
 ELSEWHERE = ("q1-diagonal-mean", "q1-full-log-det-sign", "q2-standard-twice", "q4-bce-mean", "q4-mse-half",
              "q4-vanilla-not-squashed", "q08-always-mu")  # fmt: skip
+# only training sees it in its own question
+UNSEEN = "q4-vanilla-one-number"
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +89,22 @@ def test_questions_that_are_graded_side_by_side_lend_as_well(reference: Submissi
     assert len(heard) == len(set(heard))
 
 
+@pytest.mark.slow
+def test_what_its_own_question_sees_only_in_training_costs_nothing_elsewhere(
+    bench: Bench, reference: Submission
+) -> None:
+    give(bench, bank.apply(reference.sources, MISTAKE[UNSEEN]))
+    outcomes = judge_all([check for check in QUICK if check.question == 5], bench, Setting(1), lambda _: True)
+    assert [outcome.check.id for outcome in outcomes if outcome.status != "passed"] == []
+
+
+def test_training_borrows_only_where_something_was_lost() -> None:
+    quick, trained = (next(c for c in CHECKS if c.id == name) for name in ("q8.elbo.value", "q8.trained.elbo"))
+    assert set(judging.borrowed(quick, {})) == {2, 4}
+    assert not judging.borrowed(trained, {"q2.standard.value": "passed"})
+    assert set(judging.borrowed(trained, {"q2.standard.value": "failed"})) == {2}
+
+
 def test_a_copy_without_the_parts_lends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    [check] = [check for check in QUICK if check.id == "q8.elbo.value"]
-    assert judging.borrowed(check, {"q2.standard.value": "failed"})
-    assert not judging.borrowed(check, {"q2.standard.value": "passed"})
     monkeypatch.setattr(judging, "HAS_PARTS", False)
-    assert not judging.borrowed(check, {"q2.standard.value": "failed"})
+    assert not any(judging.borrowed(check, {"q2.standard.value": "failed"}) for check in CHECKS)

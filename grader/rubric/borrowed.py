@@ -1,7 +1,7 @@
 """Functions that one question's code may call though another question grades them.
 
-Where the owner's question lost something, what fails in the borrower's is judged again with the grader's own version in
-place, at no cost: a mistake loses its points where it was made, and nowhere else.
+What fails in the borrower's question is judged again with the grader's own version of these in place, at no cost: a
+mistake loses its points where it was made, and nowhere else.
 """
 
 from __future__ import annotations
