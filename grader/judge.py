@@ -136,7 +136,7 @@ def follow_through(
 
 
 def borrowed(check: Check, status: Mapping[str, Status]) -> dict[int, tuple[Part, ...]]:
-    """What the check's question may have from others; for training, which takes its time, from those that lost something.
+    """What the check's question may have from others; for training, which takes time, from those that lost something.
 
     Nothing in a student's copy of the kit, which has no such parts: a check that borrows fails there until the owner's
     checks pass.
