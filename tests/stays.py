@@ -26,7 +26,7 @@ STAYS: dict[str, str] = {
     "q8.elbo.zero": "the number of nats that a student can work out by hand, for a network that knows nothing",
     "q9.encoder": "each half of the model must see the class: a model in which both do not is seen by both checks, one in which "
     "one does not also accepts labels there that do not exist",
-    "q9.decoder": "as for the encoder",
+    "q9.decoder": "the other half, as above: a student learns from the two together which half ignores the class",
     "q10.vq.codebook": "shape, registration and start of the codebook, which everything after it takes for granted",
     "q10.vq.nearest": "the quantizer's definition; averages and restarts go wrong with it",
     "q10.vq.codes": "that z_q holds the codes of the returned indices, which the model's forward takes for granted",
