@@ -82,12 +82,12 @@ def blown_up(ctx: Context, model: Handle) -> None:
 
 
 def extremes(ctx: Context, target: str) -> tuple[Tensor, Tensor]:
-    """Codes and reconstructions, from three draws of large weights."""
+    """Codes and reconstructions, from ten draws of large weights: in one draw all pixels may go to the same end."""
     model, side = small(ctx, target)
     codes, pictures = [], []
-    for _ in range(3):
+    for _ in range(10):
         blown_up(ctx, model)
-        x = ctx.images(16, side, torch.float64)
+        x = ctx.images(8, side, torch.float64)
         z, skips = encoded(ctx, model, x, SMALL[target]["latent_dim"], target == UNET)
         codes.append(z)
         for output in (decoded(model, z, skips, target == UNET), ctx.sequence(model(x), 2, "forward(x)")[0]):

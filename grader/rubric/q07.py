@@ -389,6 +389,9 @@ def accuracy_value(ctx: Context) -> None:
     autoencoder = watched(ctx).eval()
     images, labels = ctx.images(30, SIDE), some_labels(ctx, 30, LATENT)
     _, codes = autoencoder(images)
+    # most labels are what the second output says, which no other output hits by chance
+    hit = (labels != -1) & (torch.arange(30) % 4 != 0)
+    labels = torch.where(hit, codes.argmax(1), labels)
     wanted = float((codes.argmax(1) == labels)[labels != -1].double().mean())
     ctx.matches(
         ctx.call(ACCURACY, autoencoder, images, labels), wanted, FLOAT64, "accuracy of a model with two outputs"
