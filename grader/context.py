@@ -247,11 +247,13 @@ class Context:
 
         try:
             drawn_cases(run, self.seed, examples, strategies, (Phase.generate, Phase.shrink))
-        except Failure as failure:
+        except (
+            Failure,
+            _Enough,
+            hypothesis.errors.Flaky,
+        ):  # a submission that draws may pass on replay: it failed once
             with contextlib.suppress(SessionEnded):
                 drawn_cases(probe, self.seed + 1, PROBES, strategies, (Phase.generate,))
-            raise failure from None
-        except (_Enough, hypothesis.errors.Flaky):  # a submission that draws may pass on replay: it failed once
             raise smallest[-1] from None
         except SessionEnded:
             if smallest:  # shrinking ran into a hang or a crash: what failed before it says more

@@ -2,8 +2,8 @@
 
 Every task judges one variant of the reference with one seed, on the quick checks of all questions that run what the variant
 changes (see `touched`). Results are kept in ``runs/proof.jsonl`` under a key that changes with what they depend on, so that
-an interrupted proof goes on, and a change to one question does not void the runs of the reference on the others. Tasks are
-in such an order that a proof that was stopped early holds some of everything. ``docs/proof.md`` says how much was run.
+an interrupted proof goes on. Tasks are in such an order that a proof that was stopped early holds some of everything.
+``docs/proof.md`` says how much was run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rich.progress import Progress
 
 from grader import context
 from grader.author.starter import ROOT
-from grader.checks import BONUS, Tolerance
+from grader.checks import Tolerance
 from grader.context import SHRINK_CALLS, Context
 from grader.ingest import Submission, read_submission
 from grader.judge import Bench, Outcome, Setting, judge, judge_all
@@ -49,6 +49,7 @@ SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 5, 300, 300, 20, 300
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
+JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "statistics")
 FREE = ("passed", "not_run")
 
 
@@ -134,26 +135,10 @@ def text_of(names: tuple[str, ...]) -> str:
 
 
 def state(task: Mapping[str, Any]) -> str:
-    """Digest of what a task's result depends on: the judging code, the rubric (of one question, if of one), the sources."""
-    prefix = "bonus" if task["question"] == BONUS else "q" if task["question"] is None else f"q{task['question']:02}"
-    names = [
-        "checks",
-        "boundary",
-        "cases",
-        "context",
-        "datasets",
-        "ingest",
-        "judge",
-        "launch",
-        "patterns",
-        "statistics",
-    ]
-    judging = [ROOT / "grader" / f"{name}.py" for name in names] + sorted((ROOT / "grader" / "worker").glob("*.py"))
-    rubric = sorted(path for path in RUBRIC.glob("*.py")
-                    if path.name.startswith(prefix) or task["question"] is None or path.stem == "latents")  # fmt: skip
-    return digest_of((*judging, *(path for path in rubric if "trained" not in path.stem))) + text_of(
-        tuple(task["names"])
-    )
+    """Digest of what a task's result depends on: the judging code, the rubric (its questions share code), the sources."""
+    judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
+    rubric = sorted(path for path in RUBRIC.glob("*.py") if "trained" not in path.stem)
+    return digest_of((*judging, *rubric)) + text_of(tuple(task["names"]))
 
 
 def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
