@@ -83,8 +83,9 @@ def univariate_value(ctx: Context) -> None:
     def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
         rows, columns = draw(sizes(1, 4)), draw(sizes(1, 4))
         shapes = st.sampled_from([(columns,), (), (rows, columns), (rows, 1)])
+        # within 22 sigma: what becomes of a density that underflows has its own check
         return (tensor_of(draw, draw(shapes), -5, 5), tensor_of(draw, draw(shapes), -3, 3),
-                tensor_of(draw, draw(shapes), -4, 4))  # fmt: skip
+                tensor_of(draw, draw(shapes), -2, 4))  # fmt: skip
 
     def body(x_mu_logvar: tuple[Tensor, Tensor, Tensor]) -> None:
         value = ctx.call(UNIVARIATE, *x_mu_logvar)

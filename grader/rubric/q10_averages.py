@@ -27,6 +27,7 @@ from .q10_codebook import (
     own,
     pixels,
     quantized,
+    right_angles,
 )  # fmt: skip
 
 USAGE, PERPLEXITY, RESTART = "vqvae.code_usage", "vqvae.perplexity", "vqvae.restart_dead_codes"
@@ -144,13 +145,13 @@ def ema_update(ctx: Context) -> None:
 )  # fmt: skip
 def ema_steady(ctx: Context) -> None:
     for decay in (0.99, 0.9):
-        made = own(ctx, EMA, 8, 5, decay=decay)
+        made = loaded(ctx, EMA, right_angles(ctx, 8), decay=decay)
         made.handle.train()
-        numbers = ctx.randint(0, 5, 3, 2, 4)  # unequal counts; codes 5…7 get nothing
+        numbers = torch.cat([torch.arange(5), ctx.randint(0, 5, 19)]).reshape(3, 2, 4)  # codes 5…7 get nothing
         z_e = codes_at(made.codebook, numbers)
         for step in range(3):
             quantized(ctx, made.handle(z_e), z_e, 8)
-            now = codebook_of(ctx, made.handle, (8, 5))
+            now = codebook_of(ctx, made.handle, (8, 8))
             # counts stay above .9^3, so that smoothing by 1e-5 changes a code by less than 2e-5 of its value a pass
             off = (now - made.codebook).abs().amax(1) / made.codebook.abs().amax(1)
             ctx.expect(float(off[5:].max()) <= 1e-3, f"codes that no pixel chose jump in pass {step + 1}",
@@ -167,16 +168,16 @@ def ema_steady(ctx: Context) -> None:
     needs=("q10.ema.buffer",),
 )  # fmt: skip
 def ema_converges(ctx: Context) -> None:
-    made = own(ctx, EMA, 5, 4, decay=0.6)
+    made = loaded(ctx, EMA, right_angles(ctx, 5), decay=0.6)
     made.handle.train()
-    # every code has pixels, within a sixth of the smallest distance between codes: assignments never change
+    # every code has pixels, within a sixth of the distance between codes: assignments never change
     numbers = torch.cat([torch.arange(5).repeat(2), ctx.randint(0, 5, 14)]).reshape(2, 3, 4)
     z_e = around(ctx, made.codebook, numbers, 1 / 6)
     for _ in range(30):  # .6^30 = 2e-7
         quantized(ctx, made.handle(z_e), z_e, 5)
     rows, flat = pixels(z_e).flatten(0, 2), numbers.flatten()
     means = torch.stack([rows[flat == k].mean(0) for k in range(5)])
-    off = float((codebook_of(ctx, made.handle, (5, 4)) - means).abs().max())
+    off = float((codebook_of(ctx, made.handle, (5, 5)) - means).abs().max())
     gap = float(torch.pdist(made.codebook).min())
     ctx.expect(off <= 1e-2 * gap, "the codes are not at the means of their pixels", means,
                codebook_of(ctx, made.handle))  # fmt: skip
@@ -338,14 +339,16 @@ def restart_random(ctx: Context) -> None:
     ctx.expect(torch.equal(drawn(ctx.seed), first), "the generator given does not decide the draw",
                "the same draw for the same generator", "another draw")  # fmt: skip
 
-    averaging = own(ctx, EMA, 6, 4)
-    z_e = 3 + ctx.randn(2, 4, 3, 5, dtype=torch.float32)
+    # new codes at right angles to the live ones, which no measure of distance takes for each other
+    axes = right_angles(ctx, 8)
+    averaging = loaded(ctx, EMA, axes[:6])
+    z_e = codes_at(3 * axes, torch.tensor([6, 7]).repeat(15).reshape(2, 3, 5)) * ctx.rand(2, 1, 3, 5, low=0.5).float()
     averaging.handle.train()
     ctx.call(RESTART, averaging.handle, z_e, torch.tensor([4, 4, 4, 0, 0, 4]))
-    new = codebook_of(ctx, averaging.handle, (6, 4))
+    new = codebook_of(ctx, averaging.handle, (6, 8))
     live = codes_at(averaging.codebook, torch.tensor([[[0, 1], [2, 5]]]))
     averaging.handle(live)
-    now = codebook_of(ctx, averaging.handle, (6, 4))
+    now = codebook_of(ctx, averaging.handle, (6, 8))
     # nothing chose them: only smoothing, about 1e-5 of the value, may show
     ctx.expect(float((now[3:5] - new[3:5]).abs().max()) <= 1e-2, "a restarted code is drawn back by the next update",
                new[3:5], now[3:5], hint="What do count and sum of a restarted code say about where it is?")  # fmt: skip

@@ -57,16 +57,30 @@ def loaded(ctx: Context, kind: str, codebook: Tensor, *args: float, **options: f
     handle = made.handle.eval()
     if codebook.dtype == torch.float64:
         handle.double()
+    return Quantizer(handle, codebook, put(ctx, handle, made.codebook, codebook))
+
+
+def put(ctx: Context, handle: Handle, present: Tensor, codebook: Tensor) -> str:
+    """Replaces the codebook `present` of a quantizer; returns the entry of its state that holds it."""
     state = handle.state()
     # the running sums of an EMA quantizer start at the codebook: they hold the same values and are set together
-    held = entries(state, made.codebook.to(codebook.dtype))
+    held = entries(state, present.to(codebook.dtype))
     if not held:
         raise Failure("the codebook in the state_dict does not follow .double()", str(codebook.dtype), "another dtype")
-    turned = [name for name, value in state.items() if value.ndim == 2 and entries({name: value.T}, made.codebook)]
+    turned = [name for name, value in state.items() if value.ndim == 2 and entries({name: value.T}, present)]
     handle.load(state | {name: codebook.T.contiguous() for name in turned}
                 | {name: codebook.reshape(state[name].shape) for name in held})  # fmt: skip
     ctx.matches(handle.get("codebook"), codebook, EXACT, "codebook after load_state_dict")
-    return Quantizer(handle, codebook, held[0])
+    return held[0]
+
+
+def right_angles(ctx: Context, count: int) -> Tensor:
+    """A codebook `(count, count)` of codes of length 1 at right angles.
+
+    Near one of them every measure of distance agrees, also a wrong one, which has its own check.
+    """
+    axes: Tensor = torch.linalg.qr(ctx.randn(count, count)).Q
+    return axes.float()
 
 
 def pixels(z: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ HINTS: dict[str, str] = {
     "q5-salt-one-draw": "With which probability is a pixel replaced at all, and with which by this value?",
     "q5-salt-only": "With which probability is a pixel replaced at all, and with which by this value?",
     "q5-salt-half-rate": "With which probability is a pixel replaced at all, and with which by this value?",
-    "q5-salt-image-colour": "With which probability is a pixel replaced at all, and with which by this value?",
+    "q5-masking-exact-per-image": "Does chance alone decide how many pixels of an image are hit?",
     "q5-loss-mode-decides": "How is noise made sure of, whatever the mode?",
     "q5-loss-no-noise": "How is noise made sure of, whatever the mode?",
     "q6-loss-after-update": "Is this the loss before the update, or after it?",

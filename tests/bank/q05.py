@@ -139,17 +139,17 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-masking-images", Q, M, "drops whole images",
-        fails=("q5.noise.independent", "q5.masking.rate"), may_fail=(*ON_MASKING, "q5.noise.generator", "q5.dae.fresh"),
+        fails=("q5.noise.independent",), may_fail=ON_MASKING,
         edits=((MASK, MASK.replace("_random_pixels(x, drop_prob, generator)", "_random_pixels(x[..., :1, :1], drop_prob, generator)")),),
     ),
     Mistake(
         "q5-masking-rows", Q, M, "drops whole rows",
-        fails=("q5.noise.independent",), may_fail=("q5.masking.rate", *ON_MASKING, "q5.noise.generator", "q5.dae.fresh"),
+        fails=("q5.noise.independent",), may_fail=ON_MASKING,
         edits=((MASK, MASK.replace("_random_pixels(x, drop_prob, generator)", "_random_pixels(x[..., :1], drop_prob, generator)")),),
     ),
     Mistake(
         "q5-masking-one-mask", Q, M, "one mask for the whole batch",
-        fails=("q5.noise.independent",), may_fail=("q5.masking.rate", *ON_MASKING, "q5.dae.fresh"),
+        fails=("q5.noise.independent", "q5.dae.fresh"), may_fail=ON_MASKING,
         edits=((MASK, MASK.replace("_random_pixels(x, drop_prob, generator)", "_random_pixels(x[:1], drop_prob, generator)")),),
     ),
     Mistake(
@@ -173,6 +173,17 @@ def gaussian_noise(x, std, generator=None):
     start = int(torch.randint(flat.numel() - count + 1, (), generator=generator))
     flat[start : start + count] = 0
     return flat.reshape(x.shape)
+""",
+    ),
+    Mistake(
+        "q5-masking-exact-per-image", Q, M, "drops the same number of pixels of every image",
+        fails=("q5.noise.independent",), may_fail=ON_MASKING,
+        append="""def masking_noise(x, drop_prob, generator=None):
+    if not 0 <= drop_prob <= 1:
+        raise ValueError(f"drop_prob must be in [0, 1], got {drop_prob}")
+    score = torch.rand(x.shape, generator=generator).flatten(1)
+    gone = score.argsort(1).argsort(1) < round(drop_prob * score.shape[1])
+    return x.masked_fill(gone.reshape(x.shape), 0)
 """,
     ),
     Mistake(
@@ -223,8 +234,13 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-salt-image-colour", Q, M, "all replaced pixels of a call get the same value",
-        fails=("q5.salt.rate",), may_fail=ON_SALT,
+        fails=("q5.noise.independent",), may_fail=ON_SALT,
         edits=((SALT, SALT.replace("salt.to", "salt.flatten()[0].to")),),
+    ),
+    Mistake(
+        "q5-salt-colour-per-image", Q, M, "all replaced pixels of an image get the same value",
+        fails=("q5.noise.independent",), may_fail=ON_SALT,
+        edits=((SALT, SALT.replace("salt.to", "salt[..., :1, :1].to")),),
     ),
     Mistake(
         "q5-salt-negative-probability", Q, M, "a negative probability passes",
