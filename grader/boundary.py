@@ -347,13 +347,7 @@ class Session:
         body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
         if "cotangents" in fields:
             body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
-        left = self.limits.check_s - (time.monotonic() - self.started)
-        deadline = time.monotonic() + max(0.0, min(self.limits.request_s, left))
-        self._send(wire.pack({"op": op, "nonce": self.nonce, **body}, out.tensors), deadline)
-        try:
-            header, tensors = self._receive(deadline)
-        except wire.ProtocolError as error:
-            raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
+        header, tensors = self.exchange({"op": op, "nonce": self.nonce, **body}, out.tensors)
         if header.get("nonce") != self.nonce:
             raise self._end(Violation("the process answered a question that was not asked"))
         if "refused" in header:
@@ -367,6 +361,16 @@ class Session:
             return values.decode(header.get("value"), self._special(tensors))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
+
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> wire.Frame:
+        """Sends a frame and returns the one that comes back, within the time that is left."""
+        left = self.limits.check_s - (time.monotonic() - self.started)
+        deadline = time.monotonic() + max(0.0, min(self.limits.request_s, left))
+        self._send(wire.pack(header, tensors), deadline)
+        try:
+            return self._receive(deadline)
+        except wire.ProtocolError as error:
+            raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
 
     # ---- values -------------------------------------------------------------------------------------------------
 
@@ -486,7 +490,7 @@ class Session:
             except OSError as error:
                 raise self._end(Crashed("the process ended while it was asked")) from error
 
-    def _receive(self, deadline: float) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def _receive(self, deadline: float) -> wire.Frame:
         def read(size: int) -> bytes:
             chunks = bytearray()
             while len(chunks) < size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -38,6 +38,12 @@ def name_of(record: Record) -> str:
     return str(record["task"]["names"][0])
 
 
+def key_of(record: Record) -> tuple[Any, ...]:
+    """What a record was judged from."""
+    task = record["task"]
+    return tuple(task["names"]), task["seed"], task["question"]
+
+
 def expected_hint(mistake: Mistake) -> str:
     """The hint that a student with this mistake must see."""
     return mistake.hint or next(BY_ID[name].hint for name in mistake.fails if BY_ID[name].kind != "trained")
@@ -51,8 +57,8 @@ def quick_fails(mistake: Mistake) -> set[str]:
 class Proof:
     """What the results show, and what speaks against it."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
+    def __init__(self, records: Sequence[Record], tasks: int) -> None:
+        self.records, self.tasks = records, tasks
         self.mistakes, self.alternatives = of(records, "mistake"), of(records, "alternative")
         self.reference, self.combinations = of(records, "reference"), of(records, "combination")
         self.first = {name_of(r): r for r in self.mistakes if r["task"]["seed"] == 1}
@@ -128,8 +134,9 @@ class Proof:
 
     def reports_repeat(self) -> str:
         """5."""
-        pairs = [(r, self.first[name_of(r)]) for r in of(self.records, "again") if name_of(r) in self.first]
-        differ = [name_of(a) for a, b in pairs if a["digest"] != b["digest"]]
+        first = {key_of(r): r for r in [*self.mistakes, *self.reference]}
+        pairs = [(r, first[key_of(r)]) for r in of(self.records, "again") if key_of(r) in first]
+        differ = [key_of(a) for a, b in pairs if a["digest"] != b["digest"]]
         self.against += [f"{name}: two runs with one seed differ" for name in differ]
         marks: dict[str, set[frozenset[str]]] = defaultdict(set)
         for record in self.mistakes:
@@ -137,7 +144,8 @@ class Proof:
         moving = [name for name, sets in marks.items() if len(sets) > 1]
         self.against += [f"{name}: marks depend on the seed ({sorted(frozenset.union(*marks[name]) - frozenset.intersection(*marks[name]))})"
                          for name in moving]  # fmt: skip
-        return (f"{len(pairs)} mistakes judged twice with one seed: {len(differ)} reports differ; marks depend on the seed for "
+        return (f"{len(pairs)} mistakes and questions of the reference judged twice with one seed, in the prover's own process and "
+                f"in a process for each check, as in grading: {len(differ)} reports differ; marks depend on the seed for "
                 f"{len(moving)} of {len(marks)} mistakes")  # fmt: skip
 
     def parts_add_up(self) -> str:
@@ -192,14 +200,21 @@ class Proof:
         return (f"{len(quick) - len(idle)} of {len(quick)} checks that are not trained are the only one to catch some mistake; "
                 f"{sum(name in STAYS for name in idle)} stay for a reason that is written below")  # fmt: skip
 
+    def verdict(self, point: Callable[[], str]) -> str:
+        """What the point found, after whether it holds for all that was run."""
+        known = len(self.against)
+        found = point()
+        return f"**{'Holds' if len(self.against) == known else 'Does not hold'}:** {found}"
+
     def page(self) -> str:
         """The whole page."""
-        points = [self.mistakes_lose(), self.alternatives_keep(), self.hints_appear(), self.reference_passes(),
-                  self.reports_repeat(), self.parts_add_up(), self.tolerances(), self.checks_needed()]  # fmt: skip
+        points = [lambda: f"{self.mistakes_lose()}. {self.parts_add_up()}", self.alternatives_keep, self.hints_appear,
+                  self.reference_passes, self.reports_repeat, self.tolerances, self.checks_needed]  # fmt: skip
         lines = ["# Is the grader right?", "",
-                 "Made by `make prove`, which goes on where it stopped: what has not been run is missing from the counts.",
-                 "", *(f"{i}. {point}." for i, point in enumerate(points, 1)), ""]  # fmt: skip
-        lines += ["## What speaks against it, or needs a reason", "", *(f"- {entry}" for entry in self.against), ""]
+                 f"Made by `make prove`, which goes on where it stopped. {len(self.records)} of {self.tasks} tasks have been run; "
+                 "the others are missing from the counts.", "",
+                 *(f"{number}. {self.verdict(point)}." for number, point in enumerate(points, 1)), ""]  # fmt: skip
+        lines += ["## What speaks against it", "", *(f"- {entry}" for entry in self.against or ["nothing"]), ""]
         lines += ["## Checks that stay although others catch the same mistakes", ""]
         lines += [f"- `{name}`: {reason}" for name, reason in STAYS.items() if name not in self.alone()]
         lines += ["", "## How near the tolerances are", "",
@@ -221,9 +236,10 @@ class Proof:
         return "\n".join(lines)
 
 
-def write(records: Sequence[Record], console: Console) -> int:
-    """Writes the page and prints its totals."""
-    page = Proof(records).page()
+def write(records: Sequence[Record], tasks: int, console: Console) -> int:
+    """Writes the page and prints its totals. Returns 1 if anything speaks against the grader, or is not run yet."""
+    proof = Proof(records, tasks)
+    page = proof.page()
     put(PAGE, page)
     console.print(page.partition("## Checks that stay")[0], highlight=False)
-    return 0
+    return int(bool(proof.against) or len(records) < tasks)

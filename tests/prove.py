@@ -1,7 +1,7 @@
 """Shows that the grader is right, with numbers: ``make prove``, or ``python -m tests.prove [--minutes M]``.
 
 Every task judges one variant of the reference with one seed, on the quick checks of all questions that run what the variant
-changes (see `touched`). Results are kept in ``runs/proof.jsonl`` under a key that changes with what they depend on, so that
+changes (see `touched`), in this process (see `inside`), a tenth of them again as in grading, each check in its own. Results are kept in ``runs/proof.jsonl`` under a key that changes with what they depend on, so that
 an interrupted proof goes on. Tasks are in such an order that a proof that was stopped early holds some of everything.
 ``docs/proof.md`` says how much was run.
 """
@@ -30,16 +30,19 @@ from rich.progress import Progress
 
 from grader import context
 from grader.author.starter import ROOT
+from grader.boundary import Session
 from grader.checks import Tolerance
 from grader.context import SHRINK_CALLS, Context
 from grader.ingest import Submission, read_submission
 from grader.judge import Bench, Outcome, Setting, judge, judge_all
+from grader.launch import Worker
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.run import cores
 
-from . import bank
+from . import bank, inside
 from .bank import Alternative, Mistake
+from .inside import Here, Inside
 from .strange import CHANGES, public, strange
 from .test_bank import ALTERNATIVES, MISTAKES, with_needs
 from .touched import changes, instrumented
@@ -51,6 +54,7 @@ QUICK = [check for check in CHECKS if check.kind != "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
 JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "statistics")
 FREE = ("passed", "not_run")
+AS_GRADED = ("again", "strange")  # kinds that are judged with a process for each check
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def tasks() -> list[Task]:
     functions = public(reference()[0].sources)
     mutants = [(function, change) for function in functions for change in CHANGES]
     made += [Task("strange", pair, 1) for pair in random.Random(6).sample(mutants, STRANGE)]
-    made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::10]]
+    made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::5]]
+    made += [Task("again", (), 1000 + k, q.number, again=1) for k in range(3) for q in QUESTIONS]
     made += [Task("whole", (m.id,), 1) for m in random.Random(5).sample(MISTAKES, WHOLE)]
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
     made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
@@ -107,8 +112,23 @@ def reference() -> tuple[Submission, Bench]:
     return submission, Bench(submission)
 
 
-def worker(sources: Mapping[str, str]) -> Bench:
-    """The process's worker, with these sources."""
+class Nearby(Bench):
+    """A submission in this process."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        super().__init__(Submission("variant", dict(sources)))
+        self.here = Here(sources)
+
+    @property
+    def worker(self) -> Worker:
+        """What stands for one."""
+        return self.here  # type: ignore[return-value]
+
+
+def bench_of(sources: Mapping[str, str], kind: str = "") -> Bench:
+    """Where these sources run: in this process, or in its worker."""
+    if kind not in AS_GRADED:
+        return Nearby(sources)
     bench = reference()[1]
     bench.submission = Submission("variant", dict(sources))
     bench.worker.ask("submission", sources=dict(sources), aliases=["starter", "solution"])
@@ -137,6 +157,7 @@ def text_of(names: tuple[str, ...]) -> str:
 def state(task: Mapping[str, Any]) -> str:
     """Digest of what a task's result depends on: the judging code, the rubric (its questions share code), the sources."""
     judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
+    judging.append(Path(inside.__file__))
     rubric = sorted(path for path in RUBRIC.glob("*.py") if "trained" not in path.stem)
     return digest_of((*judging, *rubric)) + text_of(tuple(task["names"]))
 
@@ -158,13 +179,14 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
     statuses: dict[str, str] = {}
     outcomes = []
-    for outcome in judge_all(
-        QUICK, worker(sources), Setting(task.seed, tolerance=task.tolerance),
-        lambda check: check.id in affected or any(statuses.get(need, "passed") not in FREE for need in check.needs),
-    ):  # fmt: skip
-        statuses[outcome.check.id] = outcome.status
-        if outcome.status != "not_run":
-            outcomes.append(outcome)
+    with mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside):
+        for outcome in judge_all(
+            QUICK, bench_of(sources, task.kind), Setting(task.seed, tolerance=task.tolerance),
+            lambda check: check.id in affected or any(statuses.get(need, "passed") not in FREE for need in check.needs),
+        ):  # fmt: skip
+            statuses[outcome.check.id] = outcome.status
+            if outcome.status != "not_run":
+                outcomes.append(outcome)
     return {"task": asdict(task), "ran": len(outcomes), "digest": digest(outcomes),
             "lost": {o.check.id: lost(o) for o in outcomes if o.status != "passed"}}  # fmt: skip
 
@@ -185,9 +207,10 @@ def touch(seed: int) -> dict[str, dict[str, list[str]]]:
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(Context, "matches", noting(Context.matches)),
         mock.patch.object(Context, "_compare", noting(Context._compare)),
+        mock.patch.object(context, "Session", Inside),
     ):
         path = Path(folder) / "names"
-        bench = worker({name: instrumented(name, text, path) for name, text in reference()[0].sources.items()})
+        bench = bench_of({name: instrumented(name, text, path) for name, text in reference()[0].sources.items()})
         for check in QUICK:
             path.write_text("")
             reasons.clear()
@@ -246,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     KEPT.parent.mkdir(exist_ok=True)
     with (
         KEPT.open("a") as file,
-        ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool,
+        ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=500) as pool,
         Progress(console=console) as progress,
     ):
         bar = progress.add_task("tasks", total=len(left))
@@ -264,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file.write(json.dumps({"state": state(record["task"]), **record}) + "\n")
                 file.flush()
                 progress.advance(bar)
-    return write(list(found.values()), console)
+    return write(list(found.values()), len(tasks()), console)
 
 
 if __name__ == "__main__":

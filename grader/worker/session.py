@@ -272,7 +272,7 @@ def limit_memory(limit: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def frames(sock: socket.socket) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+def frames(sock: socket.socket) -> Iterator[wire.Frame]:
     def read(size: int) -> bytes:
         chunks = bytearray()
         while len(chunks) < size:

@@ -25,6 +25,7 @@ MAGIC = b"A7W1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 8 << 20
 MAX_BODY = 1 << 30
+Frame = tuple[dict[str, Any], dict[str, Tensor]]  # header, tensors by key
 
 
 class ProtocolError(Exception):
@@ -48,7 +49,7 @@ def sizes(prefix: bytes) -> tuple[int, int]:
     return header, body
 
 
-def parse(header: bytes, body: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def parse(header: bytes, body: bytes) -> Frame:
     """Header object and tensors of a received frame. Raises ProtocolError if either is malformed."""
     try:
         parsed = json.loads(header)
@@ -65,7 +66,7 @@ def parse(header: bytes, body: bytes) -> tuple[dict[str, Any], dict[str, Tensor]
         raise ProtocolError(f"the tensors are damaged: {error}") from error
 
 
-def read_frame(read: Callable[[int], bytes]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_frame(read: Callable[[int], bytes]) -> Frame:
     """One frame through `read(n)`, which returns exactly n bytes or raises EOFError."""
     header, body = sizes(read(PREFIX.size))
     return parse(read(header), read(body) if body else b"")

@@ -1,0 +1,141 @@
+"""A check's session in the prover's own process: for code that is known not to crash, hang or attack.
+
+Grading gives every check a process of its own, which costs more than most checks do. The variants of the banks are the
+reference with a change that we made, so that the prover may run them where it is. What goes in and out is what the
+worker would exchange: same requests, same code that answers them, same state of the random generators. `prove` judges
+some variants both ways and compares the reports byte for byte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from types import CodeType
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from grader.boundary import Limits, Session, SessionEnded, TimedOut
+from grader.launch import Worker
+from grader.worker import session as worker_session
+from grader.worker import values
+from grader.worker.importer import PACKAGE, SubmissionFinder
+from grader.worker.wire import Frame
+
+ALIASES = ("starter", "solution")
+
+
+@functools.cache
+def compiled(filename: str, text: str) -> CodeType:
+    """The module's code: most variants share most modules."""
+    return compile(text, filename, "exec", dont_inherit=True)
+
+
+class Finder(SubmissionFinder):
+    """The worker's finder, compiling each text once."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compiled(self.filename(fullname), self.get_source(fullname))
+
+    def forget(self) -> None:
+        """Removes the submission's modules and itself: the next session imports afresh."""
+        for name in (*self.sources, ""):
+            for prefix in ("", PACKAGE, *self.aliases):
+                sys.modules.pop(".".join(part for part in (prefix, name) if part), None)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+class Here:
+    """Stands where the grader's `Worker` does."""
+
+    alive = True
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.finder = Finder(sources, ALIASES)
+
+    def close(self) -> None:
+        """Nothing runs elsewhere."""
+
+
+class Inside(Session):
+    """`Session` without a process."""
+
+    def __init__(self, worker: Worker, seed: int, limits: Limits) -> None:
+        self.worker, self.limits = worker, limits
+        self.started = time.monotonic()
+        self.device, self.printed, self.nonce, self.odd, self.open = "cpu", b"", 0, "", True
+        here = cast(Here, worker)
+        for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:
+            finder.forget()
+        here.finder.install()
+        self.inner = worker_session.Session(here.finder.sources)
+        self.state = (torch.Generator().manual_seed(seed).get_state(), True, torch.float32)
+
+    def close(self) -> str:
+        """Nothing to kill."""
+        self.open = False
+        return ""
+
+    @contextlib.contextmanager
+    def as_child(self) -> Iterator[None]:
+        """Global settings of torch as the submission left them; afterwards as they were."""
+        ours = current()
+        put(self.state)
+        try:
+            yield
+        finally:
+            self.state = current()
+            put(ours)
+
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
+        """The worker's answer to a request."""
+        message = json.loads(json.dumps(header))
+        out = values.Outgoing()
+        answer: dict[str, Any] = {"nonce": message["nonce"]}
+        written = io.StringIO()
+
+        def expired(*_: object) -> None:
+            raise TimedOut(f"no answer within {self.limits.request_s:g} s")
+
+        signal.signal(signal.SIGALRM, expired)
+        signal.setitimer(signal.ITIMER_REAL, self.limits.request_s)
+        try:
+            with self.as_child(), contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+                result = self.inner.answer(message, tensors)
+                kept = isinstance(result, worker_session.Kept)
+                answer["value"] = (
+                    self.inner.keep(result.value) if kept else values.encode(result, out, self.inner.outgoing)
+                )
+                body = json.dumps(answer)
+        except worker_session.Refused as refused:
+            body = json.dumps({"nonce": message["nonce"], "refused": str(refused)})
+        except SessionEnded as ended:
+            raise self._end(ended) from ended
+        except BaseException as error:  # noqa: BLE001  as in the worker
+            body = json.dumps({"nonce": message["nonce"], "error": self.inner.describe(error)})
+            out = values.Outgoing()
+            error.__traceback__ = None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        self.printed += written.getvalue().encode()
+        return json.loads(body), out.tensors
+
+
+def current() -> tuple[Tensor, bool, torch.dtype]:
+    """What a submission may change for all of torch: the generator, whether gradients are on, the default dtype."""
+    return torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
+
+
+def put(state: tuple[Tensor, bool, torch.dtype]) -> None:
+    """Sets what `current` returned."""
+    torch.set_rng_state(state[0])
+    torch.set_grad_enabled(state[1])
+    torch.set_default_dtype(state[2])
