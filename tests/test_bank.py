@@ -23,7 +23,7 @@ from .bank import Alternative, Mistake
 from .bank.hints import HINTS
 
 BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
-         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "rewritten")]  # fmt: skip
+         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "blind", "rewritten")]  # fmt: skip
 MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MISTAKES]
 ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
 BY_ID = {check.id: check for check in CHECKS}
@@ -107,8 +107,10 @@ def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench,
 
 
 @pytest.mark.slow
-def test_a_submission_written_from_the_handout_alone_keeps_full_marks(bench: Bench, reference: Submission) -> None:
-    [written] = [alternative for alternative in ALTERNATIVES if alternative.whole]
+@pytest.mark.parametrize("written", [a for a in ALTERNATIVES if a.whole], ids=lambda a: a.id)
+def test_a_submission_written_from_the_handout_alone_keeps_full_marks(
+    written: Alternative, bench: Bench, reference: Submission
+) -> None:
     assert written.whole.keys() == set(MODULES)
     outcomes = run(bench, bank.apply(reference.sources, written), list(CHECKS), seed=13)
     assert [(o.check.id, o.message) for o in outcomes.values() if o.status not in ("passed", "not_run")] == []

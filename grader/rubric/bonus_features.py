@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..boundary import Handle, TorchRef
 from ..cases import random, seeds, sizes
-from ..checks import BONUS, FLOAT32, FLOAT64, Check, Tolerance, declare
+from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
 from ..context import Context
 
 ACTIVE, PERCEPTUAL = "evaluation.active_units", "evaluation.perceptual_loss"
@@ -165,6 +165,16 @@ def linear_probe(ctx: Context) -> None:
         right = float((value == names[truth]).double().mean())
         # centres are 11 deviations apart: a row falls on the wrong side with probability 1e-8
         ctx.expect(right >= 0.96, "classes far apart are confused", "96 % of 150 right", f"{100 * right:.1f} %")
+    # a common class near the mean of all, and two rare ones, each asked for alone: without an offset, or centred by the
+    # mean of what is asked, the codes no longer tell the class
+    which = torch.arange(3).repeat_interleave(torch.tensor([200, 10, 10]))
+    codes = centres[which] + ctx.randn(220, 4)
+    for number in range(3):
+        test = centres[number] + ctx.randn(40, 4)
+        value = ctx.tensor(ctx.call(PROBE, codes, names[which], test), (40,), "linear_probe(…)", dtype=torch.int64)
+        right = float((value == names[number]).double().mean())
+        ctx.expect(right >= 0.9, f"of three classes of 200, 10 and 10 rows, number {number + 1} alone is confused",
+                   "at least 90 % right", f"{100 * right:.0f} %")  # fmt: skip
     corners = torch.tensor([[1.0, 1.0], [-1, -1], [1, -1], [-1, 1]], dtype=torch.float64) * 3
     codes, which = clusters(ctx, corners, 40, 0.5)
     test, truth = clusters(ctx, corners, 50, 0.5)
@@ -202,6 +212,16 @@ def neighbours(ctx: Context) -> None:
     ctx.forall(
         body, rows=sizes(6, 20), test_rows=sizes(1, 6), dim=sizes(1, 4), k=sizes(1, 7), seed=seeds(), examples=25
     )
+    # by distance: with five neighbours the majority is 4, with more or fewer it is 1 (or there is none)
+    near = torch.tensor([1, 1, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1])
+    order = torch.randperm(12, generator=ctx.rng)
+    codes, test = (1.0 + order)[:, None], torch.zeros(2, 1)
+    value = ctx.call(NEIGHBOURS, codes, near[order], test)
+    ctx.matches(value, torch.tensor([4, 4]), EXACT, "knn_predict with the k that is used if none is given")
+    # nearer in Euclidean distance than (5, 0), but not in sums of differences; and the other way round by the largest
+    codes, test = torch.tensor([[3.0, 3.0], [5.0, 0.0], [4.2, 4.2]]), torch.zeros(1, 2)
+    value = ctx.call(NEIGHBOURS, codes, torch.tensor([1, 4, 7]), test, k=1)
+    ctx.matches(value, torch.tensor([1]), EXACT, "knn_predict with k=1 where (3, 3), (5, 0) and (4.2, 4.2) are near 0")
     codes, labels = ctx.randn(30, 4, dtype=torch.float32), names[ctx.randint(0, 4, 30)]
     ctx.matches(
         ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"

@@ -117,7 +117,7 @@ def gradients(ctx: Context) -> None:
         FULL, x, centre, cov, wrt=(2,), within=symmetric, what="the gradient of full_covariance_log_prob to cov"
     )
     # probs must go on summing to 1
-    values, probs = ctx.randn(4), torch.softmax(ctx.randn(3, 4), 1)
+    values, probs = ctx.randn(4), torch.softmax(ctx.randn(30, 4), 1)
     for target in (EXPECTATION, VARIANCE):
         ctx.gradient(target, values, probs, wrt=(0,), what=f"the gradient of {target}")
         ctx.gradient(target, values, probs, wrt=(1,), within=balanced, what=f"the gradient of {target}")
@@ -132,9 +132,10 @@ def gradients(ctx: Context) -> None:
 )  # fmt: skip
 def inputs(ctx: Context) -> None:
     x, mu, logvar, cov = ctx.randn(4, 3), ctx.randn(3), ctx.randn(4, 3), covariance(ctx.seed, 3)
-    probs, y = torch.softmax(ctx.randn(2, 3), 1), ctx.randint(0, 4, 4)
+    # probabilities whose sum is exactly 1 in binary: whether rounding is forgiven has its own check
+    probs, y = torch.tensor([[0.25, 0.5, 0.25], [0.125, 0.375, 0.5]], dtype=torch.float64), ctx.randint(0, 4, 4)
     joint = torch.zeros(3, 2, 2, dtype=torch.float64)
-    joint[1:] = torch.softmax(ctx.randn(8), 0).reshape(2, 2, 2)
+    joint[1:] = torch.tensor([1, 1, 2, 2, 3, 3, 2, 2], dtype=torch.float64).reshape(2, 2, 2) / 16
     calls: dict[str, tuple[object, ...]] = {
         EXPECTATION: (mu, probs), VARIANCE: (mu, probs), UNIVARIATE: (x[0], mu, logvar[0]), DIAGONAL: (x, mu, logvar),
         FULL: (x, mu, cov), CONDITIONAL: (x, y, ctx.randn(4, 3), logvar), CHAIN: (joint,), SAMPLE: (mu, cov, 5),

@@ -93,6 +93,10 @@ def univariate_value(ctx: Context) -> None:
         ctx.matches(value, expected, FLOAT64, "univariate_log_prob(x, mu, logvar)", hint=hint)
 
     ctx.forall(body, x_mu_logvar=arguments())
+    # the smallest variance of all: what is added to it shows here, or nowhere in this check
+    peak, narrow = ctx.randn(3), torch.full((3,), -6.0, dtype=torch.float64)
+    value = ctx.call(UNIVARIATE, peak, peak, narrow)
+    ctx.matches(value, normal(peak, peak, narrow), FLOAT64, "univariate_log_prob at the peak of a narrow Gaussian")
     x, mu, logvar = x.float(), mu.float(), logvar.float()
     ctx.matches(ctx.call(UNIVARIATE, x, mu, logvar), normal(x, mu, logvar), FLOAT32, "univariate_log_prob in float32")
 

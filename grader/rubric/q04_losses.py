@@ -19,7 +19,7 @@ from ..context import Context, show
 # ---- reconstruction losses ----------------------------------------------------------------------------------------
 
 MSE, BCE, LOGITS = (f"autoencoders.{name}" for name in ("mse_loss", "bce_loss", "bce_with_logits_loss"))
-PER_PIXEL = "exactly one pixel's share: over what do you average, and over what should you sum?"
+ONE_SHARE = "exactly one {part}'s share: over what do you average, and over what should you sum?"
 PER_BATCH = "exactly the batch size times too much: what should happen to the loss when the batch is twice as large?"
 
 
@@ -28,11 +28,11 @@ def bernoulli_nats(logits: Tensor, x: Tensor) -> Tensor:
     return -(x * F.logsigmoid(logits) + (1 - x) * F.logsigmoid(-logits))
 
 
-def scaled(value: Any, expected: Tensor, batch: int, pixels: int) -> str:
-    """A hint where a loss is off by a factor that says what was averaged."""
+def scaled(value: Any, expected: Tensor, batch: int, parts: int, part: str = "pixel") -> str:
+    """A hint where a loss is off by a factor that says what was averaged: examples, or the parts of each."""
     if isinstance(value, Tensor) and value.numel() == 1 and float(expected) != 0:
         ratio = float(value) / float(expected)
-        for factor, hint in ((1 / pixels, PER_PIXEL), (batch, PER_BATCH)):
+        for factor, hint in ((1 / parts, ONE_SHARE.format(part=part)), (batch, PER_BATCH)):
             if factor != 1 and math.isclose(ratio, factor, rel_tol=1e-4):
                 return hint
     return ""
@@ -174,7 +174,9 @@ def l1_value(ctx: Context) -> None:
         (z,) = case
         expected = torch.linalg.vector_norm(z, ord=1, dim=1).mean()
         value = ctx.preserves(L1, z)
-        ctx.matches(value, expected, FLOAT64, "l1_sparsity(z)", hint=scaled(value, expected, *z.shape))
+        ctx.matches(
+            value, expected, FLOAT64, "l1_sparsity(z)", hint=scaled(value, expected, len(z), z[0].numel(), "unit")
+        )
 
     ctx.forall(body, case=same_shape(1, sizes(1, 5), sizes(1, 6)))
     z = ctx.randn(9, 33, dtype=torch.float32)
@@ -208,7 +210,7 @@ def kl_value(ctx: Context) -> None:
             hint = (
                 "exactly the other divergence: which of the two distributions is the reference?" if is_swapped else ""
             )
-        hint = hint or scaled(value, expected, len(activations), activations.shape[1])
+        hint = hint or scaled(value, expected, len(activations), activations[0].numel(), "unit")
         ctx.matches(value, expected, GUARDED, "kl_sparsity(activations, rho)", hint=hint)
 
     ctx.forall(body, case=same_shape(1, sizes(2, 5), sizes(1, 6), low=0.05, high=0.95),

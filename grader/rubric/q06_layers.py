@@ -176,6 +176,15 @@ def layerwise(ctx: Context) -> None:
             "other inputs",
         )
         h = apply(encoder.state(), h)
+    # what is asked for reaches every stage: a learning rate of 0 changes nothing, batches have their size
+    before, known = [encoder.state() for encoder in encoders], [len(encoder.get("calls")) for encoder in encoders]
+    ctx.call(LAYERWISE, encoders, decoders, data, epochs=1, batch_size=7, lr=0.0, generator=Gen(ctx.seed))
+    for stage, encoder in enumerate(encoders):
+        moved = any(not torch.equal(value, before[stage][name]) for name, value in encoder.state().items())
+        ctx.expect(not moved, f"stage {stage} learns with a learning rate of 0", "no change", "other weights")
+        rows = {call["rows"] for call in encoder.get("calls")[known[stage] :] if call["training"] and call["grad"]}
+        ctx.expect(max(rows, default=0) <= 7, f"the batches of stage {stage} do not have batch_size examples",
+                   "at most 7", str(sorted(rows)))  # fmt: skip
 
 
 @declare(
@@ -333,6 +342,11 @@ def mixed_step(ctx: Context) -> None:
         "output and batch in torch.float32",
         f"output in {given['output']}, batch in {given['batch']}",
     )
+    several = ctx.new(Probe("Several"), [ctx.new(TorchRef("nn.Linear"), 4, 4) for _ in range(2)])
+    ctx.call(MIXED, several, x, loss, ctx.new(TorchRef("optim.SGD"), Params(several), lr=0.5))
+    kind = loss.get("calls")[-1]["output"]
+    ctx.expect(kind == "torch.float32", "the loss of a model with two outputs is not computed from float32 values",
+               "every output in torch.float32", kind)  # fmt: skip
     low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
     ctx.matches(value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
     weight, bias = state["weight"].requires_grad_(), state["bias"].requires_grad_()

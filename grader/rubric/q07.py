@@ -240,6 +240,10 @@ def joint_model(ctx: Context) -> None:
         )
         state = autoencoder.state()
         autoencoder.load({name: 1.5 * value + 0.1 for name, value in state.items()})
+    for at, what in enumerate(("x_recon", "the logits")):
+        slope = ctx.session.vjp(model, x, wrt=(0,), cotangents=[((at,), None)]).args[0]
+        ctx.expect(slope is not None and bool(slope.any()), f"no gradient goes from {what} to the encoder",
+                   "a gradient from each output", "none", hint="Should the labels shape the code?")  # fmt: skip
     default = ctx.sequence(ctx.call(ctx.new(JOINT, watched(ctx), LATENT), ctx.images(4, SIDE)), 2, "JointModel")
     ctx.tensor(default[1], (4, 10), "the logits by default")
 
@@ -385,17 +389,17 @@ def accuracy_value(ctx: Context) -> None:
         ctx.matches(value, float(right[labels != -1].double().mean()), FLOAT64, "accuracy")
 
     ctx.forall(body, rows=sizes(1, 14), batch=sizes(1, 9), seed=seeds(), examples=25)
-    # a joint model of the grader's: the reconstruction comes first and has another width
-    autoencoder = watched(ctx).eval()
-    images, labels = ctx.images(30, SIDE), some_labels(ctx, 30, LATENT)
-    _, codes = autoencoder(images)
-    # most labels are what the second output says, which no other output hits by chance
-    hit = (labels != -1) & (torch.arange(30) % 4 != 0)
-    labels = torch.where(hit, codes.argmax(1), labels)
-    wanted = float((codes.argmax(1) == labels)[labels != -1].double().mean())
-    ctx.matches(
-        ctx.call(ACCURACY, autoencoder, images, labels), wanted, FLOAT64, "accuracy of a model with two outputs"
-    )
+    images, labels = ctx.images(30, SIDE), some_labels(ctx, 30, 4)
+    for count in (2, 3):
+        layers = [ctx.new(TorchRef("nn.Linear"), PIXELS, 4) for _ in range(count)]
+        several = ctx.new(Probe("Several"), [ctx.new(TorchRef("nn.Sequential"), flat, part) for part in layers])
+        last = layers[-1].state()
+        found = (images.flatten(1) @ last["weight"].T + last["bias"]).argmax(1)
+        # most labels are what the last output says, which no other output hits by chance
+        given = torch.where((labels != -1) & (torch.arange(30) % 4 != 0), found, labels)
+        wanted = float((found == given)[given != -1].double().mean())
+        value = ctx.call(ACCURACY, several, images, given)
+        ctx.matches(value, wanted, FLOAT64, f"accuracy of a model with {count} outputs")
     ctx.raises(
         "ValueError",
         ACCURACY,

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ..boundary import Gen, Handle, Image8, Probe
-from ..checks import Check, Failure, Part, declare
+from ..checks import Check, Part, declare
 from ..context import Context
 from ..datasets import to_float
 from ..trained import in_chunks
-from .q07_pipelines import TWO_STAGE, stand_in
+from .q07_pipelines import TWO_STAGE, classifier_of, stand_in
 
 PARTS = (
     Part("semi_supervised.finetune", "finetune", (
@@ -117,9 +117,7 @@ def two_stage(ctx: Context, task: Task, autoencoder: Handle, draw: int, pretrain
         TWO_STAGE, autoencoder, Image8(task.train), task.labels(draw), plan.widths[-1], pretrain_epochs,
         plan.finetune_epochs, batch_size=plan.batch_size, lr=plan.lr, generator=Gen(ctx.seed + draw),
     )  # fmt: skip
-    if not isinstance(classifier, Handle):
-        raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", str(classifier)[:100])
-    return share_right(ctx, task, classifier)
+    return share_right(ctx, task, classifier_of(ctx, classifier))
 
 
 @declare(

@@ -305,6 +305,15 @@ def restart_replaces(ctx: Context) -> None:
                            "an optimizer made before the restart no longer holds the codebook",
                            "the same parameter with other values", "another parameter")  # fmt: skip
 
+        # eight vectors, each at many pixels: of eight pixels drawn for being different pixels, two have the same vector
+        z_e = codes_at(
+            ctx.randn(8, 3), torch.arange(8).repeat(15)[torch.randperm(120, generator=ctx.rng)].reshape(4, 5, 6)
+        )
+        held = loaded(ctx, kind, ctx.randn(8, 3))
+        ctx.call(RESTART, held.handle, z_e, torch.zeros(8, dtype=torch.int64))
+        now = codebook_of(ctx, held.handle, (8, 3))
+        ctx.expect(distinct(now) == 8, "restarted codes are equal to each other", "the 8 different vectors of z_e", now)
+
 
 @declare(
     id="q10.restart.random", question=10, kind="statistical", points=0.25, visibility="hidden",
@@ -349,8 +358,9 @@ def restart_random(ctx: Context) -> None:
     live = codes_at(averaging.codebook, torch.tensor([[[0, 1], [2, 5]]]))
     averaging.handle(live)
     now = codebook_of(ctx, averaging.handle, (6, 8))
-    # nothing chose them: only smoothing, about 1e-5 of the value, may show
-    ctx.expect(float((now[3:5] - new[3:5]).abs().max()) <= 1e-2, "a restarted code is drawn back by the next update",
+    # nothing chose them: only smoothing, about 1e-5 of the value, may show. What a pass does to a code that nothing
+    # chose has its own check, and is a hundredth; drawn back means back to where it was, at a right angle
+    ctx.expect(float((now[3:5] - new[3:5]).abs().max()) <= 0.1, "a restarted code is drawn back by the next update",
                new[3:5], now[3:5], hint="What do count and sum of a restarted code say about where it is?")  # fmt: skip
 
 

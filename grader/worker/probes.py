@@ -140,7 +140,7 @@ class TableModel(nn.Module):
 
 def mse_of_first(output: Any, batch: Tensor) -> Tensor:
     """Mean squared error over all elements between the (first) output and the batch."""
-    first: Tensor = output[0] if isinstance(output, tuple) else output
+    first: Tensor = output[0] if isinstance(output, tuple | list) else output
     return (first - batch).square().mean()
 
 
@@ -148,6 +148,17 @@ def mean_square(output: Any, batch: Tensor) -> Tensor:
     """Mean square of the (first) output, whatever the batch is."""
     first: Tensor = output[0] if isinstance(output, tuple) else output
     return first.square().mean()
+
+
+class Several(nn.Module):
+    """One output for each module given, in a tuple."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part(x) for part in self.parts)
 
 
 class Offset(nn.Module):
@@ -201,7 +212,7 @@ class NotingLoss:
         self.calls: list[dict[str, str]] = []
 
     def __call__(self, output: Any, batch: Tensor) -> Tensor:
-        first = output[0] if isinstance(output, tuple) else output
+        first = output[0] if isinstance(output, tuple | list) else output
         self.calls.append({"output": str(first.dtype), "batch": str(batch.dtype), "kind": type(output).__name__})
         return mse_of_first(output, batch)
 

@@ -1,4 +1,4 @@
-"""Modules written anew, from the handout and the starter alone, by somebody who had not seen the reference."""
+"""Submissions written from the handout and the starter alone, by people who had not seen reference, grader or tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from pathlib import Path
 
 from . import Alternative, Mistake
 
+STYLES = {
+    "plain": "all ten modules",
+    "idiomatic": "all ten modules, with torch.distributions, einsum and whatever else PyTorch has",
+    "by_hand": "all ten modules, in explicit arithmetic with layers made by hand",
+}
 MISTAKES: tuple[Mistake, ...] = ()
-ALTERNATIVES: tuple[Alternative, ...] = (
-    Alternative("all-written-anew", 8, "vae", "all ten modules, written from the handout and the starter alone",
-                whole={path.stem: path.read_text() for path in sorted(Path(__file__).parent.glob("rewrites/*.py"))}),
+ALTERNATIVES: tuple[Alternative, ...] = tuple(
+    Alternative(f"all-written-{style}", 8, "vae", f"{story}, written from the handout and the starter alone",
+                whole={path.stem: path.read_text() for path in sorted((Path(__file__).parent / "rewrites" / style).glob("*.py"))})
+    for style, story in STYLES.items()
 )  # fmt: skip
