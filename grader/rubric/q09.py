@@ -174,8 +174,8 @@ def errors(ctx: Context) -> None:
     for bad in (-1, 5, 12):
         labels = torch.tensor([0, bad, 4])
         case = f"with the label {bad} of 5 classes"
-        ctx.raises("ValueError", (model, "encode"), x, labels, names="y", case=f"encode {case}")
-        ctx.raises("ValueError", (model, "decode"), z, labels, names="y", case=f"decode {case}")
+        ctx.raises("ValueError", (model, "encode"), x, labels, case=f"encode {case}")
+        ctx.raises("ValueError", (model, "decode"), z, labels, case=f"decode {case}")
         ctx.raises("ValueError", model, x, labels, case=f"forward {case}")
         ctx.raises("ValueError", GENERATE, model, labels, case=f"generate_class {case}")
     ctx.raises("ValueError", CVAE, input_dim=35, names="input_dim")

@@ -305,15 +305,6 @@ def restart_replaces(ctx: Context) -> None:
                            "an optimizer made before the restart no longer holds the codebook",
                            "the same parameter with other values", "another parameter")  # fmt: skip
 
-        # eight vectors, each at many pixels: of eight pixels drawn for being different pixels, two have the same vector
-        z_e = codes_at(
-            ctx.randn(8, 3), torch.arange(8).repeat(15)[torch.randperm(120, generator=ctx.rng)].reshape(4, 5, 6)
-        )
-        held = loaded(ctx, kind, ctx.randn(8, 3))
-        ctx.call(RESTART, held.handle, z_e, torch.zeros(8, dtype=torch.int64))
-        now = codebook_of(ctx, held.handle, (8, 3))
-        ctx.expect(distinct(now) == 8, "restarted codes are equal to each other", "the 8 different vectors of z_e", now)
-
 
 @declare(
     id="q10.restart.random", question=10, kind="statistical", points=0.25, visibility="hidden",

@@ -86,6 +86,7 @@ HINTS: dict[str, str] = {
     "q6-decay-no-half": "Your value is exactly twice the expected one: what is the derivative of w²?",
     "q6-decay-norm": "Is this a norm, or a squared norm?",
     "q6-stage-mean-loss": "Is mse_loss a mean over the elements of the code?",
+    "blind-joint-code-detached": "Should the labels shape the code?",
     "q7-frozen-statistics-move": "Which numbers of a normalisation layer change without any gradient?",
     "q7-mean-over-all-rows": "By how many rows do you divide when only some have a label?",
     "q7-alpha-on-reconstruction": "Which of the two terms should vanish at alpha = 0?",
