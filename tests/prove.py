@@ -9,6 +9,7 @@ an interrupted proof goes on. Tasks are in such an order that a proof that was s
 from __future__ import annotations
 
 import argparse
+import ast
 import functools
 import hashlib
 import json
@@ -17,7 +18,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from rich.progress import Progress
 from grader import context
 from grader.author.starter import ROOT
 from grader.boundary import Session
-from grader.checks import Tolerance
+from grader.checks import BONUS, Tolerance
 from grader.context import SHRINK_CALLS, Context
 from grader.ingest import Submission, read_submission
 from grader.judge import Bench, Outcome, Setting, judge, judge_all
@@ -54,6 +55,7 @@ QUICK = [check for check in CHECKS if check.kind != "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
 JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "statistics")
 FREE = ("passed", "not_run")
+Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed
 AS_GRADED = ("again", "strange")  # kinds that are judged with a process for each check
 
 
@@ -154,12 +156,51 @@ def text_of(names: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(variant(names), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def state(task: Mapping[str, Any]) -> str:
-    """Digest of what a task's result depends on: the judging code, the rubric (its questions share code), the sources."""
+@functools.cache
+def modules_of(question: int) -> frozenset[Path]:
+    """Modules of the rubric that the question's checks are written in, with all that these import from the rubric."""
+    name = "bonus" if question == BONUS else f"q{question:02}"
+    found, todo = set[Path](), sorted(RUBRIC.glob(f"{name}*.py"))
+    while todo:
+        found.add(path := todo.pop())
+        imported = [node.module for node in ast.walk(ast.parse(path.read_text()))
+                    if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module]  # fmt: skip
+        todo += [part for part in (RUBRIC / f"{module}.py" for module in imported) if part not in found]
+    return frozenset(path for path in found if "trained" not in path.stem)
+
+
+def state(task: Mapping[str, Any], questions: Collection[int]) -> str:
+    """Digest of what a task's result depends on: the judging code, these questions' part of the rubric, the sources."""
     judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
     judging.append(Path(inside.__file__))
-    rubric = sorted(path for path in RUBRIC.glob("*.py") if "trained" not in path.stem)
+    rubric = sorted({RUBRIC / "borrowed.py"}.union(*map(modules_of, questions)))
     return digest_of((*judging, *rubric)) + text_of(tuple(task["names"]))
+
+
+@functools.cache
+def changed_by(names: tuple[str, ...]) -> frozenset[str]:
+    """Functions that these variants change."""
+    return frozenset(changes(reference()[0].sources, variant(names)))
+
+
+def affected(task: Task, touched: Mapping[str, Sequence[str]]) -> set[str]:
+    """Checks that a task runs, but for those that need one that fails: they are of the same questions.
+
+    `touched` are the functions that each check runs on the reference with this seed.
+    """
+    if task.kind in ("touched", "whole"):
+        return {check.id for check in QUICK}
+    if not task.names:
+        return {check.id for check in QUICK if check.question == task.question}
+    found = {task.names[0]} if task.kind == "strange" else changed_by(task.names)
+    named = {check.id for check in QUICK if found & set(touched.get(check.id, ()))}
+    return named & with_needs(set(VARIANTS[task.names[0]].fails)) if task.kind == "loosened" else named  # type: ignore[union-attr]
+
+
+def state_of(task: Task, known: Touched) -> str:
+    """`state` of a task, once it is known what the checks run with its seed."""
+    checks = affected(task, known.get(task.seed, {}))
+    return state(asdict(task), {check.question for check in QUICK if check.id in checks})
 
 
 def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -169,12 +210,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """
     if task.kind == "touched":
         return {"task": asdict(task), "lost": {}, **touch(task.seed)}
-    sources = variant(task.names)
-    found = {task.names[0]} if task.kind == "strange" else changes(reference()[0].sources, sources)
-    affected = {check.id for check in QUICK if task.kind == "whole" or found & set(touched.get(check.id, ()))
-                or (not task.names and check.question == task.question)}  # fmt: skip
-    if task.kind == "loosened":
-        affected &= with_needs(set(VARIANTS[task.names[0]].fails))  # type: ignore[union-attr]
+    sources, wanted = variant(task.names), affected(task, touched)
     # the smallest case is looked for once: it has no influence on the marks
     context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
     statuses: dict[str, str] = {}
@@ -182,7 +218,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     with mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside):
         for outcome in judge_all(
             QUICK, bench_of(sources, task.kind), Setting(task.seed, tolerance=task.tolerance),
-            lambda check: check.id in affected or any(statuses.get(need, "passed") not in FREE for need in check.needs),
+            lambda check: check.id in wanted or any(statuses.get(need, "passed") not in FREE for need in check.needs),
         ):  # fmt: skip
             statuses[outcome.check.id] = outcome.status
             if outcome.status != "not_run":
@@ -238,21 +274,35 @@ def key(task: Mapping[str, Any]) -> str:
     return json.dumps(task, sort_keys=True)
 
 
-def kept() -> dict[str, dict[str, Any]]:
-    """Results of earlier runs that still hold, of tasks that still are."""
+def earlier() -> dict[str, dict[str, Any]]:
+    """What earlier runs found, by task; the newest result of each."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    wanted = {key(asdict(task)) for task in tasks()}
-    found = {}
-    for record in map(json.loads, lines):
-        name = key(record["task"])
-        if name in wanted and record["state"] == state(json.loads(name)):
-            found[name] = record
-    return found
+    return {key(record["task"]): record for record in map(json.loads, lines)}
 
 
-def touched_by_seed(found: Mapping[str, Mapping[str, Any]]) -> dict[int, Mapping[str, Sequence[str]]]:
-    """`touch` of the seeds for which it is known."""
-    return {r["task"]["seed"]: r["touched"] for r in found.values() if r["task"]["kind"] == "touched"}
+def results(
+    wanted: Sequence[Task], known: Touched, pool: ProcessPoolExecutor, jobs: int, deadline: float, console: Console
+) -> list[dict[str, Any]]:
+    """Results of these tasks: those of earlier runs that still hold, and the others as far as the time goes."""
+    before = earlier()
+    states = {task: state_of(task, known) for task in wanted}
+    found = [before.get(key(asdict(task)), {}) for task in wanted]
+    held = [record for task, record in zip(wanted, found, strict=True) if record.get("state") == states[task]]
+    have = {key(record["task"]) for record in held}
+    left = [task for task in wanted if key(asdict(task)) not in have]
+    running: dict[Future[dict[str, Any]], Task] = {}
+    with KEPT.open("a") as file, Progress(console=console) as progress:
+        bar = progress.add_task("tasks", total=len(left))
+        while running or (left and time.monotonic() < deadline):
+            while left and len(running) < 2 * jobs and time.monotonic() < deadline:
+                task = left.pop(0)
+                running[pool.submit(perform, task, known.get(task.seed, {}))] = task
+            for future in wait(running, return_when="FIRST_COMPLETED").done:
+                held.append({"state": states[running.pop(future)], **future.result()})
+                file.write(json.dumps(held[-1]) + "\n")
+                file.flush()
+                progress.advance(bar)
+    return held
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -263,31 +313,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--jobs", type=int, default=cores())
     options = parser.parse_args(argv)
-    console, began = Console(stderr=True), time.monotonic()
-    found = kept()
-    left = [task for task in tasks() if key(asdict(task)) not in found]
+    console, deadline = Console(stderr=True), time.monotonic() + 60 * options.minutes
     KEPT.parent.mkdir(exist_ok=True)
-    with (
-        KEPT.open("a") as file,
-        ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=500) as pool,
-        Progress(console=console) as progress,
-    ):
-        bar = progress.add_task("tasks", total=len(left))
-        running: set[Future[dict[str, Any]]] = set()
-        while (left or running) and (running or time.monotonic() - began < 60 * options.minutes):
-            known = touched_by_seed(found)
-            while left and len(running) < 2 * options.jobs and time.monotonic() - began < 60 * options.minutes:
-                if left[0].names and left[0].seed not in known:
-                    break  # until it is known what the checks run
-                running.add(pool.submit(perform, task := left.pop(0), known.get(task.seed, {})))
-            done, running = wait(running, return_when="FIRST_COMPLETED")
-            for future in done:
-                record = future.result()
-                found[key(record["task"])] = record
-                file.write(json.dumps({"state": state(record["task"]), **record}) + "\n")
-                file.flush()
-                progress.advance(bar)
-    return write(list(found.values()), len(tasks()), console)
+    wanted = tasks()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=500) as pool:
+        # what the checks run comes first: it decides what the other tasks are about
+        run = results([task for task in wanted if task.kind == "touched"], {}, pool, options.jobs, deadline, console)
+        known = {record["task"]["seed"]: record["touched"] for record in run}
+        ready = [task for task in wanted if task.kind != "touched" and (not task.names or task.seed in known)]
+        run += results(ready, known, pool, options.jobs, deadline, console)
+    return write(run, len(wanted), console)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def standard_value(ctx: Context) -> None:
         ctx.matches(ctx.call(STANDARD, *mu_and_logvar), expected, FLOAT64, "kl_divergence(mu, logvar)", hint=hint)
 
     ctx.forall(body, mu_and_logvar=same_shape(2, sizes(1, 5), sizes(1, 4), low=(-3.0, -4.0), high=(3.0, 3.0)))
+    # the smallest variance of all: what is added to it shows here, or nowhere in this check
+    body((torch.zeros(1, 1, dtype=torch.float64), torch.full((1, 1), -4.0, dtype=torch.float64)))
     mu, logvar = ctx.randn(64, 20, dtype=torch.float32), ctx.randn(64, 20, dtype=torch.float32)
     ctx.matches(ctx.call(STANDARD, mu, logvar), to_standard(mu, logvar), FLOAT32, "kl_divergence in float32", hint=hint)
 
