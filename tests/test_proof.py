@@ -13,7 +13,7 @@ from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
 from .proof import PAGE, caught, quick_fails
-from .prove import Task, perform, tasks, variant
+from .prove import RUBRIC, Task, modules_of, perform, state, tasks, variant
 from .stays import STAYS
 from .test_bank import MISTAKES
 from .touched import changed, changes, instrumented
@@ -32,6 +32,20 @@ def test_tasks_have_names_of_their_own() -> None:
     assert len(set(made)) == len(made)
     kinds = "touched mistake alternative reference combination again whole strange tightened loosened"
     assert {t.kind for t in made} == set(kinds.split())
+
+
+def test_a_result_depends_on_the_modules_of_its_questions_and_on_what_they_import() -> None:
+    for question in QUESTIONS:
+        own = {
+            RUBRIC / f"{check.run.__module__.rpartition('.')[2]}.py"
+            for check in question.checks
+            if check.kind != "trained"
+        }
+        assert own <= modules_of(question.number)
+    assert RUBRIC / "q04_models.py" in modules_of(5)
+    assert RUBRIC / "q05_noise.py" not in modules_of(4)
+    task = {"names": ()}
+    assert len({state(task, {2}), state(task, {5}), state(task, {2, 5})}) == 3
 
 
 def test_checks_that_stay_exist() -> None:
