@@ -57,7 +57,7 @@ calibrate: $(READY) ## train the reference over several seeds and write the cuts
 bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 
-prove: $(READY) ## show that the grader is right (half an hour, goes on where it stopped); writes docs/proof.md
+prove: $(READY) ## show that the grader is right (under an hour, goes on where it stopped); writes docs/proof.md
 	$(BIN)/python -m tests.prove
 
 results: $(READY) ## docs/results.md from the committed figures
