@@ -247,11 +247,8 @@ class Context:
 
         try:
             drawn_cases(run, self.seed, examples, strategies, (Phase.generate, Phase.shrink))
-        except (
-            Failure,
-            _Enough,
-            hypothesis.errors.Flaky,
-        ):  # a submission that draws may pass on replay: it failed once
+        # a submission that draws may pass on replay: it failed once
+        except (Failure, _Enough, hypothesis.errors.Flaky):
             with contextlib.suppress(SessionEnded):
                 drawn_cases(probe, self.seed + 1, PROBES, strategies, (Phase.generate,))
             raise smallest[-1] from None

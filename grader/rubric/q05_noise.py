@@ -16,13 +16,12 @@ from ..context import Context, show
 from ..statistics import count_bounds, mean_bound, variance_bounds, widened
 
 GAUSSIAN, MASKING, SALT = (f"denoising.{name}_noise" for name in ("gaussian", "masking", "salt_and_pepper"))
-CORRUPT, LOSS, DAE = "denoising.corrupt", "denoising.denoising_loss", "denoising.DenoisingAutoencoder"
+CORRUPT = "denoising.corrupt"
 # the name of each corruption, its function and a level at which it changes every image of more than a few pixels
 KINDS = {"gaussian": (GAUSSIAN, 0.1), "masking": (MASKING, 0.4), "salt_and_pepper": (SALT, 0.4)}
 SHAPE = (40, 1, 25, 20)  # 20 000 pixels
 DRAWS = 32  # to tell what never varies from what agreed by chance: 2^-31 for a single fair coin
 CALLS, PART = 32, (5, 1, 25, 5)  # as many, drawn in 32 calls
-N = math.prod(SHAPE)
 
 
 def phi(x: float) -> float:

@@ -84,8 +84,7 @@ def stage_only(ctx: Context) -> None:
         f"decoders[{i}]": m for i, m in enumerate(decoders)
     }
     before = {name: module.state() for name, module in everyone.items()}
-    # batches of another size than the last one, and so many epochs that a noisy mean falls as well: how batches are
-    # drawn and averaged has its own checks
+    # so many epochs that a noisy mean falls as well: how batches are drawn and averaged has its own checks
     value = ctx.preserves(STAGE, encoders, decoders, 1, ctx.randn(22, WIDTHS[0]), epochs=12, batch_size=8, lr=0.03)
     losses = losses_of(ctx, value, 12, "pretrain_stage")
     for name, module in everyone.items():
