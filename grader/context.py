@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,11 +15,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from .boundary import Foreign, Handle, Limits, Probe, Session, SessionEnded, StudentRaised, Target
+from .boundary import Foreign, Handle, Limits, Probe, Session, SessionEnded, StudentRaised, Target, TorchRef
 from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
 from .launch import GraderFault, Worker
-from .patterns import Pair, describe, describe_shape, sizes_of
+from .patterns import Pair, Reading, describe, describe_shape, sizes_of
 from .thresholds import UNCALIBRATED, Thresholds
 
 SHRINK_CALLS = 150
@@ -223,7 +224,7 @@ class Context:
 
         The draws depend on the run's seed alone. Shrinking stops after a fixed number of calls, not after a time, so
         that the same run gives the same report. What is wrong in a small case may have several causes: a few more cases
-        as they were drawn tell them apart (see `looks`).
+        as they were drawn tell them apart (see `reading`).
         """
         smallest: list[Failure] = []
         calls_left = [SHRINK_CALLS]
@@ -335,9 +336,9 @@ class Context:
             )
         return actual
 
-    def looks(self, failure: Failure) -> str:
+    def reading(self, failure: Failure) -> Reading:
         """What all wrong values of the kind that failed have in common, if that is something known."""
-        return failure.looks or describe(self._wrong.get(failure.about, ()))
+        return Reading(failure.looks) if failure.looks else describe(self._wrong.get(failure.about, ()))
 
     @staticmethod
     def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", *, hint: str = "",
@@ -358,7 +359,7 @@ class Context:
             got = f"{raised.kinds[0]}: {raised.message}"
             if kind not in raised.kinds:
                 raise Failure(f"{where} must raise {kind}", kind, got) from None
-            if names and names not in raised.message:
+            if names and not mentions(raised.message, names):
                 raise Failure(
                     f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got
                 ) from None
@@ -366,13 +367,19 @@ class Context:
         raise Failure(f"{where} must raise {kind}", kind, f"returned {show(value)}")
 
     def preserves(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
-        """The call leaves its tensor arguments as they were. Returns its value."""
+        """The call leaves its arguments as they were, tensors and objects in lists too. Returns its value."""
         value, after, after_named = self.session.effects(target, *args, **kwargs)
         pairs = [*zip(args, after, strict=True), *((v, after_named[k]) for k, v in kwargs.items())]
         for before, now in pairs:
-            if isinstance(before, Tensor) and not (isinstance(now, Tensor) and torch.equal(before, now)):
+            if not unchanged(before, now):
                 raise Failure("an argument was modified in place", show(before), show(now))
         return value
+
+    def leaves_gradients_on(self, what: str) -> None:
+        """What was called before has not switched gradients off for everything that comes after it."""
+        on = self.call(TorchRef("is_grad_enabled"))
+        self.expect(on is True, f"after {what} nothing has gradients any more", "gradients as before", "switched off",
+                    hint="For how long are gradients switched off, and who switches them on again?")  # fmt: skip
 
     def gradient(
         self, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),
@@ -463,6 +470,28 @@ def drawn_cases(
         suppress_health_check=list(HealthCheck), print_blob=False,
     )  # fmt: skip
     hypothesis.seed(seed)(configured(given(**strategies)(body)))()
+
+
+def unchanged(before: Any, now: Any) -> bool:
+    """Whether an argument is, after a call, what it was before: tensors, objects, and lists of them."""
+    match before:
+        case Tensor():
+            return isinstance(now, Tensor) and torch.equal(before, now)
+        case Handle():
+            return not isinstance(now, Handle) or now.number == before.number
+        case list() | tuple() if type(before) in (list, tuple):  # what stands for an object of theirs is a named tuple
+            same_length = isinstance(now, list | tuple) and len(now) == len(before)
+            return same_length and all(map(unchanged, before, now))
+    return True
+
+
+def mentions(message: str, names: str) -> bool:
+    """Whether an error's message has this name in it; of a shape "2, 3" the numbers in order, however written."""
+    sizes = re.findall(r"\d+", names)
+    if names.strip("0123456789, "):
+        return names in message
+    found = re.findall(r"\d+", message)
+    return any(found[start : start + len(sizes)] == sizes for start in range(len(found)))
 
 
 def alike(value: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:

@@ -216,7 +216,9 @@ def attempt(check: Check, context: Context) -> Outcome:
         except Unimplemented as missing:
             return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
     except Failure as failure:
-        return replace(failed(check, failure), looks=context.looks(failure))
+        looks, question = context.reading(failure)
+        hint = failure.hint or f"{check.hint} {question}".strip()
+        return replace(failed(check, failure), looks=looks, hint=hint)
     except TimedOut as ended:
         return Outcome(check, "timeout", 0.0, f"stopped: {ended}. Is there a loop that never ends?", check.hint)
     except OutOfMemory as ended:

@@ -1,6 +1,7 @@
 """What wrong numbers look like: relations to the expected ones that hold in every case that failed.
 
-A pattern says what is there, never what to write. Where several relations explain the same numbers, all are named.
+A pattern says what is there, never what to write, and asks the question that it raises. Where several relations explain
+the same numbers, all are named.
 """
 
 from __future__ import annotations
@@ -36,6 +37,26 @@ CURVES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "the expected, without what is below zero": torch.relu,
     "the size of the expected, without its sign": torch.abs,
 }
+
+
+WHICH_FACTOR = "Which constant factor does the definition have, and how often does it stand in your code?"
+WHICH_SIGN = "What is subtracted from what, and which signs belong to the definition?"
+WHICH_TERM = "Which term is the same whatever the input is, and does it belong to the definition?"
+WHICH_FUNCTION = "Which function was applied once too often, or once too little?"
+WHICH_PLACE = "Which of the numbers belongs to which example, and along which axis?"
+WHICH_GUARD = "Which small number was added or cut off for safety, and what does that do to this input?"
+WHAT_IT_SEES = "Which of the arguments does the result depend on, and which should it?"
+WHICH_SIZE = {
+    "the batch size": "What should a larger batch do to this number?",
+    "the number of dimensions of an example": "What should one more dimension do to this number?",
+}
+
+
+class Reading(NamedTuple):
+    """What wrong numbers look like, and the question that it raises."""
+
+    words: str = ""
+    question: str = ""
 
 
 class Pair(NamedTuple):
@@ -77,20 +98,26 @@ def factor(pair: Pair) -> float:
     return found if same(pair.actual, found * pair.wanted) else math.nan
 
 
-def describe(pairs: Sequence[Pair]) -> str:
-    """What holds between the actual and the expected numbers of all these cases; empty if nothing known does."""
+def describe(pairs: Sequence[Pair]) -> Reading:
+    """What holds between the actual and the expected numbers of all these cases; empty if nothing known does.
+
+    Several readings that raise different questions raise none.
+    """
     pairs = [Pair(p.actual.double().flatten(), p.wanted.double().flatten(), p.sizes) for p in pairs[-MOST:]]
     if not pairs or not all(bool(torch.isfinite(p.actual).all()) for p in pairs):
-        return ""
+        return Reading()
     informative = [p for p in pairs if bool(p.wanted.any())]
     if not informative:
-        return ""
+        return Reading()
     if not any(bool(p.actual.any()) for p in pairs):
-        return "zero, whatever the input"
+        return Reading("zero, whatever the input", WHAT_IT_SEES)
     if all(same(p.actual, p.wanted) for p in pairs):
-        return "almost the expected: the difference is small, as from an added epsilon, a clamp or a lower precision"
+        words = "almost the expected: the difference is small, as from an added epsilon, a clamp or a lower precision"
+        return Reading(words, WHICH_GUARD)
     readings = [*proportions(informative), *offsets(pairs), *curves(pairs), *arrangements(informative)]
-    return " or ".join(dict.fromkeys(readings))
+    questions = {reading.question for reading in readings}
+    words = " or ".join(dict.fromkeys(reading.words for reading in readings))
+    return Reading(words, questions.pop() if len(questions) == 1 else "")
 
 
 def different(pairs: Sequence[Pair]) -> int:
@@ -99,54 +126,59 @@ def different(pairs: Sequence[Pair]) -> int:
     return len({f"{value:.3g}" for value in values.tolist()[:200]})
 
 
-def proportions(pairs: Sequence[Pair]) -> list[str]:
+def proportions(pairs: Sequence[Pair]) -> list[Reading]:
     """A factor that is the same in all cases, or is a size of each."""
     factors = [factor(pair) for pair in pairs]
     if any(math.isnan(c) or not c for c in factors):
         return []
     cases = f" in all {len(pairs)} cases that failed" if len(pairs) > 1 else ""
-    found = [words + cases for c, words in FACTORS.items() if all(math.isclose(f, c, rel_tol=RTOL) for f in factors)]
+    found = [Reading(words + cases, WHICH_SIGN if c < 0 else WHICH_FACTOR)
+             for c, words in FACTORS.items() if all(math.isclose(f, c, rel_tol=RTOL) for f in factors)]  # fmt: skip
     for name in pairs[0].sizes:
         counts = [pair.sizes.get(name, 0) for pair in pairs]
         if len(set(counts)) < 2 or not all(counts):
             continue  # a size that never changes explains nothing
-        if all(math.isclose(f, n, rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
-            found.append(f"the expected times {name}: it grows with that size")
-        if all(math.isclose(f, 1 / n, rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
-            found.append(f"the expected divided by {name}: it shrinks as that size grows")
-        if all(math.isclose(f, math.sqrt(n), rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
-            found.append(f"the expected times the square root of {name}")
+        question = WHICH_SIZE.get(name, "")
+        for words, law in (
+            (f"the expected times {name}: it grows with that size", float),
+            (f"the expected divided by {name}: it shrinks as that size grows", lambda n: 1 / n),
+            (f"the expected times the square root of {name}", math.sqrt),
+        ):
+            if all(math.isclose(f, law(n), rel_tol=RTOL) for f, n in zip(factors, counts, strict=True)):
+                found.append(Reading(words, question))
     constant = all(math.isclose(f, factors[0], rel_tol=RTOL) for f in factors)
     if constant and not found and different(pairs) >= ENOUGH and not math.isclose(factors[0], 1, rel_tol=1e-2):
-        found.append(f"always {factors[0]:.4g} times the expected")
+        found.append(Reading(f"always {factors[0]:.4g} times the expected", WHICH_FACTOR))
     return found
 
 
-def offsets(pairs: Sequence[Pair]) -> list[str]:
+def offsets(pairs: Sequence[Pair]) -> list[Reading]:
     """A difference that is the same everywhere."""
     gap = torch.cat([pair.actual - pair.wanted for pair in pairs])
     if different(pairs) < ENOUGH or not same(gap, gap.mean().expand_as(gap)):
         return []
-    return [f"the expected {'plus' if gap.mean() > 0 else 'minus'} {abs(float(gap.mean())):.4g}, whatever the input"]
+    words = f"the expected {'plus' if gap.mean() > 0 else 'minus'} {abs(float(gap.mean())):.4g}, whatever the input"
+    return [Reading(words, WHICH_TERM)]
 
 
-def curves(pairs: Sequence[Pair]) -> list[str]:
+def curves(pairs: Sequence[Pair]) -> list[Reading]:
     """A function of the expected."""
     if different(pairs) < ENOUGH:
         return []
-    return [words for words, curve in CURVES.items() if all(same(p.actual, curve(p.wanted)) for p in pairs)]
+    fitting = [words for words, curve in CURVES.items() if all(same(p.actual, curve(p.wanted)) for p in pairs)]
+    return [Reading(words, WHICH_FUNCTION) for words in fitting]
 
 
-def arrangements(pairs: Sequence[Pair]) -> list[str]:
+def arrangements(pairs: Sequence[Pair]) -> list[Reading]:
     """The expected numbers in other places."""
     if different(pairs) < ENOUGH or not all(len(pair.wanted) > 1 for pair in pairs):
         return []
     if all(same(p.actual, p.wanted.flip(0)) for p in pairs):
-        return ["the expected numbers in reverse order"]
+        return [Reading("the expected numbers in reverse order", WHICH_PLACE)]
     if all(same(p.actual.sort().values, p.wanted.sort().values) for p in pairs):
-        return ["the expected numbers in other places"]
+        return [Reading("the expected numbers in other places", WHICH_PLACE)]
     if all(same(p.actual, p.actual.mean().expand_as(p.actual)) for p in pairs):
-        return ["the same number everywhere, where different ones are expected"]
+        return [Reading("the same number everywhere, where different ones are expected", WHAT_IT_SEES)]
     return []
 
 

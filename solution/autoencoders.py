@@ -204,8 +204,8 @@ class ConvAutoencoder(nn.Module):
 class UNetAutoencoder(nn.Module):
     """A convolutional autoencoder with skip connections around its bottleneck.
 
-    The encoder pools 28 -> 14 -> 7 and maps the 7x7 feature maps to a code; before each pooling it keeps a copy of its
-    feature maps, a skip. The decoder goes the way back and joins each skip, through `concat_skip`, to its own maps of
+    The encoder pools 28 -> 14 -> 7 and maps the 7x7 feature maps to a code; before each pooling it keeps its feature
+    maps, a skip. The decoder goes the way back and joins each skip, through `concat_skip`, to its own maps of
     the same size. Both the code and every skip influence the output. The reconstruction lies in [0, 1].
 
     Source: Ronneberger et al., arXiv:1505.04597.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grader.patterns import Pair, describe, describe_shape, sizes_of
+from grader.patterns import Pair, Reading, describe, describe_shape, sizes_of
 
 Wrong = Callable[[Tensor], Tensor]
 
@@ -45,28 +45,52 @@ def cases(wrong: Wrong, shapes: tuple[tuple[int, ...], ...] = ((3, 4), (5, 2), (
     ],
 )
 def test_a_relation_is_recognised(wrong: Wrong, words: str) -> None:
-    assert words in describe(cases(wrong))
+    assert words in describe(cases(wrong)).words
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x**3 - x, lambda x: x * torch.rand_like(x), lambda x: x * math.nan])
 def test_nothing_is_said_of_numbers_that_fit_nothing(wrong: Wrong) -> None:
     torch.manual_seed(0)
-    assert not describe(cases(wrong))
+    assert describe(cases(wrong)) == Reading()
 
 
 def test_nothing_is_said_of_nothing() -> None:
-    assert not describe([])
-    assert not describe([Pair(torch.tensor(3.0), torch.tensor(0.0), {})])
+    assert describe([]) == Reading()
+    assert describe([Pair(torch.tensor(3.0), torch.tensor(0.0), {})]) == Reading()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "asks"),
+    [
+        (lambda x: 2 * x, "factor"),
+        (lambda x: -x, "subtracted"),
+        (lambda x: x * len(x), "larger batch"),
+        (lambda x: x / x.shape[1], "one more dimension"),
+        (lambda x: x + 0.5, "whatever the input"),
+        (torch.sqrt, "applied once too often"),
+        (lambda x: x.roll(1, 0), "which axis"),
+        (torch.zeros_like, "depend on"),
+        (lambda x: x + 1e-9, "for safety"),
+    ],
+)
+def test_a_relation_raises_a_question(wrong: Wrong, asks: str) -> None:
+    question = describe(cases(wrong)).question
+    assert asks in question
+    assert question.endswith("?")
 
 
 def test_sizes_that_fit_alike_are_all_named() -> None:
-    words = describe(cases(lambda x: x / len(x), shapes=((2, 2), (3, 3))))
+    words = describe(cases(lambda x: x / len(x), shapes=((2, 2), (3, 3)))).words
     assert "divided by the batch size" in words
     assert "divided by the number of dimensions of an example" in words
 
 
+def test_readings_that_raise_different_questions_raise_none() -> None:
+    assert describe(cases(lambda x: x / len(x), shapes=((2, 2), (3, 3)))).question == ""
+
+
 def test_a_case_of_another_size_tells_them_apart() -> None:
-    words = describe(cases(lambda x: x / len(x), shapes=((2, 2), (3, 3), (2, 3))))
+    words = describe(cases(lambda x: x / len(x), shapes=((2, 2), (3, 3), (2, 3)))).words
     assert "divided by the batch size" in words
     assert "number of dimensions" not in words
 
@@ -74,7 +98,7 @@ def test_a_case_of_another_size_tells_them_apart() -> None:
 @given(st.integers(0, 10**6))
 def test_unrelated_numbers_fit_nothing_by_chance(seed: int) -> None:
     other = torch.Generator().manual_seed(seed + 1)
-    assert not describe(cases(lambda x: torch.rand(x.shape, generator=other, dtype=x.dtype), seed=seed))
+    assert describe(cases(lambda x: torch.rand(x.shape, generator=other, dtype=x.dtype), seed=seed)) == Reading()
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_a_check_says_all_it_must(check: Check) -> None:
 
 
 def questions_asked() -> list[tuple[str, str]]:
-    """(module, text) of everything in the rubric that asks a question: hints of checks and of misconceptions."""
+    """(module, text) of everything that asks a question: hints of checks, of misconceptions and of patterns."""
     found = []
-    for path in sorted((ROOT / "grader" / "rubric").glob("*.py")):
+    for path in (*sorted((ROOT / "grader" / "rubric").glob("*.py")), ROOT / "grader" / "patterns.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
             text = "".join(str(p.value) for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str))

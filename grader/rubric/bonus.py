@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..boundary import Gen, Handle, Probe, Slot, TorchRef
+from ..boundary import Gen, Handle, Probe, Slot, StudentRaised, TorchRef
 from ..cases import random, seeds, sizes
-from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Question, Tolerance, declare
-from ..context import Context
+from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Failure, Question, Tolerance, declare
+from ..context import Context, alike
 from ..statistics import count_bounds
 from .bonus_bounds import BOUNDS
 from .bonus_features import FEATURES
@@ -115,6 +115,9 @@ def prior_shapes(ctx: Context) -> None:
         shape = (grid[0], count, *grid[1:])
         single = ctx.tensor(ctx.preserves(model, indices), shape, "logits", dtype=torch.float32)
         double = ctx.tensor(model.double()(indices), shape, "logits", dtype=torch.float64)
+        normalised = alike(double.sum(1), torch.ones_like(double.sum(1))) and bool((double >= 0).all())
+        ctx.expect(not normalised, "these are probabilities, not logits", "numbers of either sign", double,
+                   hint="What will the loss do to these numbers before it takes their logarithm?")  # fmt: skip
         ctx.matches(single, double.float(), Tolerance(1e-3, 1e-4, "float32 through a few layers"), "logits in float32")
 
 
@@ -189,27 +192,18 @@ def chain(ctx: Context, count: int) -> tuple[Tensor, Tensor]:
     return shares[0].log(), shares[1:].log()
 
 
-@declare(
-    id="bonus.sample.law", question=BONUS, kind="statistical", points=0.75, visibility="public",
-    title="sample_codes: ancestral sampling",
-    asks="codes are drawn in raster order, each from the model's distribution given the codes drawn before it",
-    hint="When the second code is drawn, does the model already see the first? In which order is the grid filled?",
-    needs=(),
-)  # fmt: skip
-def sample_law(ctx: Context) -> None:
-    # The grader's model is a Markov chain in raster order over 4 codes. 2000 grids of 3 x 5: 4 counts of the first
-    # code, 16 counts of transitions given how often their first code occurs (exact binomials): 20 x 4e-8 = 8e-7.
-    # A transition occurs in at least 4 % of about 7000 cases; uniform codes miss by hundreds.
-    count, number, height, width = 4, 2000, 3, 5
-    first, table = chain(ctx, count)
-    model = ctx.new(Probe("TableModel"), first, table)
-    codes = ctx.call(SAMPLE, model, number, height, width)
-    codes = ctx.tensor(codes, (number, height, width), "sample_codes", dtype=torch.int64).flatten(1)
+GRIDS = (2000, 3, 5)
+
+
+def expect_chain(ctx: Context, sampled: object, first: Tensor, table: Tensor) -> None:
+    """GRIDS of codes follow a chain's logarithms of probabilities, which are normalised."""
+    count, number = len(first), GRIDS[0]
+    codes = ctx.tensor(sampled, GRIDS, "sample_codes", dtype=torch.int64).flatten(1)
     ctx.expect(int(codes.min()) >= 0 and int(codes.max()) < count, "a sampled code is outside the codebook",
                f"0…{count - 1}", codes)  # fmt: skip
     starts = torch.bincount(codes[:, 0], minlength=count)
     for k in range(count):
-        low, high = count_bounds(number, float(first[k].exp()), 4e-8)
+        low, high = count_bounds(number, float(first[k].exp()), 2e-8)
         ctx.expect(low <= int(starts[k]) <= high, f"the first position is {k} too often or too seldom",
                    f"{low} to {high} of {number}", int(starts[k]))  # fmt: skip
     pairs = torch.bincount(codes[:, :-1].flatten() * count + codes[:, 1:].flatten(), minlength=count**2)
@@ -217,16 +211,41 @@ def sample_law(ctx: Context) -> None:
     for a in range(count):
         total = int(pairs[a].sum())
         for b in range(count):
-            low, high = count_bounds(total, float(table[a, b].exp()), 4e-8)
+            low, high = count_bounds(total, float(table[a, b].exp()), 2e-8)
             ctx.expect(low <= int(pairs[a, b]) <= high, f"in raster order, {b} follows {a} too often or too seldom",
                        f"{low} to {high} of {total}", int(pairs[a, b]))  # fmt: skip
 
 
 @declare(
+    id="bonus.sample.law", question=BONUS, kind="statistical", points=0.75, visibility="public",
+    title="sample_codes: ancestral sampling",
+    asks="codes are drawn in raster order, each from the model's distribution given the codes drawn before it, also "
+    "where all logits of a position are very large or very small",
+    hint="When the second code is drawn, does the model already see the first? In which order is the grid filled?",
+    needs=(),
+)  # fmt: skip
+def sample_law(ctx: Context) -> None:
+    # The grader's model is a Markov chain in raster order over 4 codes. 2000 grids of 3 x 5: 4 counts of the first
+    # code, 16 counts of transitions given how often their first code occurs (exact binomials), twice:
+    # 2 x 20 x 2e-8 = 8e-7. A transition occurs in at least 4 % of about 7000 cases; uniform codes miss by hundreds.
+    first, table = chain(ctx, 4)
+    expect_chain(ctx, ctx.call(SAMPLE, ctx.new(Probe("TableModel"), first, table), *GRIDS), first, table)
+    # what is added to all logits of a position changes no probability
+    shifted = ctx.new(Probe("TableModel"), first + 1e3, table - 1e3)
+    try:
+        expect_chain(ctx, ctx.call(SAMPLE, shifted, *GRIDS), first, table)
+    except (Failure, StudentRaised) as wrong:
+        raised = f"{wrong.kinds[0]}: {wrong.message}" if isinstance(wrong, StudentRaised) else wrong.message
+        raise Failure("logits that are all large, or all small, give other codes", "the same as after adding a number "
+                      "to all of them", raised, hint="What happens to exp of these logits? Which probabilities do they "
+                      "stand for?") from None  # fmt: skip
+
+
+@declare(
     id="bonus.sample.modes", question=BONUS, kind="property", points=0.5, visibility="public",
     title="sample_codes: mode, gradients, generator",
-    asks="the model runs in evaluation mode without gradients and gets its former mode back; draws are fresh, and come "
-    "from the generator if one is given",
+    asks="the model runs in evaluation mode without gradients and gets its former mode back, and what comes after has "
+    "gradients again; draws are fresh, and come from the generator if one is given",
     hint="What would dropout do to the samples? And two calls with the same generator seed?",
     needs=(),
 )  # fmt: skip
@@ -247,6 +266,7 @@ def sample_modes(ctx: Context) -> None:
         # 84 codes: equal by chance with probability far below 1e-12
         ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same codes", "other codes", draws[2])
         ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same codes", "other codes", draws[4])
+        ctx.leaves_gradients_on("sample_codes")
 
 
 @declare(

@@ -34,10 +34,17 @@ def log_weights(log_px: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor
     return log_px + normal(z, 0.0, 1.0).sum(-1) - normal(z, mu, torch.exp(logvar / 2)).sum(-1)
 
 
+def expect_finite(ctx: Context, value: object, wanted: Tensor, what: str, hint: str) -> None:
+    """`value` is right where numbers on the way to it may be too small or too large: `hint` asks for those."""
+    found = ctx.tensor(value, wanted.shape, what, dtype=wanted.dtype, finite=False)
+    ctx.expect(bool(found.isfinite().all()), f"{what} is not finite", wanted, found, hint=hint)
+    ctx.matches(found, wanted, FLOAT64, what, hint=hint)
+
+
 @declare(
     id="bonus.weights", question=BONUS, kind="property", points=0.5, visibility="public",
     title="log_importance_weights",
-    asks="log p(x given z) + log p(z) - log q(z given x), (k, B), summed over latent dimensions",
+    asks="log p(x given z) + log p(z) - log q(z given x), (k, B), summed over latent dimensions, also over hundreds",
     hint="Let q be the prior itself: what is left of the weight? And which density does a sample z have under q?",
     needs=(),
 )  # fmt: skip
@@ -49,6 +56,9 @@ def weights(ctx: Context) -> None:
         ctx.matches(value, log_weights(log_px, z, mu, logvar), FLOAT64, "log_importance_weights")
 
     ctx.forall(body, k=sizes(1, 5), batch=sizes(1, 4), latent=sizes(1, 3), seed=seeds(), examples=20)
+    many = (ctx.randn(3, 2), ctx.randn(3, 2, 1000), ctx.randn(2, 1000), ctx.randn(2, 1000))
+    expect_finite(ctx, ctx.call(WEIGHTS, *many), log_weights(*many), "log_importance_weights in 1000 dimensions",
+                  "What is a density of 1000 dimensions as a number, before its logarithm is taken?")  # fmt: skip
     single = (ctx.randn(5, 3), ctx.randn(5, 3, 4), ctx.randn(3, 4), ctx.randn(3, 4))
     value = ctx.call(WEIGHTS, *(t.float() for t in single))
     ctx.matches(value, log_weights(*single).float(), FLOAT32, "log_importance_weights in float32")
@@ -60,7 +70,7 @@ def weights(ctx: Context) -> None:
     id="bonus.bound", question=BONUS, kind="property", points=0.5, visibility="public",
     title="iwae_bound",
     asks="the logarithm of the mean weight over the k samples, (B,), finite where the weights themselves under- or "
-    "overflow",
+    "overflow, for every image whatever the others are",
     hint="Which comes first, the logarithm or the mean? What should k equal weights give?",
     needs=(),
 )  # fmt: skip
@@ -87,6 +97,10 @@ def bound(ctx: Context) -> None:
     ctx.matches(
         ctx.call(BOUND, torch.full((7, 3), -2e3)), torch.full((3,), -2e3), FLOAT32, "iwae_bound of equal weights"
     )
+    apart = ctx.randn(4, 3) + torch.tensor([0.0, -2e3, 2e3], dtype=torch.float64)
+    wanted = apart.logsumexp(0) - math.log(4)
+    expect_finite(ctx, ctx.call(BOUND, apart), wanted, "iwae_bound of images that are 2000 nats apart",
+                  "May the bound of one image depend on how likely another one is?")  # fmt: skip
     ctx.gradient(BOUND, ctx.randn(4, 3), directions=1, what="the gradient of iwae_bound")
 
 
@@ -195,8 +209,8 @@ def iwae_grows(ctx: Context) -> None:
 @declare(
     id="bonus.iwae.modes", question=BONUS, kind="property", points=0.25, visibility="public",
     title="iwae: shape, mode, generator",
-    asks="one bound per image (B,); the model runs in evaluation mode without gradients and gets its former mode back; "
-    "draws are fresh, and come from the generator if one is given",
+    asks="one bound per image (B,); the model runs in evaluation mode without gradients and gets its former mode back, "
+    "and what comes after has gradients again; draws are fresh, and come from the generator if one is given",
     hint="What would dropout do to an evaluation? Does the result still carry gradients?",
     needs=(),
 )  # fmt: skip
@@ -216,6 +230,7 @@ def iwae_modes(ctx: Context) -> None:
         ctx.matches(draws[1], draws[0], FLOAT32, "a second bound with an equal generator")
         ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same bound", "another", draws[2])
         ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same bound", "fresh draws", draws[4])
+        ctx.leaves_gradients_on("iwae")
 
 
 # ---- exact likelihoods --------------------------------------------------------------------------------------------

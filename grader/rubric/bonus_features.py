@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg
 import torch
@@ -35,6 +38,10 @@ def active(ctx: Context) -> None:
         for threshold, wanted in ((0.5, 2.0), (0.001, 5.0), (9.0, 0.0)):
             got = ctx.number(ctx.call(ACTIVE, mu.float(), threshold=threshold), "active_units")
             ctx.matches(got, wanted, FLOAT64, f"active_units(mu, threshold={threshold})")
+    still = noise[:64] * torch.tensor([1.0, 0, 1, 0, 0, 1, 0]) + torch.tensor([0.0, 2, 1, 0, -4, 0, 1])
+    got = ctx.number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
+    ctx.matches(got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
+                hint="The variance of a constant is 0. Is that above a threshold of 0?")  # fmt: skip
 
 
 def feature_nets(ctx: Context) -> list[Handle]:
@@ -47,23 +54,31 @@ def feature_nets(ctx: Context) -> list[Handle]:
 @declare(
     id="bonus.perceptual.value", question=BONUS, kind="property", points=0.25, visibility="public",
     title="perceptual_loss: value",
-    asks="squared error between the features of the two pictures, summed over all features, averaged over the batch",
+    asks="squared error between the features that the network gives the two pictures as it is now, summed over all "
+    "features, averaged over the batch",
     hint="Are the pictures compared, or what the network makes of them? Does the batch size change the loss?",
     needs=(),
 )  # fmt: skip
 def perceptual_value(ctx: Context) -> None:
+    def expect_value(net: Handle, batch: int, what: str, hint: str = "") -> None:
+        x_recon, x = ctx.images(batch, 4, torch.float64), ctx.images(batch, 4, torch.float64)
+        features = [ctx.tensor(net(picture), None, "features") for picture in (x_recon, x)]
+        wanted = (features[0] - features[1]).square().sum() / batch
+        ctx.matches(ctx.preserves(PERCEPTUAL, net, x_recon, x), wanted, FLOAT64, what, hint=hint)
+
     for net in feature_nets(ctx):
         for batch in (1, 3):
-            x_recon, x = ctx.images(batch, 4, torch.float64), ctx.images(batch, 4, torch.float64)
-            features = [ctx.tensor(net(picture), None, "features") for picture in (x_recon, x)]
-            wanted = (features[0] - features[1]).square().sum() / batch
-            ctx.matches(ctx.preserves(PERCEPTUAL, net, x_recon, x), wanted, FLOAT64, "perceptual_loss")
+            expect_value(net, batch, "perceptual_loss")
+        net.load({name: ctx.randn(*value.shape) for name, value in net.state().items()})
+        expect_value(net, 3, "perceptual_loss after the network has changed",
+                     "The network has been trained on between two calls. Whose features are compared?")  # fmt: skip
 
 
 @declare(
     id="bonus.perceptual.gradient", question=BONUS, kind="gradient", points=0.5, visibility="public",
     title="perceptual_loss: who learns from it",
-    asks="the gradient reaches x_recon, and neither the target nor the parameters of the feature network",
+    asks="the gradient reaches x_recon, and neither the target nor the parameters of the feature network; parameters "
+    "that were frozen stay frozen",
     hint="Which of the two pictures comes from the model that is trained? Should the measuring network learn as well?",
     needs=("bonus.perceptual.value",),
 )  # fmt: skip
@@ -79,6 +94,12 @@ def perceptual_gradient(ctx: Context) -> None:
             ctx.expect(
                 grad is None or not bool(grad.any()), f"the feature network's {name} gets a gradient", "none", grad
             )
+    for net in feature_nets(ctx):
+        ctx.call((net, "requires_grad_"), False)
+        ctx.call(PERCEPTUAL, net, ctx.images(3, 4, torch.float64), ctx.images(3, 4, torch.float64))
+        thawed = [name for name, trained in net.parameters().items() if trained]
+        ctx.expect(not thawed, "a frozen feature network can be trained afterwards", "frozen as before",
+                   ", ".join(thawed), hint="In which state was the network given to you?")  # fmt: skip
 
 
 @declare(
@@ -151,7 +172,7 @@ def clusters(ctx: Context, centres: Tensor, size: int, spread: float) -> tuple[T
     title="linear_probe",
     asks="int64 labels (M,) that occur in training; right for classes that a hyperplane separates, and no better than "
     "a line can be where none does",
-    hint="Which labels may come out? Could your classifier bend?",
+    hint="Which labels may come out, and how many? Could your classifier bend?",
     needs=(),
 )  # fmt: skip
 def linear_probe(ctx: Context) -> None:
@@ -165,6 +186,19 @@ def linear_probe(ctx: Context) -> None:
         right = float((value == names[truth]).double().mean())
         # centres are 11 deviations apart: a row falls on the wrong side with probability 1e-8
         ctx.expect(right >= 0.96, "classes far apart are confused", "96 % of 150 right", f"{100 * right:.1f} %")
+    # Five classes around a circle: a line parts each from the others, but their numbers lie along no line. A row is
+    # 4.7 deviations from the next class; a regression on the numbers gets one class of five right.
+    angles = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
+    circle = 8 * torch.stack([angles.cos(), angles.sin()], dim=1) + 1
+    codes, which = clusters(ctx, circle, 40, 1.0)
+    test, truth = clusters(ctx, circle, 30, 1.0)
+    order = torch.tensor([0, 2, 4, 1, 3])
+    value = ctx.tensor(ctx.call(PROBE, codes, order[which], test), (150,), "linear_probe(…)", dtype=torch.int64)
+    right = float((value == order[truth]).double().mean())
+    ctx.expect(right >= 0.9, "five classes around a circle are confused", "at least 90 % right", f"{100 * right:.0f} %",
+               hint="Is class 2 between the classes 1 and 3? What is a label's number good for?")  # fmt: skip
+    value = ctx.call(PROBE, codes, order[which], circle[:1])
+    ctx.matches(value, order[:1], EXACT, "linear_probe of the middle of a class, a single test row")
     # a common class near the mean of all, and two rare ones, each asked for alone: without an offset, or centred by the
     # mean of what is asked, the codes no longer tell the class
     which = torch.arange(3).repeat_interleave(torch.tensor([200, 10, 10]))
@@ -184,11 +218,21 @@ def linear_probe(ctx: Context) -> None:
                f"{100 * right:.1f} % of an exclusive or")  # fmt: skip
 
 
+TIE = "Two labels occur equally often among these neighbours. What does the docstring say of that?"
+
+
+def elected(labels: Sequence[int]) -> list[int]:
+    """The labels that occur most often, the smallest first."""
+    most = max(map(labels.count, labels))
+    return sorted({label for label in labels if labels.count(label) == most})
+
+
 @declare(
     id="bonus.neighbours", question=BONUS, kind="property", points=0.25, visibility="public",
     title="knn_predict",
-    asks="the label most frequent among the k nearest training codes in Euclidean distance; any of them on a tie",
-    hint="With k = 1 and the training codes themselves as test codes, what must come out?",
+    asks="the label most frequent among the k nearest training codes in Euclidean distance, the smaller one on a tie, "
+    "for every test code however many there are",
+    hint="With k = 1 and the training codes themselves as test codes, what must come out? And how many labels?",
     needs=(),
 )  # fmt: skip
 def neighbours(ctx: Context) -> None:
@@ -204,14 +248,23 @@ def neighbours(ctx: Context) -> None:
         value = ctx.tensor(value, (test_rows,), "knn_predict(…)", dtype=torch.int64)
         for row, got in enumerate(value.tolist()):
             near = labels[order[row]].tolist()
-            winners = sorted({label for label in near if near.count(label) == max(map(near.count, near))})
-            ctx.expect(
-                got in winners, f"knn_predict with k={k}, test row {row}", f"the majority of {near}: {winners}", got
-            )
+            ctx.expect(got in elected(near), f"knn_predict with k={k}, test row {row}", f"the majority of {near}", got)
 
     ctx.forall(
         body, rows=sizes(6, 20), test_rows=sizes(1, 6), dim=sizes(1, 4), k=sizes(1, 7), seed=seeds(), examples=25
     )
+    # ties: the nearest, the first and the last code and most of the codes have the larger label
+    codes, labels = torch.tensor([[1.0], [2], [3], [4], [50], [60]]), torch.tensor([30, 4, 4, 30, 1, 30])
+    for k, winner in ((2, 4), (4, 4)):
+        ctx.matches(ctx.call(NEIGHBOURS, codes, labels, torch.zeros(1, 1), k=k), torch.tensor([winner]), EXACT,
+                    f"knn_predict with k={k}, labels 30, 4, 4, 30, 1, 30 by distance", hint=TIE)  # fmt: skip
+    codes, test = ctx.randn(60, 3), ctx.randn(1130, 3)  # a remainder, whatever the size of parts
+    labels = names[ctx.randint(0, 4, 60)]
+    near = labels[(test[:, None] - codes[None]).square().sum(-1).topk(3, largest=False).indices]
+    wanted = torch.tensor([elected(row)[0] for row in near.tolist()])
+    for rows in (1130, 1):
+        value = ctx.call(NEIGHBOURS, codes, labels, test[:rows], k=3)
+        ctx.matches(value, wanted[:rows], EXACT, f"knn_predict of {rows} test codes, k=3")
     # by distance: with five neighbours the majority is 4, with more or fewer it is 1 (or there is none)
     near = torch.tensor([1, 1, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1])
     order = torch.randperm(12, generator=ctx.rng)

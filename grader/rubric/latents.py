@@ -50,6 +50,8 @@ def stir(ctx: Context, model: Handle, gain: float = 1.5) -> Handle:
     """Gives the model random parameters, whatever they are called: no check then depends on an initialisation."""
     state = model.state()
     for name in model.parameters():
+        if name not in state or not state[name].is_floating_point():
+            continue
         held = state[name]
         fan_in = max(1, held[0].numel()) if held.ndim > 1 else 4
         state[name] = (gain / fan_in**0.5) * ctx.randn(*held.shape, dtype=held.dtype)
@@ -90,6 +92,42 @@ def expect_shapes(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *labe
     x_recon, mu, logvar = ctx.sequence(model(x, *labels), 3, "forward")
     ctx.tensor(x_recon, x.shape, "x_recon of forward", dtype=x.dtype)
     posterior(ctx, (mu, logvar), shape, x.dtype, "forward")
+
+
+def expect_rows_alone(ctx: Context, call: Callable[..., Tensor], what: str, *rows: Tensor) -> None:
+    """What `call` makes of each row, in float64, is what it makes of that row without the others of its batch."""
+    whole = call(*rows)
+    count = len(rows[0])
+    ctx.expect(
+        whole.ndim > 0 and len(whole) == count, f"{what} has not one row for each", f"{count} rows", tuple(whole.shape)
+    )
+    for row in range(count):
+        alone = call(*(part[row : row + 1] for part in rows))
+        ctx.matches(
+            whole[row : row + 1],
+            alone,
+            FLOAT64,
+            f"row {row} of {what} in a batch, compared with that row alone,",
+            hint="In evaluation mode, what have the other images of the batch to do with this one?",
+        )
+
+
+def expect_loadable(ctx: Context, model: Handle, twin: Handle, x: Tensor, latent_dim: int, *labels: Tensor) -> None:
+    """A second instance with the state of the first, both in float64, computes the same as it."""
+    twin.double().eval().load(model.state())
+    shape, z = (len(x), latent_dim), ctx.randn(len(x), latent_dim)
+    pairs = [
+        (other.call("decode", z, *labels), *posterior(ctx, other.call("encode", x, *labels), shape, x.dtype, "encode"))
+        for other in (model, twin)
+    ]
+    for one, two, what in zip(*pairs, ("x_recon", "mu", "logvar"), strict=True):
+        ctx.matches(
+            two,
+            ctx.tensor(one, None, what),
+            FLOAT64,
+            f"{what} of a new model with the state_dict of the first, compared with the first,",
+            hint="Which numbers does your model compute with, and which of them are in its state_dict?",
+        )
 
 
 def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *labels: Tensor) -> None:
@@ -245,6 +283,25 @@ def expect_standard_normal(ctx: Context, eps: Tensor, what: str, *, hint: str = 
     )
 
 
+def expect_few(ctx: Context, draw: Callable[[int], Tensor], what: str) -> None:
+    """Latents `draw(n)` of few images, `(n, L)`, are as independent as those of many: their mean varies by 1/n.
+
+    60 means of 3 draws in at least 4 dimensions, alpha = 1e-7: their variance is held to 50 % at most.
+    """
+    hint = "Ask for three images again and again: should the mean of the three latents always be the same? And for one?"
+    ctx.guard(lambda: draw(1), {"images asked for": 1})
+    means = torch.stack([draw(3).double().mean(0) for _ in range(60)]).flatten() * 3**0.5
+    low, high = variance_bounds(len(means) + 1)  # the mean is known, so that no degree of freedom is lost
+    variance = float(means.square().mean())
+    ctx.expect(
+        low <= variance <= high,
+        f"the mean of three of {what} does not vary as that of independent draws",
+        f"variance 1/3, {low / 3:.2g} to {high / 3:.2g}",
+        f"{variance / 3:.3g}",
+        hint=hint,
+    )
+
+
 def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> None:
     """`draw(generator)` takes all its randomness from the generator, moves it on, and does without one too."""
     seed = int(ctx.randint(0, 2**31 - 1, 1))
@@ -311,3 +368,4 @@ def expect_evaluation(ctx: Context, probe: Handle, call: Callable[[], Any], what
         "gradients are on",
         hint="Will anybody call backward on these images?",
     )
+    ctx.leaves_gradients_on(what)

@@ -15,11 +15,34 @@ from .q01_densities import CONDITIONAL, DENSITIES, DIAGONAL, FULL, SAMPLE, UNIVA
 from .q01_discrete import CHAIN, DISCRETE, EXPECTATION, VARIANCE
 
 SAMPLES = 40_000
+CALLS, HANDFUL = 40, 8  # an even number: what comes in pairs then comes in pairs only
+ALPHA = FALSE_ALARM / 2  # per comparison of the moments' check
+AGAIN = "Draw a handful, note its mean, and do that again and again: how much should those means differ?"
 # far from diagonal, so that a factor on the wrong side or a missing root shows whatever the variances are
 CORRELATIONS = torch.tensor([[1.0, 0.8, 0.3], [0.8, 1.0, -0.2], [0.3, -0.2, 1.0]], dtype=torch.float64)
 
 
 # ---- sampling -------------------------------------------------------------------------------------------------------
+
+
+def independent(ctx: Context, white: Tensor) -> None:
+    """Whitened draws `(calls, n, D)`: those of one call know nothing of each other, chance alone sets their mean.
+
+    Times the root of n, the mean of a call is N(0, I); the squared distances from it add up to a chi-square.
+    """
+    calls, few, dims = white.shape
+    centre = white.mean(1, keepdim=True)
+    low, high = variance_bounds(calls * dims + 1, ALPHA)  # with all degrees of freedom: the mean is known to be 0
+    means = few * float(centre.square().mean())
+    ctx.expect(low <= means <= high, "the draws of one call are not independent: how their mean varies is not chance",
+               f"{low:.2g} to {high:.2g} times the variance of a mean of {few} independent draws", f"{means:.2g} times",
+               hint=AGAIN)  # fmt: skip
+    squares = (white - centre).square().sum((1, 2)).numpy()
+    scores = stats.norm.ppf(stats.chi2.cdf(squares, (few - 1) * dims))  # N(0, 1), too
+    low, high = variance_bounds(calls + 1, ALPHA)
+    spread = float((scores**2).mean())
+    ctx.expect(low <= spread <= high, "the draws of one call are not independent: how they spread is not chance",
+               f"{low:.2g} to {high:.2g} times what chance makes of it", f"{spread:.2g} times", hint=AGAIN)  # fmt: skip
 
 
 @declare(
@@ -32,13 +55,19 @@ CORRELATIONS = torch.tensor([[1.0, 0.8, 0.3], [0.8, 1.0, -0.2], [0.3, -0.2, 1.0]
 )  # fmt: skip
 def sample_moments(ctx: Context) -> None:
     # 40 000 draws, whitened with the true mean and covariance: then 3 means, 3 variances, 3 correlations and the shape
-    # of the distribution (Kolmogorov-Smirnov) are those of N(0, I). Ten comparisons at 1e-7: false alarms 1e-6 in all.
+    # of the distribution (Kolmogorov-Smirnov) are those of N(0, I). With two of `independent` these are twelve
+    # comparisons at 5e-8: false alarms 6e-7 in all.
     spread = torch.diag(ctx.rand(3, low=0.5, high=2.0))
     mu, cov = 3 * ctx.randn(3), spread @ CORRELATIONS @ spread
     draws = ctx.tensor(ctx.call(SAMPLE, mu, cov, SAMPLES), (SAMPLES, 3), "sample_gaussian(mu, cov, 40000)",
                        dtype=torch.float64)  # fmt: skip
     factor = torch.linalg.cholesky(cov)
-    white = torch.linalg.solve_triangular(factor, (draws - mu).mT, upper=False).mT
+
+    def whitened(draws: Tensor) -> Tensor:
+        columns: Tensor = torch.linalg.solve_triangular(factor, (draws - mu).mT, upper=False)
+        return columns.mT
+
+    white = whitened(draws)
     found = torch.cov(draws.mT)
     wrong = {
         "Is the matrix that you multiply with the covariance, or a root of it?": cov @ cov,
@@ -52,16 +81,21 @@ def sample_moments(ctx: Context) -> None:
     hint = close[0] if len(close) == 1 else ""
 
     off = float(white.mean(0).abs().max())
-    ctx.expect(off <= mean_bound(1.0, SAMPLES), "the mean of the samples is not mu", mu, draws.mean(0))
-    low, high = variance_bounds(SAMPLES)
+    ctx.expect(off <= mean_bound(1.0, SAMPLES, ALPHA), "the mean of the samples is not mu", mu, draws.mean(0))
+    low, high = variance_bounds(SAMPLES, ALPHA)
     variances = white.var(0)
     right = bool((variances >= low).all() and (variances <= high).all())
     correlations = torch.corrcoef(white.mT)[[0, 0, 1], [1, 2, 2]]
-    right = right and bool((correlations.abs() <= correlation_bound(SAMPLES)).all())
+    right = right and bool((correlations.abs() <= correlation_bound(SAMPLES, ALPHA)).all())
     ctx.expect(right, "the covariance of the samples is not cov", cov, found, hint=hint)
     p = float(stats.kstest(white.flatten().numpy(), "norm").pvalue)
-    ctx.expect(p >= FALSE_ALARM, "the samples are not Gaussian", "a bell curve around mu",
+    ctx.expect(p >= ALPHA, "the samples are not Gaussian", "a bell curve around mu",
                f"Kolmogorov-Smirnov p = {p:.2g}", hint="Which distribution is your noise drawn from?")  # fmt: skip
+    handfuls = [ctx.tensor(ctx.call(SAMPLE, mu, cov, HANDFUL), (HANDFUL, 3), f"sample_gaussian(mu, cov, {HANDFUL})",
+                           dtype=torch.float64) for _ in range(CALLS)]  # fmt: skip
+    # calls that all give the same are the business of the check of the generator
+    if not all(alike(handful, handfuls[0]) for handful in handfuls):
+        independent(ctx, whitened(torch.stack(handfuls)))
 
 
 @declare(
@@ -136,11 +170,13 @@ def inputs(ctx: Context) -> None:
     probs, y = torch.tensor([[0.25, 0.5, 0.25], [0.125, 0.375, 0.5]], dtype=torch.float64), ctx.randint(0, 4, 4)
     joint = torch.zeros(3, 2, 2, dtype=torch.float64)
     joint[1:] = torch.tensor([1, 1, 2, 2, 3, 3, 2, 2], dtype=torch.float64).reshape(2, 2, 2) / 16
-    calls: dict[str, tuple[object, ...]] = {
-        EXPECTATION: (mu, probs), VARIANCE: (mu, probs), UNIVARIATE: (x[0], mu, logvar[0]), DIAGONAL: (x, mu, logvar),
-        FULL: (x, mu, cov), CONDITIONAL: (x, y, ctx.randn(4, 3), logvar), CHAIN: (joint,), SAMPLE: (mu, cov, 5),
-    }  # fmt: skip
-    for target, arguments in calls.items():
+    # one pmf, one point: where shapes agree, nothing needs a copy
+    calls: tuple[tuple[str, tuple[object, ...]], ...] = (
+        (EXPECTATION, (mu, probs)), (EXPECTATION, (mu, probs[0])), (VARIANCE, (mu, probs)), (VARIANCE, (mu, probs[0])),
+        (UNIVARIATE, (x[0], mu, logvar[0])), (DIAGONAL, (x, mu, logvar)), (DIAGONAL, (x, x + 1, logvar)),
+        (FULL, (x, mu, cov)), (CONDITIONAL, (x, y, ctx.randn(4, 3), logvar)), (CHAIN, (joint,)), (SAMPLE, (mu, cov, 5)),
+    )  # fmt: skip
+    for target, arguments in calls:
         try:
             ctx.preserves(target, *arguments)
         except Failure as failure:

@@ -11,6 +11,7 @@ from ..boundary import Handle
 from ..cases import random, seeds, sizes
 from ..checks import EXACT, FLOAT64, Check, Failure, Question, declare
 from ..context import Context
+from .latents import stir
 from .q04_losses import LOSSES
 from .q04_models import ACROSS, PLAIN, SMALL, UNET, VANILLA, decoded, encoded, extremes, shapes, small, squashed
 from .q04_sizes import SIZES
@@ -171,6 +172,7 @@ def agrees_with_differences(
 def models_gradients(ctx: Context) -> None:
     for target in SMALL:
         model, side = small(ctx, target)
+        stir(ctx, model, 0.7)  # a head may start at zero
         x, name = ctx.images(3, side, torch.float64), target.partition(".")[2]
         reached = []
         for path, shape in (((1,), (3, SMALL[target]["latent_dim"])), ((0,), x.shape)):
@@ -193,21 +195,30 @@ def models_gradients(ctx: Context) -> None:
 @declare(
     id="q4.models.pure", question=4, kind="property", points=0.25, visibility="hidden",
     title="Images do not mix, and the code is enough",
-    asks="each image of a batch is encoded and decoded as it would be alone, and decode depends on its arguments only",
-    hint="Does any step mix images of a batch? Does decode know anything that is not in its arguments?",
+    asks="each image of a batch is encoded, decoded and reconstructed as it would be alone; decode depends on its "
+    "arguments only, and leaves them as they are",
+    hint="Does any step mix images of a batch? Does decode know anything that is not in its arguments, and are these "
+    "the same after it?",
     needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"),
 )  # fmt: skip
 def models_pure(ctx: Context) -> None:
     for target, kwargs in SMALL.items():
         unet, latent, name = target == UNET, kwargs["latent_dim"], target.partition(".")[2]
         model, side = small(ctx, target)
-        x = ctx.images(4, side, torch.float64)
+        # from nearly black to full range: what an image takes from a brighter or a darker one shows
+        brightness = torch.tensor([0.4, 1.0, 0.1, 0.7], dtype=torch.float64)[:, None, None, None]
+        x = brightness * ctx.images(4, side, torch.float64)
         z, skips = encoded(ctx, model, x, latent, unet)
-        picture = ctx.tensor(decoded(model, z, skips, unet), x.shape, f"{name}: decode")
-        alone, _ = encoded(ctx, model, x[2:3], latent, unet)
-        ctx.matches(alone, z[2:3], ACROSS, f"{name}: the code of an image alone, compared with the same in a batch,")
-        part = decoded(model, z[1:3], [skip[1:3] for skip in skips], unet)
-        ctx.matches(part, picture[1:3], ACROSS, f"{name}: a part of a batch decoded, compared with the whole,")
+        given = (z, list(skips)) if unet else (z,)
+        picture = ctx.tensor(ctx.preserves((model, "decode"), *given), x.shape, f"{name}: decode")
+        whole = ctx.tensor(ctx.sequence(model(x), 2, "forward(x)")[0], x.shape, f"{name}: x_recon")
+        for rows in (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4), slice(1, 3)):
+            alone, _ = encoded(ctx, model, x[rows], latent, unet)
+            ctx.matches(alone, z[rows], ACROSS, f"{name}: the code of an image alone, compared with a batch,")
+            part = decoded(model, z[rows], [skip[rows] for skip in skips], unet)
+            ctx.matches(part, picture[rows], ACROSS, f"{name}: a part of a batch decoded, compared with the whole,")
+            part = ctx.sequence(model(x[rows]), 2, "forward(x)")[0]
+            ctx.matches(part, whole[rows], ACROSS, f"{name}: an image reconstructed alone, compared with a batch,")
         other = ctx.fresh()  # has never seen the images
         copy = other.new(target, **kwargs).double().eval()
         copy.load(model.state())

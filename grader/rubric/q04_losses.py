@@ -14,13 +14,14 @@ from torch.nn import functional as F
 
 from ..cases import same_shape, sizes
 from ..checks import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
-from ..context import Context, show
+from ..context import Context, alike, show
 
 # ---- reconstruction losses ----------------------------------------------------------------------------------------
 
 MSE, BCE, LOGITS = (f"autoencoders.{name}" for name in ("mse_loss", "bce_loss", "bce_with_logits_loss"))
 ONE_SHARE = "exactly one {part}'s share: over what do you average, and over what should you sum?"
 PER_BATCH = "exactly the batch size times too much: what should happen to the loss when the batch is twice as large?"
+NO_SLOPE = "Which step of yours has no slope at exactly 0, though the loss itself does no harm there?"
 
 
 def bernoulli_nats(logits: Tensor, x: Tensor) -> Tensor:
@@ -266,7 +267,8 @@ def kl_errors(ctx: Context) -> None:
 @declare(
     id="q4.losses.gradients", question=4, kind="gradient", points=0.25, visibility="public",
     title="Gradients of losses and penalties",
-    asks="the gradients of the losses and the sparsity penalties to their first argument are those of their values",
+    asks="the gradients of the losses and the sparsity penalties to their first argument are those of their values, "
+    "also at an exact reconstruction and at a code that is 0",
     hint="Is there a step in one of them through which no gradient can pass, such as a comparison or a detached value?",
     needs=(),
 )  # fmt: skip
@@ -278,6 +280,33 @@ def losses_gradients(ctx: Context) -> None:
     z = ctx.rand(3, 5, low=0.1, high=2.0) * torch.where(ctx.rand(3, 5) < 0.5, -1.0, 1.0)  # the kink is at 0
     ctx.gradient(L1, z, what="the gradient of l1_sparsity")
     ctx.gradient(KL, ctx.rand(4, 5, low=0.1, high=0.9), 0.2, what="the gradient of kl_sparsity")
+    at_exact_reconstructions(ctx, x)
+    at_silent_units(ctx, z)
+
+
+def at_exact_reconstructions(ctx: Context, x: Tensor) -> None:
+    """mse_loss has its minimum where nothing is wrong, in all images or in one of them: the gradient is 0 there."""
+    for right in (len(x), 1):
+        x_recon = x.clone()
+        x_recon[right:] += ctx.randn(*x[right:].shape)
+        found = finite_gradient(ctx, MSE, x_recon, x)[:right]
+        ctx.expect(alike(found, torch.zeros_like(found)), "the gradient of mse_loss is not 0 where nothing is wrong",
+                   "0 for each pixel", show(found), hint=NO_SLOPE)  # fmt: skip
+
+
+def at_silent_units(ctx: Context, z: Tensor) -> None:
+    """The penalty has a kink at 0: any slope between those of its two sides will do, but it must be a number."""
+    finite_gradient(ctx, L1, torch.where(torch.arange(z.shape[1]) % 2 == 0, z, 0.0))
+
+
+def finite_gradient(ctx: Context, target: str, *args: Tensor) -> Tensor:
+    """The gradient to the first argument, which is a number everywhere."""
+    what = f"the gradient of {target.partition('.')[2]}"
+    found = ctx.session.vjp(target, *args, wrt=[0]).args[0]
+    gradient = ctx.tensor(found, args[0].shape, what, dtype=args[0].dtype, finite=False)
+    ctx.expect(bool(gradient.isfinite().all()), f"{what} is not finite", "finite numbers only", show(gradient),
+               hint=NO_SLOPE)  # fmt: skip
+    return gradient
 
 
 LOSSES: tuple[Check, ...] = (

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..boundary import Handle
 from ..checks import FLOAT32, Check, Failure, Tolerance, declare
 from ..context import Context, kind_of
+from .latents import stir
 
 VANILLA, CONV, UNET = (f"autoencoders.{name}Autoencoder" for name in ("Vanilla", "Conv", "UNet"))
 SMALL: dict[str, dict[str, int]] = {VANILLA: {"input_dim": 49, "latent_dim": 5}, CONV: {"latent_dim": 6},
@@ -151,6 +152,7 @@ def vanilla_range(ctx: Context) -> None:
 )  # fmt: skip
 def vanilla_nonlinear(ctx: Context) -> None:
     model, side = small(ctx, VANILLA)
+    stir(ctx, model)  # a head may start at zero
     for method, middle, step in (("encode", ctx.images(6, side, torch.float64), 3 * ctx.randn(6, 1, side, side)),
                                  ("decode", ctx.randn(6, 5), 3 * ctx.randn(6, 5))):  # fmt: skip
         at = [ctx.tensor(model.call(method, middle + k * step), None, f"{method}") for k in (-1, 0, 1)]

@@ -83,6 +83,7 @@ def sizes_transpose(ctx: Context) -> None:
                padding=st.integers(0, 3), output_padding=st.integers(0, 3), dilation=sizes(1, 3))  # fmt: skip
     body(7, 3, 2, 1, 1, 2)
     body(1, 2, 1, 1, 0, 1)  # exactly nothing is left
+    body(1, 2, 2, 1, 1, 1)  # nothing but the output padding is left
     body(2, 1, 1, 3, 0, 1)
     whole(ctx, ctx.call(TRANSPOSE_SIZE, 7, 3), 9, "conv_transpose_output_size(7, 3)")  # the defaults
     whole(ctx, ctx.call(TRANSPOSE_SIZE, 7, 3, 2, 1, 1), 14, "conv_transpose_output_size(7, 3, 2, 1, 1)")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..boundary import Gen, Handle, Probe
+from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
 from ..context import Context, alike, show
 from .q04_models import ACROSS, blown_up, squashed
@@ -64,8 +65,8 @@ def dae_shapes(ctx: Context) -> None:
 @declare(
     id="q5.dae.modes", question=5, kind="property", points=0.75, visibility="public",
     title="Denoising autoencoder: when it corrupts",
-    asks="forward corrupts in training mode only if add_noise is None, always if it is True, never if it is False; "
-    "encode and decode never do",
+    asks="forward corrupts in training mode only if add_noise is None, always if it is True, never if it is False, "
+    "with gradients and without; encode and decode never do",
     hint="How can you find out how well a model removes noise while it is in evaluation mode? Which of the three "
     "values of add_noise looks at the mode?",
     needs=("q5.dae.shapes",),
@@ -99,6 +100,26 @@ def dae_modes(ctx: Context) -> None:
                 ctx.expect(found is not None and float(found.abs().max()) > 0, f"{method} corrupts in {mode} mode",
                            "never", "what comes out does not depend on what went in")  # fmt: skip
     ctx.expect(all(model.get("training") is False for model in models), "forward changes the mode of the model")
+    corrupts_without_gradients(ctx, models, x)
+
+
+def corrupts_without_gradients(ctx: Context, models: Sequence[Handle], x: Tensor) -> None:
+    """Under no_grad too: what forward gives is not what it gives for clean images.
+
+    With the same global numbers behind it, so that dropout makes no difference where the corruption makes none.
+    """
+
+    def outputs(model: Handle, **how: bool) -> Tensor:
+        ctx.call(TorchRef("manual_seed"), 17)
+        x_recon, z = ctx.sequence(ctx.session.infer(model, x, **how), 2, "forward(x)")
+        both = ctx.tensor(x_recon, x.shape, "x_recon"), ctx.tensor(z, (len(x), 5), "z")
+        return torch.cat([part.flatten(1) for part in both], dim=1)
+
+    for how in ({}, {"add_noise": True}):
+        said = f"forward(x, add_noise={how.get('add_noise')})"
+        clean = [torch.equal(outputs(model.train(), **how), outputs(model, add_noise=False)) for model in models]
+        ctx.expect(not all(clean), f"{said} in training mode is wrong without gradients", "corrupted", "not corrupted",
+                   hint="Is a model that records no gradients still in training mode?")  # fmt: skip
 
 
 @declare(

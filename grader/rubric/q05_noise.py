@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary import Gen, Handle, TorchRef
+from ..boundary import Gen, Handle, StudentRaised, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import EXACT, Check, Failure, declare
 from ..context import Context, show
@@ -175,12 +175,13 @@ def generator_of(ctx: Context) -> Handle:
 @declare(
     id="q5.noise.independent", question=5, kind="statistical", points=0.25, visibility="public",
     title="Noise: independent from pixel to pixel",
-    asks="the noise of a pixel tells nothing about that of its neighbours, of other images or of the next call",
+    asks="the noise of a pixel tells nothing about that of its neighbours, of other images or of the next call: totals "
+    "over images and over batches vary as those of independent pixels do",
     hint="How many random numbers do you draw for a batch of images? Which pixels share one?",
     needs=(),
 )  # fmt: skip
 def noise_independent(ctx: Context) -> None:
-    # five comparisons each of four quantities at 4e-8: false alarm below 1e-6. Products of independent centred pixels
+    # six comparisons each of four quantities at 4e-8: false alarm below 1e-6. Products of independent centred pixels
     # have mean 0 and are uncorrelated with each other; the sample's own mean and spread move them by 1/n
     alpha = 4e-8
     x = torch.full(SHAPE, 0.5)
@@ -205,11 +206,21 @@ def noise_independent(ctx: Context) -> None:
         for where, (one, other) in pairs.items():
             bound = mean_bound(1.0, one.numel(), alpha)
             within(ctx, float((one * other).mean()), (-bound, bound), f"{name} the correlation of {where}")
-        totals = torch.cat([a, b]).flatten(1).sum(1)
-        evenness = float(totals.var()) / a[0].numel()
-        within(ctx, evenness, (variance_bounds(len(totals) - 1, alpha)[0], math.inf), f"{name} the variance of an "
-               "image's total, in units of that of independent pixels,",
-               "Does chance alone decide how many pixels of an image are hit?")  # fmt: skip
+        chance_alone(ctx, torch.cat([a, b]).flatten(1), f"{name} the variance of an image's total", alpha)
+        few = x[:3, :, :10, :10]
+        batches = [of(ctx.tensor(ctx.call(function, few, level, generator), few.shape, name)) for _ in range(16)]
+        calls = torch.stack(batches).double().flatten(1)
+        if calls.std() > 0:
+            chance_alone(ctx, (calls - calls.mean()) / calls.std(correction=0), f"{name} the variance of a call's "
+                         "total", alpha)  # fmt: skip
+
+
+def chance_alone(ctx: Context, scaled: Tensor, what: str, alpha: float) -> None:
+    """Totals of groups `(N, pixels)`, centred and scaled, vary at least as much as those of independent pixels."""
+    totals = scaled.sum(1)
+    evenness = float(totals.var()) / scaled[0].numel()
+    within(ctx, evenness, (variance_bounds(len(totals) - 1, alpha)[0], math.inf), f"{what}, in units of that of "
+           "independent pixels,", "Does chance alone decide how many pixels of an image are hit?")  # fmt: skip
 
 
 @declare(
@@ -305,7 +316,8 @@ def noise_errors(ctx: Context) -> None:
     id="q5.corrupt.kinds", question=5, kind="statistical", points=0.5, visibility="public",
     title="corrupt: the corruption of that name",
     asks="corrupt does the corruption that is named, at the level given; another name is a ValueError",
-    hint="Which function does each of the three names call, with which level? And when it is none of the three?",
+    hint="Which function does each of the three names call, with which level? And when it is none of the three, at "
+    "whatever level?",
     needs=(),
 )  # fmt: skip
 def corrupt_kinds(ctx: Context) -> None:
@@ -324,10 +336,23 @@ def corrupt_kinds(ctx: Context) -> None:
             except Failure as failure:
                 failure.hint = ""  # the choice is wrong, not what was chosen
                 raise
-    for kind in ("poisson", "", "salt"):
-        ctx.raises("ValueError", CORRUPT, x[0], kind, 0.1, names=kind, case=f"corrupt with kind={kind!r}")
+    for kind, level in (("poisson", 0.1), ("", 0.1), ("salt", 0.1), ("poisson", 0.0)):
+        ctx.raises("ValueError", CORRUPT, x[0], kind, level, names=kind, case=f"corrupt with {kind=} at level {level}")
+    # what gaussian_noise refuses itself has its own check
+    ctx.expect(accepts(ctx, CORRUPT, x[0], "gaussian", 1.5) or not accepts(ctx, GAUSSIAN, x[0], 1.5),
+               "corrupt refuses a Gaussian that gaussian_noise accepts", "a standard deviation of 1.5", "an exception",
+               hint="Which of the three functions run when one of them is named?")  # fmt: skip
     for kind, level in (("gaussian", -0.2), ("masking", 1.5), ("salt_and_pepper", -0.5)):
         ctx.raises("ValueError", CORRUPT, x[0], kind, level, case=f"corrupt with {kind} at level {level}")
+
+
+def accepts(ctx: Context, target: str, *args: Any) -> bool:
+    """Whether the call raises nothing."""
+    try:
+        ctx.call(target, *args)
+    except StudentRaised:
+        return False
+    return True
 
 
 NOISE: tuple[Check, ...] = (

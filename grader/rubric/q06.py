@@ -8,17 +8,17 @@ in `q06_layers`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..boundary import Probe, TorchRef
+from ..boundary import Probe, Ref, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import EXACT, FLOAT64, Check, Failure, Question, declare
-from ..context import Context, kind_of
+from ..context import Context, kind_of, misread
 from . import q06_fit, q06_layers
 from .q06_fit import EVALUATE, LOSS, STEP, STOPPING, linear, sgd
 
@@ -76,7 +76,7 @@ def step_mode(ctx: Context) -> None:
     calls, given = model.get("calls"), loss.get("calls")
     ctx.expect(bool(calls), "the model is never called", "one call", "none")
     ctx.expect(
-        all(call["training"] for call in calls),
+        all(call["training"] for call in (*calls, *inner.get("calls"))),  # the model, and the part of it that works
         "the forward pass is not in training mode",
         "training mode",
         "evaluation mode",
@@ -92,16 +92,22 @@ def step_mode(ctx: Context) -> None:
 @declare(
     id="q6.device", question=6, kind="property", points=0.25, visibility="hidden",
     title="Data moves to the model's device",
-    asks="train_step and evaluate accept data that lie on another device than the model",
-    hint="Your images are in main memory, your model on the GPU: who brings them together?",
+    asks="train_step and evaluate accept data that lie on another device than the model, and change nothing else "
+    "about them: whole numbers stay whole",
+    hint="Your images are in main memory, your model on the GPU: who brings them together? What if the data are codes "
+    "that a model looks up in a table?",
     needs=(),
 )  # fmt: skip
 def device(ctx: Context) -> None:
     # `Elsewhere` behaves as a tensor on another device: it can be sliced and copied there, but not mixed with the model
     model, _ = linear(ctx, 3, torch.float32)
-    data = ctx.new(Probe("Elsewhere"), ctx.randn(5, 3, dtype=torch.float32))
-    ctx.number(ctx.call(EVALUATE, model, data, LOSS, batch_size=2), "evaluate on data from elsewhere")
-    ctx.number(ctx.call(STEP, model, data, LOSS, sgd(ctx, model, lr=0.1)), "train_step's loss")
+    data, call = ctx.randn(5, 3, dtype=torch.float32), Probe("with_data_elsewhere")
+    ctx.number(ctx.call(call, Ref(EVALUATE), model, data, LOSS, batch_size=2), "evaluate on data from elsewhere")
+    ctx.number(ctx.call(call, Ref(STEP), model, data, LOSS, sgd(ctx, model, lr=0.1)), "train_step's loss")
+    table, codes = ctx.new(TorchRef("nn.Embedding"), 5, 3), ctx.randint(0, 5, 7)
+    loss, optimizer = Probe("mean_square"), sgd(ctx, table, lr=0.1)
+    ctx.number(ctx.call(EVALUATE, table, codes, loss, batch_size=4), "evaluate on codes")
+    ctx.number(ctx.call(STEP, table, codes, loss, optimizer), "train_step's loss on codes")
 
 
 # ---- evaluation -------------------------------------------------------------------------------------------------
@@ -139,8 +145,8 @@ def evaluate_value(ctx: Context) -> None:
 @declare(
     id="q6.evaluate.state", question=6, kind="property", points=0.25, visibility="public",
     title="Evaluation: a look without a touch",
-    asks="evaluate runs in evaluation mode without gradients, changes nothing in the model, keeps to batch_size and "
-    "gives the model its former mode back, whichever it was",
+    asks="evaluate runs in evaluation mode without gradients, which are on again afterwards, changes nothing in the "
+    "model, keeps to batch_size and gives the model its former mode back, whichever it was",
     hint="Compare the model's running statistics and its mode before and after. What if it was in evaluation mode "
     "already?",
     needs=(),
@@ -175,33 +181,46 @@ def evaluate_state(ctx: Context) -> None:
     after = model.state()
     for name, value in before.items():
         ctx.matches(after[name], value, EXACT, f"{name} after evaluation")
+    ctx.leaves_gradients_on("evaluate")
 
 
 # ---- early stopping ---------------------------------------------------------------------------------------------
 
 
-def stopping_rule(values: Sequence[float], patience: int, min_delta: float) -> list[tuple[bool, float]]:
-    """(answer, best) after each value, straight from the definition."""
-    improved, told = [], []
-    for number, value in enumerate(values):
-        best = min((v for v in values[:number] if not math.isnan(v)), default=math.inf)
+def stopping_rule(
+    values: Sequence[float], patience: int, min_delta: float, *, accepted: bool
+) -> list[tuple[bool, float]]:
+    """(answer, best) after each value, straight from the definition.
+
+    The best value so far is the lowest of all or, read otherwise, the lowest that counted as an improvement.
+    """
+    improved: list[bool] = []
+    told, best = [], math.inf
+    for value in values:
         improved.append(value < best - min_delta)
-        seen = [v for v in values[: number + 1] if not math.isnan(v)]
-        told.append((len(improved) >= patience and not any(improved[-patience:]), min(seen, default=math.inf)))
+        if improved[-1] or (value < best and not accepted):
+            best = value
+        told.append((len(improved) >= patience and not any(improved[-patience:]), best))
     return told
 
 
 def follow_stopping(ctx: Context, values: Sequence[float], patience: int, min_delta: float, best: bool) -> None:
-    """Feeds `values` one by one until the rule says stop, and compares every answer."""
+    """Feeds `values` one by one until the rule says stop; every answer agrees with the same reading of the rule."""
     rule = ctx.new(STOPPING, patience, min_delta) if min_delta else ctx.new(STOPPING, patience)
-    for number, (stops, lowest) in enumerate(stopping_rule(values, patience, min_delta), 1):
-        answer = rule.call("step", values[number - 1])
-        where = f"step {number} of {[round(v, 4) for v in values[:number]]}"
+    readings = [stopping_rule(values, patience, min_delta, accepted=accepted) for accepted in (False, True)]
+    for number, value in enumerate(values):
+        answer = rule.call("step", value)
+        where = f"step {number + 1} of {[round(v, 4) for v in values[: number + 1]]}"
         ctx.expect(isinstance(answer, bool), "step does not return a bool", "True or False", kind_of(answer))
-        ctx.expect(answer is stops, f"the answer of {where} is wrong", stops, answer)
-        if best and lowest < math.inf:
-            ctx.matches(rule.get("best"), lowest, EXACT, f"best after {where}")
-        if stops:
+        agreeing = [told for told in readings if told[number][0] is answer]
+        ctx.expect(bool(agreeing), f"the answer of {where} is wrong", readings[0][number][0], answer)
+        if best and min(told[number][1] for told in agreeing) < math.inf:
+            found = ctx.number(rule.get("best"), f"best after {where}")
+            readings = [told for told in agreeing if told[number][1] == found]
+            ctx.expect(bool(readings), f"best after {where} is wrong", agreeing[0][number][1], found)
+        else:
+            readings = agreeing
+        if answer:
             return
 
 
@@ -227,10 +246,9 @@ def stopping_patience(ctx: Context) -> None:
 @declare(
     id="q6.stopping.edges", question=6, kind="property", points=0.25, visibility="hidden",
     title="Early stopping: min_delta and NaN",
-    asks="a value improves only if it is below the lowest value so far by more than min_delta; NaN is no improvement "
+    asks="a value improves only if it is below the best value so far by more than min_delta; NaN is no improvement "
     "and never becomes the best value",
-    hint="What does a comparison with NaN answer? A loss creeps down by less than min_delta each time: does it ever "
-    "improve?",
+    hint="What does a comparison with NaN answer? A loss falls by less than min_delta: is that an improvement?",
     needs=("q6.stopping.patience",),
 )  # fmt: skip
 def stopping_edges(ctx: Context) -> None:
@@ -258,7 +276,7 @@ def stopping_edges(ctx: Context) -> None:
     id="q6.decay", question=6, kind="gradient", points=0.25, visibility="public",
     title="Weight decay",
     asks="weight_decay_penalty is coefficient/2 times the sum of squares of all parameters with two or more "
-    "dimensions, and its gradient follows",
+    "dimensions, whatever they are called and each of them once, and its gradient follows",
     hint="Which parameters are weights and which are biases? What is the derivative of your penalty with respect to "
     "one weight?",
     needs=(),
@@ -268,25 +286,31 @@ def decay(ctx: Context) -> None:
         ctx.new(TorchRef("nn.Conv2d"), 2, 3, 2),
         ctx.new(TorchRef("nn.BatchNorm2d"), 3),
         ctx.new(TorchRef("nn.Linear"), 5, 4),
+        ctx.new(TorchRef("nn.GRU"), 3, 2),  # its weights are called weight_ih_l0 and weight_hh_l0
+        ctx.new(Probe("Tied"), 3),
     ]
     model = ctx.new(TorchRef("nn.Sequential"), *parts).double()
     state = {k: ctx.randn(*v.shape) if v.is_floating_point() else v for k, v in model.state().items()}
     model.load(state)
+    state = model.state()  # a weight with two names has one value
     coefficient = float(ctx.rand(1, low=0.1, high=2.0))
-    weights = {name: value for name, value in state.items() if value.ndim >= 2}
-    total = torch.stack([value.square().sum() for value in weights.values()]).sum()
+    parameters = {name: state[name] for name in model.parameters()}
+    weights = {name: value for name, value in parameters.items() if value.ndim >= 2}
+    tied = {name: value for name, value in state.items() if value.ndim >= 2}
+
+    def penalty(of: Mapping[str, Tensor]) -> Tensor:
+        return coefficient / 2 * torch.stack([value.square().sum() for value in of.values()]).sum()
+
     found = ctx.session.vjp("training.weight_decay_penalty", model, coefficient, params=[model])
-    every = torch.stack([v.square().sum() for k, v in state.items() if k in model.parameters()]).sum()
-    hint = ""
-    if isinstance(found.value, Tensor) and found.value.ndim == 0:
-        value = float(found.value)
-        if math.isclose(value, coefficient * float(total), rel_tol=1e-6):
-            hint = "Your value is exactly twice the expected one: what is the derivative of w²?"
-        elif math.isclose(value, coefficient / 2 * float(every), rel_tol=1e-6):
-            hint = "Should a bias, or the scale of a normalisation, be drawn to 0?"
-        elif math.isclose(value, coefficient / 2 * float(sum(v.norm() for v in weights.values())), rel_tol=1e-6):
-            hint = "Is this a norm, or a squared norm?"
-    ctx.matches(found.value, coefficient / 2 * total, FLOAT64, "the penalty", hint=hint)
+    hint = misread(found.value, {
+        "Your value is exactly twice the expected one: what is the derivative of w²?": 2 * penalty(weights),
+        "Should a bias, or the scale of a normalisation, be drawn to 0?": penalty(parameters),
+        "Is this a norm, or a squared norm?": coefficient / 2 * torch.stack([v.norm() for v in weights.values()]).sum(),
+        "What makes a parameter a weight: what it is called?":
+            penalty({name: value for name, value in weights.items() if name.endswith("weight")}),
+        "How often should a weight count that two layers share?": penalty(tied),
+    })  # fmt: skip
+    ctx.matches(found.value, penalty(weights), FLOAT64, "the penalty", hint=hint)
     for name, grad in found.params[0].items():
         if name in weights:
             ctx.matches(grad, coefficient * weights[name], FLOAT64, f"the gradient of {name}")

@@ -169,7 +169,7 @@ def fit_order(ctx: Context) -> None:
     id="q6.fit.modes", question=6, kind="property", points=0.5, visibility="public",
     title="The loop: modes and updates",
     asks="fit trains in training mode in every epoch, validates in evaluation mode without gradients, really lowers "
-    "the loss, and gives the model its former mode back",
+    "the loss, and gives the model its former mode back, however it ends",
     hint="After the first validation: in which mode does the second epoch run? Do the gradients of one batch end up in "
     "the next?",
     needs=(),
@@ -211,6 +211,7 @@ def fit_modes(ctx: Context) -> None:
             f"below {losses[0]:.4g}",
             losses[-1],
         )
+    mode_comes_back(ctx)
     # full batches: each epoch is one step of gradient descent, known in closed form
     model = ctx.new(Probe("Offset"))
     target = float(ctx.rand(1, low=5.0, high=9.0))
@@ -221,6 +222,19 @@ def fit_modes(ctx: Context) -> None:
         FLOAT64,
         "the parameter after 4 steps of gradient descent",
     )
+
+
+def mode_comes_back(ctx: Context) -> None:
+    """With `patience` too: the loop that stops early and the one whose epochs run out leave the mode as it was."""
+    data = torch.full((6, 2), 5.0, dtype=torch.float64)
+    for former in (True, False):
+        for epochs, held_out in ((6, 0.0), (2, 5.0)):  # away from what it validates on, and towards it
+            model = ctx.new(Probe("Offset")).train(former)
+            ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), epochs,
+                     validation=torch.full_like(data, held_out), patience=1)  # fmt: skip
+            ctx.expect(model.get("training") is former, "with patience the model does not get its former mode back",
+                       f"training = {former}", f"training = {model.get('training')}",
+                       hint="On which ways can your loop end, and what is done on each of them?")  # fmt: skip
 
 
 def offset_run(

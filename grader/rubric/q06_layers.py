@@ -72,7 +72,8 @@ def same_rows(actual: Sequence[Tensor], wanted: Tensor) -> bool:
     title="A stage trains its own pair only",
     asks="pretrain_stage trains encoders[stage] and decoders[stage] and leaves all other modules as they are: weights, "
     "running statistics, modes",
-    hint="Which parameters does your optimizer hold? In which mode do the encoders below run?",
+    hint="Which parameters does your optimizer hold? In which mode do the encoders below run, and in which do you "
+    "leave them?",
     needs=(),
 )  # fmt: skip
 def stage_only(ctx: Context) -> None:
@@ -105,6 +106,10 @@ def stage_only(ctx: Context) -> None:
             [key for key, needs in asks.items() if not needs],
         )
     ctx.expect(losses[-1] < losses[0], "the loss of the stage does not fall", f"below {losses[0]:.4g}", losses[-1])
+    others = {name: module.eval() for name, module in everyone.items() if not name.endswith("[1]")}
+    ctx.call(STAGE, encoders, decoders, 1, ctx.randn(22, WIDTHS[0]), epochs=1, batch_size=8, lr=0.03)
+    for name, module in others.items():
+        ctx.expect(module.get("training") is False, f"stage 1 changes the mode of {name}", "evaluation", "training")
 
 
 @declare(
@@ -190,8 +195,9 @@ def layerwise(ctx: Context) -> None:
     id="q6.stack", question=6, kind="property", points=0.5, visibility="public",
     title="Assembling the stack",
     asks="assemble_stack makes one module of the very layers given: encoders in order, decoders in reverse order, "
-    "forward returns (x_recon, z); all layers are part of the module and get gradients",
-    hint="Which decoder undoes the last encoder? If you train the stack, do the layers in your lists change too?",
+    "forward returns (x_recon, z); all layers are part of the module and get gradients, and the lists stay as they are",
+    hint="Which decoder undoes the last encoder? If you train the stack, do the layers in your lists change too? In "
+    "which order are the lists afterwards?",
     needs=(),
 )  # fmt: skip
 def stack(ctx: Context) -> None:
@@ -226,6 +232,7 @@ def stack(ctx: Context) -> None:
         "a gradient each",
         f"{missing} of 12 parameters without",
     )
+    ctx.preserves(STACK, encoders, decoders)
 
 
 # ---- memory and precision ---------------------------------------------------------------------------------------
@@ -341,11 +348,11 @@ def mixed_step(ctx: Context) -> None:
         "output and batch in torch.float32",
         f"output in {given['output']}, batch in {given['batch']}",
     )
-    several = ctx.new(Probe("Several"), [ctx.new(TorchRef("nn.Linear"), 4, 4) for _ in range(2)])
-    ctx.call(MIXED, several, x, loss, ctx.new(TorchRef("optim.SGD"), Params(several), lr=0.5))
-    kind = loss.get("calls")[-1]["output"]
-    ctx.expect(kind == "torch.float32", "the loss of a model with two outputs is not computed from float32 values",
-               "every output in torch.float32", kind)  # fmt: skip
+    ctx.expect(given["autocast"] is False, "the loss is computed under autocast", "the forward pass only", "both",
+               hint="Which part of a step may be in low precision, and where does that part end?")  # fmt: skip
+    ctx.matches(loss.get("batches")[-1], x, EXACT, "the batch that loss_fn gets",
+                hint="Through which precisions does the target go on its way to the loss?")  # fmt: skip
+    several_outputs(ctx, loss, x)
     low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
     ctx.matches(value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
     weight, bias = state["weight"].requires_grad_(), state["bias"].requires_grad_()
@@ -356,6 +363,18 @@ def mixed_step(ctx: Context) -> None:
     ctx.call(MIXED, model, x, loss, optimizer, dtype=DType("float16"))
     kind = model.get("calls")[-1]["dtype"]
     ctx.expect(kind == "float16", "the forward pass does not use the dtype that is asked for", "float16", kind)
+
+
+def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
+    """Of a model that returns a reconstruction, a code and integers, what is floating-point becomes float32."""
+    parts = [*(ctx.new(TorchRef("nn.Linear"), 4, 4) for _ in range(2)), ctx.new(Probe("Largest"))]
+    model = ctx.new(Probe("Several"), parts)
+    ctx.call(MIXED, model, x, loss, ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5))
+    *kinds, whole = loss.get("calls")[-1]["outputs"]
+    ctx.expect(kinds == ["torch.float32"] * 2, "the loss of a model with several outputs is not computed from float32 "
+               "values", "every floating-point output in torch.float32", ", ".join(kinds))  # fmt: skip
+    ctx.expect(whole == "torch.int64", "an output of integers does not reach the loss as it is", "torch.int64", whole,
+               hint="Which of a model's outputs may be indices, and what would a loss do with them?")  # fmt: skip
 
 
 @declare(

@@ -20,6 +20,8 @@ from .latents import (
     expect_forward,
     expect_fresh,
     expect_generator,
+    expect_loadable,
+    expect_rows_alone,
     expect_shapes,
     expect_standard_normal,
     posterior,
@@ -65,6 +67,9 @@ def reparam_value(ctx: Context) -> None:
     ctx.forall(body, case=same_shape(3, sizes(1, 5), sizes(1, 4), low=(-3.0, -4.0, -3.0), high=(3.0, 3.0, 3.0)))
     mu, logvar, eps = (ctx.randn(7, 5, dtype=torch.float32) for _ in range(3))
     ctx.matches(ctx.call(REPARAMETERIZE, mu, logvar, eps), mu + sigma_of(logvar) * eps, FLOAT32, "its value in float32")
+    both = ctx.call(REPARAMETERIZE, mu, logvar, eps=eps, generator=Gen(ctx.seed))
+    ctx.matches(both, mu + sigma_of(logvar) * eps, FLOAT32, "its value with a generator beside eps",
+                hint="When eps is given, is there anything left to draw?")  # fmt: skip
     drawn = ctx.preserves(REPARAMETERIZE, mu, logvar)
     ctx.tensor(drawn, (7, 5), "reparameterize(mu, logvar)", dtype=torch.float32)
     wide = torch.tensor([[-60.0, 60.0], [60.0, -60.0]])
@@ -179,7 +184,10 @@ def vae_shapes(ctx: Context) -> None:
 
 
 def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: str) -> None:
-    """mu and logvar are two functions of the image, both unbounded, over several random choices of parameters."""
+    """mu and logvar are two functions of the image alone, both unbounded, one number of its own for each latent.
+
+    Over several random choices of parameters.
+    """
     seen = []
     for _ in range(6):  # with 6 x 8 latents a head of one sign by chance has probability 2^-48
         stir(ctx, model)
@@ -208,15 +216,56 @@ def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: 
             "values that depend on the image",
             "constant over the batch",
         )
+        ctx.expect(
+            bool((values.std(dim=2) > 1e-6).any()),
+            f"{what}: {name} is the same for all latent dimensions",
+            "one of its own for each dimension",
+            "equal columns",
+            hint=f"How many numbers does the head of {name} return for one image?",
+        )
+
+    def encoded(images: Tensor) -> Tensor:
+        return torch.cat(posterior(ctx, model.call("encode", images), (len(images), latent_dim), x.dtype, what), dim=1)
+
+    bright = torch.linspace(0.2, 1, len(x), dtype=x.dtype).view(-1, 1, 1, 1)
+    expect_rows_alone(ctx, encoded, f"(mu, logvar) of {what}", bright * x)
+    expect_unbounded(ctx, model, x, latent_dim, what)
+
+
+WIDE = 6.0  # a guard against overflow further out than this is no bound of the model: sigma is then 20 or 1/20
+
+
+def expect_unbounded(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: str) -> None:
+    """mu and logvar leave [-6, 6] on both sides when the parameters are large: nothing in the model stops them."""
+    low, high = torch.zeros(2, dtype=x.dtype), torch.zeros(2, dtype=x.dtype)
+    for gain in (2.0, 2.0, 8.0, 8.0, 30.0, 30.0, 100.0, 100.0):
+        stir(ctx, model, gain)
+        for head, value in enumerate(ctx.sequence(model.call("encode", x), 2, "encode")):
+            found = ctx.tensor(value, (len(x), latent_dim), "a head of encode", finite=False).nan_to_num(nan=0.0)
+            low[head], high[head] = torch.minimum(low[head], found.min()), torch.maximum(high[head], found.max())
+        if bool(((low < -WIDE) & (high > WIDE)).all()):
+            return
+    for name, least, most in zip(("mu", "logvar"), low.tolist(), high.tolist(), strict=True):
+        ctx.expect(
+            least < -WIDE and most > WIDE,
+            f"{what}: {name} is bounded",
+            f"values below {-WIDE:g} and above {WIDE:g}",
+            f"{least:.3g} to {most:.3g}, however large the weights",
+            hint=f"Which values may {name} take? What happens to it after its last layer?",
+        )
 
 
 def expect_all_probabilities(ctx: Context, model: Handle, batch: int, latent_dim: int, what: str) -> None:
     """Outputs of decode come near 0 and near 1 when the parameters are large, and never leave [0, 1]."""
     lows, highs = [], []
+
+    def decoded(z: Tensor) -> Tensor:
+        return probabilities(ctx, model.call("decode", z), None, f"the output of {what}.decode")
+
     for _ in range(4):
         stir(ctx, model, 8.0)
         z = 3 * ctx.randn(batch, latent_dim)
-        images = probabilities(ctx, model.call("decode", z), None, f"the output of {what}.decode")
+        images = decoded(z)
         lows.append(float(images.min()))
         highs.append(float(images.max()))
     ctx.expect(
@@ -224,12 +273,15 @@ def expect_all_probabilities(ctx: Context, model: Handle, batch: int, latent_dim
         f"{min(lows):.3g} to {max(highs):.3g}, however large the weights",
         hint="Which numbers can your last operation return? Is one of them applied twice?",
     )  # fmt: skip
+    stir(ctx, model, 0.7)
+    expect_rows_alone(ctx, decoded, f"the output of {what}.decode", ctx.randn(3, latent_dim))
 
 
 @declare(
     id="q8.vae.heads", question=8, kind="property", points=0.5, visibility="public",
     title="VAE: mean and log-variance",
-    asks="mu and logvar are two different functions of the image, and each may be any real number",
+    asks="mu and logvar are two different functions of the image alone, with a value of its own for each latent "
+    "dimension, and each may be any real number",
     hint="Which numbers may a mean be? Which a log-variance: what would variances below 1 need?",
     needs=(),
 )  # fmt: skip
@@ -241,7 +293,7 @@ def vae_heads(ctx: Context) -> None:
 @declare(
     id="q8.vae.probabilities", question=8, kind="property", points=0.25, visibility="public",
     title="VAE: decode returns probabilities",
-    asks="pixels of decode can be anything from 0 to 1 and nothing else",
+    asks="pixels of decode can be anything from 0 to 1 and nothing else, and depend on their own latent alone",
     hint="A pixel is black or white in most images. Can your decoder say so?",
     needs=(),
 )  # fmt: skip
@@ -253,7 +305,8 @@ def vae_probabilities(ctx: Context) -> None:
 @declare(
     id="q8.vae.forward", question=8, kind="property", points=0.75, visibility="public",
     title="VAE: forward decodes a draw of the posterior",
-    asks="forward(x, eps=eps) decodes the draw that eps makes of the posterior of encode(x), and returns the posterior",
+    asks="forward(x, eps=eps) decodes the draw that eps makes of the posterior of encode(x), and returns that; a "
+    "second model with the first one's state_dict computes the same",
     hint="Follow eps: where does it enter, and what reaches the decoder? What would eps = 0 decode?",
     needs=(),
 )  # fmt: skip
@@ -262,6 +315,8 @@ def vae_forward(ctx: Context) -> None:
         model = stir(ctx, ctx.new(VAE, input_dim=25, hidden_dim=11, latent_dim=6).eval())
         model = model.double() if dtype == torch.float64 else model
         expect_forward(ctx, model, ctx.images(4, 5, dtype=dtype), 6)
+    twin = ctx.new(VAE, input_dim=16, hidden_dim=11, latent_dim=6)
+    expect_loadable(ctx, small(ctx), twin, ctx.images(4, 4, dtype=torch.float64), 6)
 
 
 @declare(
@@ -312,7 +367,8 @@ def conv_shapes(ctx: Context) -> None:
 @declare(
     id="q8.conv.posterior", question=8, kind="property", points=0.5, visibility="public",
     title="ConvVAE: posterior, draw and probabilities",
-    asks="ConvVAE behaves like VAE: two unbounded heads, a fresh draw on each pass, probabilities out",
+    asks="ConvVAE behaves like VAE: two unbounded heads, a fresh draw on each pass, probabilities out, each image by "
+    "itself, everything it needs in its state_dict",
     hint="Put the two classes side by side. What besides the layers differs?",
     needs=(),
 )  # fmt: skip
@@ -321,6 +377,7 @@ def conv_posterior(ctx: Context) -> None:
     expect_heads(ctx, model, x, 8, "ConvVAE.encode")
     stir(ctx, model, 0.7)  # layer upon layer of larger weights saturates the sigmoid
     expect_forward(ctx, model, x, 8)
+    expect_loadable(ctx, model, ctx.new(CONV, 8), x, 8)
     expect_fresh(ctx, model, x)
     expect_chain_rule(ctx, model, x, 8)
     expect_all_probabilities(ctx, model, 4, 8, "ConvVAE")

@@ -104,8 +104,8 @@ def elbo_value(ctx: Context) -> None:
 @declare(
     id="q8.elbo.finite", question=8, kind="property", points=0.25, visibility="hidden",
     title="elbo_terms: certain pixels",
-    asks="recon is finite for probabilities 0 and 1, and 0 where they are right",
-    hint="What is the logarithm of 0, and what is 0 times that?",
+    asks="recon is finite for probabilities 0 and 1, and 0 where they are right; they stay what they are",
+    hint="What is the logarithm of 0, and what is 0 times that? And whose numbers are they that you keep away from 0?",
     needs=("q8.elbo.value",),
 )  # fmt: skip
 def elbo_finite(ctx: Context) -> None:
@@ -114,7 +114,7 @@ def elbo_finite(ctx: Context) -> None:
         mu, logvar = ctx.randn(5, 7, dtype=dtype), ctx.rand(5, 7, low=-60.0, high=40.0, dtype=dtype)
         tol = Tolerance(1e-4, 1e-5, "float32 rounding of terms up to exp(40)")
         for x_recon, exact in ((x, True), (1 - x, False)):
-            recon, kl = ctx.sequence(ctx.call(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
+            recon, kl = ctx.sequence(ctx.preserves(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
             recon = ctx.tensor(recon, (), "recon for probabilities 0 and 1", dtype=dtype)
             if exact:
                 ctx.matches(recon, torch.zeros((), dtype=dtype), CLAMPED, "recon of a perfect reconstruction")

@@ -9,12 +9,21 @@ from __future__ import annotations
 import functools
 
 import torch
+from torch import Tensor
 
 from ..boundary import Handle, Probe
 from ..cases import sizes
 from ..checks import FLOAT32, FLOAT64, Check, declare
 from ..context import Context, alike
-from .latents import expect_evaluation, expect_generator, expect_standard_normal, posterior, probabilities, stir
+from .latents import (
+    expect_evaluation,
+    expect_few,
+    expect_generator,
+    expect_standard_normal,
+    posterior,
+    probabilities,
+    stir,
+)
 
 GENERATE, INTERPOLATE = "vae.generate", "vae.interpolate"
 
@@ -28,23 +37,29 @@ def showing_latents(ctx: Context, side: int, dtype: torch.dtype = torch.float64)
 @declare(
     id="q8.generate.prior", question=8, kind="statistical", points=0.75, visibility="public",
     title="generate: draws of the prior",
-    asks="generate decodes num_samples independent draws of N(0, I) with model.latent_dim dimensions",
+    asks="generate decodes num_samples independent draws of N(0, I) with model.latent_dim dimensions, one or many",
     hint="From which distribution do the latents of new images come? Plot those that you decode: centre, width, shape?",
     needs=(),
 )  # fmt: skip
 def generate_prior(ctx: Context) -> None:
-    # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (5e-7 in all) are those of
-    # expect_standard_normal
+    # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (6e-7 in all) are those of
+    # expect_standard_normal and expect_few
     probe = showing_latents(ctx, 3)
     images = ctx.tensor(ctx.call(GENERATE, probe, 4000), (4000, 1, 3, 3), "generate(model, 4000)")
     expect_standard_normal(ctx, images.flatten(1), "the latents that generate decodes")
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, 5, generator=generator), "generate")
 
+    def few(count: int) -> Tensor:
+        return ctx.tensor(ctx.call(GENERATE, probe, count), (count, 1, 3, 3), f"generate(model, {count})").flatten(1)
+
+    expect_few(ctx, few, "the latents that generate decodes")
+
 
 @declare(
     id="q8.generate.model", question=8, kind="property", points=0.25, visibility="public",
     title="generate: mode, gradients, dtype",
-    asks="generate runs the model in evaluation mode, without gradients, in its dtype, and gives it its mode back",
+    asks="generate runs the model in evaluation mode, without gradients, in its dtype, and gives it its mode back, and "
+    "gradients to whatever comes after it",
     hint="In which mode and with which dtype does the model decode, and in which mode does the caller get it back?",
     needs=(),
 )  # fmt: skip
@@ -135,6 +150,10 @@ def errors(ctx: Context) -> None:
     ctx.raises("ValueError", "vae.kl_annealing", -1, 10, names="step")
     ctx.raises("ValueError", "vae.kl_annealing", 3, -10, names="warmup_steps")
     ctx.raises("ValueError", "vae.kl_annealing", 3, 10, -1.0, names="beta_max")
+    ctx.raises("ValueError", "vae.kl_annealing", -1, 0, names="step", case="kl_annealing without warm-up at step -1")
+    ctx.raises(
+        "ValueError", "vae.kl_annealing", 3, 0, -1.0, names="beta_max", case="kl_annealing without warm-up to -1"
+    )
     ctx.raises("ValueError", "vae.free_bits_kl", mu, mu, -0.1, names="free_bits")
     for group_size in (4, 12, 0):
         ctx.raises("ValueError", "vae.free_bits_kl", mu, mu, 0.1, group_size, names="group_size")

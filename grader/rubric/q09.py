@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -18,9 +19,12 @@ from .latents import (
     REPARAMETERIZE,
     expect_chain_rule,
     expect_evaluation,
+    expect_few,
     expect_forward,
     expect_fresh,
     expect_generator,
+    expect_loadable,
+    expect_rows_alone,
     expect_shapes,
     expect_standard_normal,
     posterior,
@@ -34,6 +38,7 @@ CVAE, GENERATE = "vae.CVAE", "vae.generate_class"
 LATENT = 20
 BUDGET = {"digits": Budget(16, 32, lr=5e-3), "mnist": Budget(3, 64, lr=5e-3, train_size=30_000)}
 ASKED = 1_000
+STEP = 100.0  # between the images of successive classes: latents are far smaller
 OBJECTIVE = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)
 
 
@@ -98,42 +103,71 @@ def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, labels: Te
     )
 
 
+def expect_each_class_sees(ctx: Context, model: Handle, call: Callable[[Tensor], Tensor], what: str) -> None:
+    """`call` with a class for all 7 rows gives rows that differ, for each class with some of several parameters."""
+    blind = set(range(5))
+    for _ in range(8):  # a layer of rectifiers may be dead once
+        blind = {k for k in blind if not bool((call(torch.full((7,), k)).std(dim=0) > 1e-9).any())}
+        if not blind:
+            return
+        stir(ctx, model)
+    ctx.expect(
+        False,
+        f"{what} is the same for all rows of class {min(blind)}",
+        "rows that differ",
+        "equal rows",
+        hint="What does this class leave of what it is combined with?",
+    )
+
+
 @declare(
     id="q9.encoder", question=9, kind="property", points=0.5, visibility="public",
     title="CVAE: the encoder sees the class",
-    asks="the posterior of one image depends on its class, in each row of a batch on that row's class",
+    asks="the posterior of one image depends on its class and, whatever the class, on the image; in each row of a "
+    "batch on that row's class and image alone",
     hint="Encode one image with two different labels. Should mu and logvar stay where they are?",
     needs=(),
 )  # fmt: skip
 def encoder(ctx: Context) -> None:
     model, x, labels = small(ctx), ctx.images(7, 4, dtype=torch.float64), torch.tensor([3, 0, 4, 1, 1, 2, 0])
 
-    def encoded(y: Tensor) -> Tensor:
-        return torch.cat(posterior(ctx, model.call("encode", x, y), (7, 6), x.dtype, "encode"), dim=1)
+    def encoded_rows(x: Tensor, y: Tensor) -> Tensor:
+        return torch.cat(posterior(ctx, model.call("encode", x, y), (len(x), 6), x.dtype, "encode"), dim=1)
 
+    encoded = functools.partial(encoded_rows, x)
     each = torch.stack([encoded(torch.full((7,), k)) for k in range(5)])
     expect_conditioned(ctx, each, encoded(labels), labels, "(mu, logvar) of encode(x, y)")
+    bright = torch.linspace(0.2, 1, 7, dtype=x.dtype).view(-1, 1, 1, 1)
+    expect_rows_alone(ctx, encoded_rows, "(mu, logvar) of encode(x, y)", bright * x, labels)
+    expect_each_class_sees(ctx, model, encoded, "the posterior of encode(x, y)")
 
 
 @declare(
     id="q9.decoder", question=9, kind="property", points=0.75, visibility="public",
     title="CVAE: the decoder sees the class",
-    asks="the image of one latent depends on the class, in each row of a batch on that row's class",
+    asks="the image of one latent depends on the class and, whatever the class, on the latent; in each row of a "
+    "batch on that row's class and latent alone",
     hint="Decode one z with all labels. If the images are equal, how could anybody ask for a digit?",
     needs=(),
 )  # fmt: skip
 def decoder(ctx: Context) -> None:
     model, z, labels = small(ctx), ctx.randn(7, 6), torch.tensor([3, 0, 4, 1, 1, 2, 0])
-    shape = (7, 1, 4, 4)
-    each = [ctx.tensor(model.call("decode", z, torch.full((7,), k)), shape, "decode(z, y)") for k in range(5)]
-    mixed = ctx.tensor(model.call("decode", z, labels), shape, "decode(z, y)")
-    expect_conditioned(ctx, torch.stack(each), mixed, labels, "the image of decode(z, y)")
+
+    def decoded_rows(z: Tensor, y: Tensor) -> Tensor:
+        return ctx.tensor(model.call("decode", z, y), (len(z), 1, 4, 4), "decode(z, y)", dtype=z.dtype)
+
+    decoded = functools.partial(decoded_rows, z)
+    each = torch.stack([decoded(torch.full((7,), k)) for k in range(5)])
+    expect_conditioned(ctx, each, decoded(labels), labels, "the image of decode(z, y)")
+    expect_rows_alone(ctx, decoded_rows, "the image of decode(z, y)", z, labels)
+    expect_each_class_sees(ctx, model, decoded, "the image of decode(z, y)")
 
 
 @declare(
     id="q9.forward", question=9, kind="property", points=0.5, visibility="public",
     title="CVAE: forward",
-    asks="forward(x, y, eps=eps) encodes and decodes with the same class, and draws fresh noise if no eps is given",
+    asks="forward(x, y, eps=eps) encodes and decodes with the same class, and draws fresh noise if no eps is given; a "
+    "second model with the first one's state_dict computes the same",
     hint="Which y does the decoder get inside forward? What do two passes over the same image return?",
     needs=(),
 )  # fmt: skip
@@ -141,6 +175,8 @@ def forward(ctx: Context) -> None:
     model, x, labels = small(ctx), ctx.images(4, 4, dtype=torch.float64), torch.tensor([3, 0, 4, 1])
     expect_forward(ctx, model, x, 6, labels)
     expect_fresh(ctx, model, x, labels)
+    twin = ctx.new(CVAE, input_dim=16, hidden_dim=12, latent_dim=6, num_classes=5)
+    expect_loadable(ctx, model, twin, x, 6, labels)
     # a reparameterize that ignores its generator costs points in Question 8
     mu, seeded = ctx.randn(3, 2), Gen(ctx.seed)
     first, again = (ctx.call(REPARAMETERIZE, mu, mu, generator=seeded) for _ in range(2))
@@ -187,19 +223,30 @@ def errors(ctx: Context) -> None:
 @declare(
     id="q9.generate", question=9, kind="statistical", points=0.75, visibility="public",
     title="generate_class: draws of the prior, given classes",
-    asks="generate_class decodes one draw of N(0, I) for each label, in order, in evaluation mode without gradients",
+    asks="generate_class decodes one draw of N(0, I) for each label, image i with label i, be it one or many, in "
+    "evaluation mode without gradients, which are on again afterwards",
     hint="Which latent and which label does image i get? In which mode does the caller find the model afterwards?",
     needs=(),
 )  # fmt: skip
 def generate(ctx: Context) -> None:
-    # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (5e-7 in all) are those of
-    # expect_standard_normal
-    probe, labels = ctx.new(Probe("IdentityDecoder"), 3), ctx.randint(0, 10, 4000)
-    images = ctx.preserves(GENERATE, probe, labels)
-    latents = ctx.tensor(images, (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32).flatten(1)
-    given = torch.cat([ctx.tensor(seen, None, "the labels decode gets") for seen in probe.get("labels")])
-    ctx.matches(given, labels, EXACT, "the labels that the decoder gets")
+    # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (6e-7 in all) are those of
+    # expect_standard_normal and expect_few
+    probe, labels = ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP), ctx.randint(0, 10, 4000)
+    images = ctx.tensor(
+        ctx.preserves(GENERATE, probe, labels), (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32
+    )
+    # an image shows class and latent: in which order and in how many calls it was decoded does not matter
+    shown = (images.flatten(1).double().mean(1) / STEP).round().long()
+    ctx.matches(shown, labels, EXACT, "the class that each image is decoded with")
+    latents = images.flatten(1).double() - STEP * labels.unsqueeze(1)
     expect_standard_normal(ctx, latents, "the latents that generate_class decodes")
+
+    def latents_of(count: int) -> Tensor:
+        asked = torch.arange(count) % 2
+        value = ctx.tensor(ctx.call(GENERATE, probe, asked), (count, 1, 3, 3), f"generate_class of {count} labels")
+        return value.flatten(1) - STEP * asked.unsqueeze(1)
+
+    expect_few(ctx, latents_of, "the latents that generate_class decodes")
     few = torch.tensor([2, 0, 1])
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, few, generator=generator), "generate_class")
     expect_evaluation(ctx, probe, functools.partial(ctx.call, GENERATE, probe, few), "generate_class")

@@ -14,19 +14,22 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..boundary import Handle
+from ..boundary import Handle, Probe, Slot
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
 from ..context import Context, alike
 from .q10_averages import AVERAGES
 from .q10_codebook import (
     EMA,
+    QUANTIZER_LOSS,
     VQ,
     codebook_of,
     codes_at,
     distinct,
     entries,
+    expect_follows,
     expect_gradient,
     expect_nearest,
+    expect_steps,
     fixed_case,
     grids,
     loaded,
@@ -38,6 +41,7 @@ from .q10_codebook import (
 from .q10_trained import TRAINED
 
 MODEL, LOSS = "vqvae.VQVAE", "vqvae.vqvae_loss"
+SQUARE = {"fn": Probe("mean_square"), "args": [Slot("out"), Slot("x")], "kwargs": {}}
 
 
 # ---- VectorQuantizer ----------------------------------------------------------------------------------------------
@@ -69,7 +73,8 @@ def codebook_is_parameter(ctx: Context) -> None:
 @declare(
     id="q10.vq.nearest", question=10, kind="property", points=1.0, visibility="public",
     title="VectorQuantizer: nearest code",
-    asks="indices (B, H, W) int64 hold for each pixel the number of the code nearest to the vector of its D channels",
+    asks="indices (B, H, W) int64 hold for each pixel the number of the code nearest to the vector of its D channels, "
+    "of the codes that are there when it is called",
     hint="Which numbers of (B, D, H, W) form one pixel's vector? What is the nearest code of a code?",
     needs=("q10.vq.codebook",),
 )  # fmt: skip
@@ -85,6 +90,7 @@ def nearest(ctx: Context) -> None:
     numbers = ctx.randint(0, 9, 2, 3, 5)
     *_, indices = quantized(ctx, held.handle(codes_at(codebook, numbers)), codes_at(codebook, numbers), 9)
     ctx.matches(indices, numbers, EXACT, "the index of a vector that is a code")
+    expect_follows(ctx, VQ)
 
 
 @declare(
@@ -294,11 +300,30 @@ def model_shapes(ctx: Context) -> None:
             )
 
 
+def expect_one_pass(ctx: Context) -> None:
+    """A pass through the model takes the codes of its EMA quantizer as far as one pass through the quantizer does."""
+    model = ctx.new(MODEL, 13, 6, ema=True).double().eval()
+    x = ctx.images(3, dtype=torch.float64)
+    quantizer, z_e = model.get("quantizer"), ctx.tensor(model.call("encode", x), (3, 6, 7, 7), "encode(x)")
+    quantizer.train()  # alone: dropout and normalisation before it would give it something else each time
+    start = quantizer.state()
+
+    def moved(target: Handle, given: Tensor) -> Tensor:
+        quantizer.load(start)
+        target(given)
+        return codebook_of(ctx, quantizer, (13, 6))
+
+    once, again = moved(quantizer, z_e), moved(quantizer, z_e)
+    if alike(once, again):  # else the state does not hold all that moves the codes, and nothing can be repeated
+        ctx.matches(moved(model, x), once, FLOAT64, "the codebook after one pass of VQVAE(ema=True) in training mode",
+                    hint="How often do the running averages move in one pass through the model?")  # fmt: skip
+
+
 @declare(
     id="q10.model.forward", question=10, kind="property", points=0.25, visibility="public",
     title="VQVAE: forward is encode, quantise, decode",
     asks="x_recon is decoded from codes: decode_indices(indices) and decode(z_q) give the same picture; vq_loss and "
-    "indices are those of the quantizer, with the commitment_cost given",
+    "indices are those of the quantizer, with the commitment_cost given; running averages move once in a pass",
     hint="Could someone who only has the indices draw the same picture?",
     needs=("q10.model.shapes",),
 )  # fmt: skip
@@ -320,12 +345,13 @@ def model_forward(ctx: Context) -> None:
         lone = loaded(ctx, EMA if ema else VQ, codebook_of(ctx, quantizer), 2.0).handle
         _, wanted, _ = ctx.sequence(lone(z_e), 3, "quantizer(z_e)")
         ctx.matches(loss, wanted, FLOAT64, "vq_loss of VQVAE(commitment_cost=2)")
+    expect_one_pass(ctx)
 
 
 @declare(
     id="q10.model.gradient", question=10, kind="gradient", points=0.25, visibility="public",
     title="VQVAE: the reconstruction trains encoder and decoder",
-    asks="the gradient of x_recon reaches every weight except the codebook",
+    asks="the gradient of x_recon reaches every weight except the codebook, and so it does in the next step",
     hint="Which weights would stand still if only the reconstruction were trained?",
     needs=("q10.model.shapes",),
 )  # fmt: skip
@@ -342,6 +368,7 @@ def model_gradient(ctx: Context) -> None:
         ctx.expect(
             not still, "x_recon gives some weights no gradient", "a gradient for all but the codebook", ", ".join(still)
         )
+        expect_steps(ctx, model, x, [SQUARE, QUANTIZER_LOSS], f"VQVAE(ema={ema})")
 
 
 @declare(
@@ -363,8 +390,9 @@ def model_loss(ctx: Context) -> None:
         found = ctx.session.vjp(LOSS, x_recon, x, vq_loss, wrt=[0, 2])
         ctx.matches(found.args[0], 2 * (x_recon - x) / x.numel(), tolerance, "the gradient to x_recon")
         ctx.matches(found.args[2], torch.ones((), dtype=dtype), tolerance, "the gradient to vq_loss")
-    ctx.raises("ValueError", LOSS, ctx.images(3, 6), ctx.images(1, 6), torch.tensor(0.1), names="x",
-               case="vqvae_loss on pictures (3, 1, 6, 6) and (1, 1, 6, 6)")  # fmt: skip
+    for other in (ctx.images(1, 6), ctx.images(3, 6).transpose(0, 1).contiguous()):
+        ctx.raises("ValueError", LOSS, ctx.images(3, 6), other, torch.tensor(0.1), names="x",
+                   case=f"vqvae_loss on pictures (3, 1, 6, 6) and {tuple(other.shape)}")  # fmt: skip
 
 
 CHECKS: tuple[Check, ...] = (

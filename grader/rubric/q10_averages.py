@@ -16,18 +16,23 @@ from ..context import Context, alike
 from ..statistics import count_bounds
 from .q10_codebook import (
     EMA,
+    QUANTIZER_LOSS,
     VQ,
+    WIDE,
+    Quantizer,
     codebook_of,
     codes_at,
     distinct,
+    expect_follows,
     expect_gradient,
     expect_nearest,
+    expect_steps,
     fixed_case,
     loaded,
     own,
     pixels,
     quantized,
-    right_angles,
+    wide,
 )  # fmt: skip
 
 USAGE, PERPLEXITY, RESTART = "vqvae.code_usage", "vqvae.perplexity", "vqvae.restart_dead_codes"
@@ -56,7 +61,7 @@ def ema_buffer(ctx: Context) -> None:
     id="q10.ema.forward", question=10, kind="gradient", points=0.5, visibility="public",
     title="EMAVectorQuantizer: quantisation and commitment loss",
     asks="nearest codes as in VectorQuantizer; vq_loss is commitment_cost times the commitment term only; gradients "
-    "pass straight through; the same in training mode",
+    "pass straight through, step after step; the same in training mode, with the codes as they are before the update",
     hint="Averages already move the codes. Which of the two loss terms is left, and what is its weight?",
     needs=("q10.ema.buffer",),
 )  # fmt: skip
@@ -70,10 +75,9 @@ def ema_forward(ctx: Context) -> None:
         found = ctx.session.vjp(held.handle, z_e, wrt=[0], cotangents=[((0,), weights)])
         z_q, loss, indices = quantized(ctx, found.value, z_e, 6)
         expect_nearest(ctx, z_e, codebook, indices)
-        # in training mode the codes may be read before the update or after it
-        after = codebook_of(ctx, held.handle, (6, 3))
-        if not (mode and alike(z_q, codes_at(after, indices))):
-            ctx.matches(z_q, codes_at(codebook, indices), FLOAT64, f"z_q in {where} mode")
+        late = mode and alike(z_q, codes_at(codebook_of(ctx, held.handle, (6, 3)), indices))
+        hint = "Of which codes was the nearest chosen, and when did they move to where z_q has them?" if late else ""
+        ctx.matches(z_q, codes_at(codebook, indices), FLOAT64, f"z_q in {where} mode", hint=hint)
         expect_gradient(ctx, found.args[0], weights, f"the gradient of z_q with respect to z_e in {where} mode")
         wanted = beta * (z_q - z_e).square().mean()
         both = math.isclose(float(loss), float((1 + beta) * (z_q - z_e).square().mean()), rel_tol=1e-6)
@@ -85,6 +89,10 @@ def ema_forward(ctx: Context) -> None:
         z_q, *_ = quantized(ctx, found.value, z_e, 6)
         expect_gradient(ctx, found.args[0], 2 * beta * (z_e - z_q) / z_e.numel(),
                         f"the gradient of vq_loss to z_e in {where} mode at commitment_cost {beta}")  # fmt: skip
+    expect_follows(ctx, EMA)
+    layers = [ctx.new(TorchRef("nn.Conv2d"), 1, 3, 1), own(ctx, EMA, 6, 3).handle]
+    trained = ctx.new(TorchRef("nn.Sequential"), *layers)
+    expect_steps(ctx, trained, ctx.randn(2, 1, 4, 5, dtype=torch.float32), [QUANTIZER_LOSS], "EMAVectorQuantizer")
 
 
 def around(ctx: Context, codebook: Tensor, numbers: Tensor, spread: float) -> Tensor:
@@ -119,7 +127,7 @@ class Averages:
 )  # fmt: skip
 def ema_update(ctx: Context) -> None:
     # Smoothing moves a code by about epsilon (1/N_k + K/N) of its value: nothing at 1e-9; at the default 1e-5 and
-    # N_k >= .99^3 less than 1e-4 of it, with any of the usual forms of smoothing.
+    # N_k >= .99^4 less than 1e-4 of it, with any of the usual forms of smoothing.
     smoothed = Tolerance(3e-4, 1e-5, "float32, and the smoothing of the counts by the default epsilon")
     cases = ((0.8, 1e-9, FLOAT32), (0.3, 1e-9, FLOAT32), (0.99, None, smoothed))
     for decay, epsilon, tolerance in cases:
@@ -128,8 +136,10 @@ def ema_update(ctx: Context) -> None:
         made.handle.train()
         averages = Averages(torch.ones(7, dtype=torch.float64), made.codebook.double())
         codebook = made.codebook
-        for step in range(3):
-            z_e = around(ctx, codebook, ctx.randint(0, 5, 2, 3, 4), 0.8)  # few pixels or none are near the last two
+        # few pixels or none near the last two codes; then none that choose one of the last four; then some for each
+        passes = ((0, 5, 0.8), (0, 5, 0.8), (0, 3, 0.4), (3, 7, 0.4))
+        for step, (first, end, spread) in enumerate(passes):
+            z_e = around(ctx, codebook, ctx.randint(first, end, 2, 3, 4), spread)
             *_, indices = quantized(ctx, made.handle(z_e), z_e, 7)
             wanted = averages.step(z_e, indices, decay).float()
             codebook = ctx.matches(codebook_of(ctx, made.handle, (7, 3)), wanted, tolerance,
@@ -145,13 +155,12 @@ def ema_update(ctx: Context) -> None:
 )  # fmt: skip
 def ema_steady(ctx: Context) -> None:
     for decay in (0.99, 0.9):
-        made = loaded(ctx, EMA, right_angles(ctx, 8), decay=decay)
-        made.handle.train()
+        made = wide(ctx, 8, decay=decay)
         numbers = torch.cat([torch.arange(5), ctx.randint(0, 5, 19)]).reshape(3, 2, 4)  # codes 5…7 get nothing
         z_e = codes_at(made.codebook, numbers)
         for step in range(3):
             quantized(ctx, made.handle(z_e), z_e, 8)
-            now = codebook_of(ctx, made.handle, (8, 8))
+            now = codebook_of(ctx, made.handle, (8, WIDE))
             # counts stay above .9^3, so that smoothing by 1e-5 changes a code by less than 2e-5 of its value a pass
             off = (now - made.codebook).abs().amax(1) / made.codebook.abs().amax(1)
             ctx.expect(float(off[5:].max()) <= 1e-3, f"codes that no pixel chose jump in pass {step + 1}",
@@ -168,8 +177,7 @@ def ema_steady(ctx: Context) -> None:
     needs=("q10.ema.buffer",),
 )  # fmt: skip
 def ema_converges(ctx: Context) -> None:
-    made = loaded(ctx, EMA, right_angles(ctx, 5), decay=0.6)
-    made.handle.train()
+    made = wide(ctx, 5, decay=0.6)
     # every code has pixels, within a sixth of the distance between codes: assignments never change
     numbers = torch.cat([torch.arange(5).repeat(2), ctx.randint(0, 5, 14)]).reshape(2, 3, 4)
     z_e = around(ctx, made.codebook, numbers, 1 / 6)
@@ -177,9 +185,9 @@ def ema_converges(ctx: Context) -> None:
         quantized(ctx, made.handle(z_e), z_e, 5)
     rows, flat = pixels(z_e).flatten(0, 2), numbers.flatten()
     means = torch.stack([rows[flat == k].mean(0) for k in range(5)])
-    off = float((codebook_of(ctx, made.handle, (5, 5)) - means).abs().max())
-    gap = float(torch.pdist(made.codebook).min())
-    ctx.expect(off <= 1e-2 * gap, "the codes are not at the means of their pixels", means,
+    off = float((codebook_of(ctx, made.handle, (5, WIDE)) - means).abs().max())
+    spread = float(made.codebook.square().mean().sqrt())
+    ctx.expect(off <= 1e-2 * spread, "the codes are not at the means of their pixels", means,
                codebook_of(ctx, made.handle))  # fmt: skip
 
 
@@ -306,11 +314,58 @@ def restart_replaces(ctx: Context) -> None:
                            "the same parameter with other values", "another parameter")  # fmt: skip
 
 
+LIVE, USED = [0, 1, 2, 5], torch.tensor([4, 4, 4, 0, 0, 4])
+
+
+def restarted(ctx: Context, made: Quantizer) -> Tensor:
+    """Codes 3 and 4 begin anew, in directions of their own; returns the codebook."""
+    size = float(made.codebook.square().mean().sqrt())
+    ctx.call(RESTART, made.handle, size * ctx.randn(2, WIDE, 3, 5, dtype=torch.float32), USED)
+    return codebook_of(ctx, made.handle, (6, WIDE))
+
+
+def expect_new_averages(ctx: Context) -> None:
+    """The pass after a restart leaves the new codes where they are, whatever counts and sums the dead ones had."""
+    made = wide(ctx, 6, decay=0.5)
+    for _ in range(3):  # counts of the dead codes fall to an eighth
+        made.handle(codes_at(made.codebook, torch.tensor([[LIVE[:2], LIVE[2:]]])))
+    new = restarted(ctx, made)[3:5]
+    made.handle(codes_at(made.codebook, torch.tensor([[LIVE[:2], LIVE[2:]]])))
+    now = codebook_of(ctx, made.handle, (6, WIDE))[3:5]
+    # nothing chose them: only smoothing, about 1e-5 of the value, may show. What a pass does to a code that nothing
+    # chose has its own check, and is a hundredth; drawn back means back to where it was, at a right angle
+    ctx.expect(float((now - new).norm() / new.norm()) <= 0.1, "a restarted code is drawn back by the next update",
+               new, now, hint="What do count and sum of a restarted code say about where it is?")  # fmt: skip
+
+
+def expect_old_averages(ctx: Context) -> None:
+    """The pass after a restart moves the other codes as if there had been none."""
+    made = wide(ctx, 6, decay=0.6, epsilon=1e-9)
+    averages = Averages(torch.ones(6, dtype=torch.float64), made.codebook.double())
+    size = float(made.codebook.square().mean().sqrt())
+
+    def passed(numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The codebook after a pass of pixels on one side of their codes, and where it should be."""
+        z_e = codes_at(made.codebook + size * ctx.rand(1, WIDE, low=0.2, high=0.4).float(), numbers)
+        *_, indices = quantized(ctx, made.handle(z_e), z_e, 6)
+        wanted = averages.step(z_e, indices, 0.6).float()
+        return codebook_of(ctx, made.handle, (6, WIDE)), wanted
+
+    now, wanted = passed(torch.arange(6).repeat(6).reshape(3, 3, 4))
+    if not alike(now, wanted, rtol=1e-3, atol=1e-3 * size):
+        return  # how averages move has its own check
+    restarted(ctx, made)
+    # counts are 3 by now, or 1 where they were forgotten: then a code goes two thirds of the way, not two fifths
+    now, wanted = (codes[LIVE] for codes in passed(torch.tensor(LIVE).repeat(3).reshape(1, 3, 4)))
+    ctx.expect(alike(now, wanted, rtol=1e-3, atol=1e-3 * size), "a restart changes how the other codes move afterwards",
+               wanted, now, hint="Which codes start anew, and what have the others learned so far?")  # fmt: skip
+
+
 @declare(
     id="q10.restart.random", question=10, kind="statistical", points=0.25, visibility="hidden",
     title="restart_dead_codes: drawn at random from all pixels",
     asks="every pixel of every image is equally likely; generator decides the draw; a restarted EMA code is not drawn "
-    "back",
+    "back, and the averages of the others go on",
     hint="From which images and rows do the new codes come? What do the running averages still remember?",
     needs=("q10.restart.replaces",),
 )  # fmt: skip
@@ -338,21 +393,8 @@ def restart_random(ctx: Context) -> None:
                "other pixels", "the same 400 of 1600 pixels")  # fmt: skip
     ctx.expect(torch.equal(drawn(ctx.seed), first), "the generator given does not decide the draw",
                "the same draw for the same generator", "another draw")  # fmt: skip
-
-    # new codes at right angles to the live ones, which no measure of distance takes for each other
-    axes = right_angles(ctx, 8)
-    averaging = loaded(ctx, EMA, axes[:6])
-    z_e = codes_at(3 * axes, torch.tensor([6, 7]).repeat(15).reshape(2, 3, 5)) * ctx.rand(2, 1, 3, 5, low=0.5).float()
-    averaging.handle.train()
-    ctx.call(RESTART, averaging.handle, z_e, torch.tensor([4, 4, 4, 0, 0, 4]))
-    new = codebook_of(ctx, averaging.handle, (6, 8))
-    live = codes_at(averaging.codebook, torch.tensor([[[0, 1], [2, 5]]]))
-    averaging.handle(live)
-    now = codebook_of(ctx, averaging.handle, (6, 8))
-    # nothing chose them: only smoothing, about 1e-5 of the value, may show. What a pass does to a code that nothing
-    # chose has its own check, and is a hundredth; drawn back means back to where it was, at a right angle
-    ctx.expect(float((now[3:5] - new[3:5]).abs().max()) <= 0.1, "a restarted code is drawn back by the next update",
-               new[3:5], now[3:5], hint="What do count and sum of a restarted code say about where it is?")  # fmt: skip
+    expect_new_averages(ctx)
+    expect_old_averages(ctx)
 
 
 AVERAGES: tuple[Check, ...] = (

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..boundary import Handle
+from ..boundary import Handle, Slot, StudentRaised
 from ..cases import random, seeds
 from ..checks import EXACT, FLOAT64, Failure
 from ..context import Context
 
 VQ, EMA = "vqvae.VectorQuantizer", "vqvae.EMAVectorQuantizer"
+QUANTIZER_LOSS = {"use": Slot("out", 1)}  # of what a quantizer returns, and a VQVAE
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,28 @@ def loaded(ctx: Context, kind: str, codebook: Tensor, *args: float, **options: f
 def put(ctx: Context, handle: Handle, present: Tensor, codebook: Tensor) -> str:
     """Replaces the codebook `present` of a quantizer; returns the entry of its state that holds it."""
     state = handle.state()
-    # the running sums of an EMA quantizer start at the codebook: they hold the same values and are set together
+    # What an EMA quantizer keeps beside its codebook, and in which form, is the student's own: sums that hold the same
+    # values are set together, others stay. Where averages move, the quantizer must have its own codes (`wide`).
     held = entries(state, present.to(codebook.dtype))
     if not held:
         raise Failure("the codebook in the state_dict does not follow .double()", str(codebook.dtype), "another dtype")
-    turned = [name for name, value in state.items() if value.ndim == 2 and entries({name: value.T}, present)]
-    handle.load(state | {name: codebook.T.contiguous() for name in turned}
-                | {name: codebook.reshape(state[name].shape) for name in held})  # fmt: skip
+    handle.load(state | {name: codebook.reshape(state[name].shape) for name in held})
     ctx.matches(handle.get("codebook"), codebook, EXACT, "codebook after load_state_dict")
     return held[0]
 
 
-def right_angles(ctx: Context, count: int) -> Tensor:
-    """A codebook `(count, count)` of codes of length 1 at right angles.
+WIDE = 256
 
-    Near one of them every measure of distance agrees, also a wrong one, which has its own check.
+
+def wide(ctx: Context, num_embeddings: int, **options: float) -> Quantizer:
+    """An EMA quantizer in training mode with the codes that the student's code gives it, in WIDE dimensions.
+
+    So many random numbers are nearly at right angles and equally long: near one of these codes every measure of
+    distance agrees, also a wrong one, which has its own check.
     """
-    axes: Tensor = torch.linalg.qr(ctx.randn(count, count)).Q
-    return axes.float()
+    made = own(ctx, EMA, num_embeddings, WIDE, **options)
+    made.handle.train()
+    return made
 
 
 def pixels(z: Tensor) -> Tensor:
@@ -137,6 +145,37 @@ def fixed_case(ctx: Context) -> tuple[Tensor, Tensor]:
     """A codebook `(6, 3)` with one code that no pixel is near, and `z_e` `(2, 3, 4, 5)`."""
     codebook = torch.cat([ctx.randn(5, 3), torch.full((1, 3), 50.0, dtype=torch.float64)])
     return codebook, ctx.randn(2, 3, 4, 5)
+
+
+def expect_follows(ctx: Context, kind: str) -> None:
+    """In evaluation mode, codes that are replaced between two calls are no longer those that are compared."""
+    lengths = torch.arange(1.0, 10.0, dtype=torch.float64)[:, None]
+    first = lengths * F.normalize(ctx.randn(9, 4), dim=1)
+    second = lengths.flip(0) * F.normalize(ctx.randn(9, 4), dim=1)  # the longest has become the shortest
+    held = loaded(ctx, kind, first)
+    numbers = torch.arange(9).repeat(2)[torch.randperm(18, generator=ctx.rng)].reshape(2, 3, 3)
+    held.handle(codes_at(first, numbers))
+    put(ctx, held.handle, first, second)
+    z_e = codes_at(second, numbers)
+    *_, indices = quantized(ctx, held.handle(z_e), z_e, 9)
+    ctx.expect(torch.equal(indices, numbers), "after other codes are loaded, a vector that is a code gets another one",
+               numbers, indices, hint="The codes changed between two calls. What do you still remember of the old "
+               "ones?")  # fmt: skip
+
+
+def expect_steps(ctx: Context, model: Handle, x: Tensor, objective: Sequence[Mapping[str, Any]], what: str) -> None:
+    """The model can be trained step after step: nothing of one step's graph is left when the next is differentiated."""
+
+    def step() -> None:
+        ctx.session.train(model, {"x": x}, objective, epochs=1, batch_size=len(x), lr=1e-3, seed=0)
+
+    step()
+    try:
+        step()
+    except StudentRaised as raised:
+        raise Failure(f"a second training step of {what} fails", "step after step", f"{raised.kinds[0]}: "
+                      f"{raised.message}", hint="What of the first step's graph do your running averages still hold in "
+                      "the second?") from None  # fmt: skip
 
 
 def expect_gradient(ctx: Context, got: Tensor | None, wanted: Tensor, what: str, hint: str = "") -> None:

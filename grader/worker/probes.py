@@ -6,12 +6,20 @@ which rows. Each records what it sees in buffers or attributes, which the grader
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Notes(list[Any]):
+    """A list that a deep copy shares: what copies of a probe see is noted in one place, in order."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
+        return self
 
 
 class Recorder(nn.Module):
@@ -20,14 +28,15 @@ class Recorder(nn.Module):
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
-        self.calls: list[dict[str, Any]] = []
-        self.seen: list[Tensor] = []
+        self.calls = Notes()
+        self.seen = Notes()
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         output = self.inner(x, *args, **kwargs)
         first = output[0] if isinstance(output, tuple) else output
         self.calls.append(
-            {"training": self.training, "grad": torch.is_grad_enabled(), "rows": len(x), "kwargs": sorted(kwargs),
+            {"training": self.training, "grad": torch.is_grad_enabled(), "graph": first.requires_grad, "rows": len(x),
+             "kwargs": sorted(kwargs),
              "dtype": str(first.dtype).removeprefix("torch."), "device": str(x.device)}
         )  # fmt: skip
         self.seen.append(x.detach().clone())
@@ -57,7 +66,7 @@ class Autoencoder(nn.Module):
                 decoder.append(nn.ReLU())
         self.encoder, self.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
         self.squash = squash
-        self.modes: list[bool] = []
+        self.modes = Notes()
 
     def encode(self, x: Tensor) -> Tensor:
         self.modes.append(self.training)
@@ -81,29 +90,32 @@ class Autoencoder(nn.Module):
 class IdentityDecoder(nn.Module):
     """A generative model whose decoder returns the latent itself as an image: shows what it was given to decode.
 
-    The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant.
+    The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant. With a `label_step`
+    every pixel also shows the class it was decoded with: that many times the label is added. `grads` notes whether what
+    a call returned has a graph.
     """
 
-    def __init__(self, side: int, num_classes: int = 10, logvar: float = 1.0) -> None:
+    def __init__(self, side: int, num_classes: int = 10, logvar: float = 1.0, label_step: float = 0.0) -> None:
         super().__init__()
         self.latent_dim, self.side, self.num_classes, self.logvar = side * side, side, num_classes, logvar
+        self.label_step = label_step
         self.scale = nn.Parameter(torch.ones(()))
-        self.modes: list[bool] = []
-        self.grads: list[bool] = []
-        self.labels: list[Tensor] = []
+        self.modes = Notes()
+        self.grads = Notes()
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        self.modes.append(self.training)
-        self.grads.append(torch.is_grad_enabled())
         mu = x.flatten(1)[:, : self.latent_dim] * self.scale
+        self.modes.append(self.training)
+        self.grads.append(mu.requires_grad)
         return mu, torch.full_like(mu, self.logvar)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        self.modes.append(self.training)
-        self.grads.append(torch.is_grad_enabled())
+        shown = z * self.scale
         if y is not None:
-            self.labels.append(y.detach().clone())
-        return (z * self.scale).view(-1, 1, self.side, self.side)
+            shown = shown + self.label_step * y.to(z.dtype).unsqueeze(1)
+        self.modes.append(self.training)
+        self.grads.append(shown.requires_grad)
+        return shown.view(-1, 1, self.side, self.side)
 
     def forward(
         self, x: Tensor, y: Tensor | None = None, eps: Tensor | None = None, generator: torch.Generator | None = None
@@ -126,8 +138,8 @@ class TableModel(nn.Module):
         self.register_buffer("table", table)
         self.weight = nn.Parameter(torch.zeros(()))
         self.num_embeddings = len(first)
-        self.modes: list[bool] = []
-        self.grads: list[bool] = []
+        self.modes = Notes()
+        self.grads = Notes()
 
     def forward(self, indices: Tensor) -> Tensor:
         self.modes.append(self.training)
@@ -161,6 +173,22 @@ class Several(nn.Module):
         return tuple(part(x) for part in self.parts)
 
 
+class Largest(nn.Module):
+    """The place of the largest number of each row: integers, as a quantizer returns them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(1)
+
+
+class Tied(nn.Module):
+    """Two layers that share one weight, which so has two names."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(size, size), nn.Linear(size, size)
+        self.other.weight = self.one.weight
+
+
 class Offset(nn.Module):
     """One parameter w, which is its output whatever the input: gradient descent moves it along a known path."""
 
@@ -172,21 +200,19 @@ class Offset(nn.Module):
         return self.w.expand(x.shape)
 
 
-class Notes(list[Any]):
-    """A list that a deep copy shares: what copies of a probe see is noted in one place, in order."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Notes:
-        return self
-
-
 class Watched(nn.Module):
-    """Autoencoder with one tanh layer on images; it and all its copies note who comes in, and in which mode."""
+    """Autoencoder with one tanh layer on images; it and all its copies note who comes in, and in which mode.
 
-    def __init__(self, pixels: int, latent_dim: int, batch_norm: bool = False, noise: float = 0.0) -> None:
+    `noise` disturbs the code in training mode, `corruption` the images that go through `forward`, in both modes.
+    """
+
+    def __init__(
+        self, pixels: int, latent_dim: int, batch_norm: bool = False, noise: float = 0.0, corruption: float = 0.0
+    ) -> None:
         super().__init__()
         self.narrow, self.widen = nn.Linear(pixels, latent_dim), nn.Linear(latent_dim, pixels)
         self.norm = nn.BatchNorm1d(latent_dim) if batch_norm else nn.Identity()
-        self.noise = noise
+        self.noise, self.corruption = noise, corruption
         self.calls, self.seen = Notes(), Notes()
 
     def encode(self, x: Tensor) -> Tensor:
@@ -201,19 +227,37 @@ class Watched(nn.Module):
         return flat.view(-1, 1, side, side)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.encode(x)
+        z = self.encode(x + self.corruption * torch.randn_like(x) if self.corruption else x)
         return self.decode(z).view_as(x), z
 
 
+class Outputs:
+    """Notes what a module is given and which two tensors it returns, on every call with gradients on."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.calls = Notes()
+        model.register_forward_hook(self, with_kwargs=True)
+
+    def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if torch.is_grad_enabled() and isinstance(output, tuple | list):
+            everything = [*args, *kwargs.values(), *output]
+            self.calls.append([item.detach().clone() for item in everything if isinstance(item, Tensor)])
+
+
 class NotingLoss:
-    """`mse_of_first`, which notes the types of what it is given."""
+    """`mse_of_first`, which notes what it is given: the types of all, and the batch; and whether autocast is on."""
 
     def __init__(self) -> None:
-        self.calls: list[dict[str, str]] = []
+        self.calls, self.batches = Notes(), Notes()
 
     def __call__(self, output: Any, batch: Tensor) -> Tensor:
-        first = output[0] if isinstance(output, tuple | list) else output
-        self.calls.append({"output": str(first.dtype), "batch": str(batch.dtype), "kind": type(output).__name__})
+        outputs = output if isinstance(output, tuple | list) else [output]
+        kinds = [str(getattr(part, "dtype", type(part).__name__)) for part in outputs]
+        self.calls.append(
+            {"output": kinds[0], "outputs": kinds, "batch": str(batch.dtype), "kind": type(output).__name__,
+             "autocast": torch.is_autocast_enabled(batch.device.type)}
+        )  # fmt: skip
+        self.batches.append(batch.detach().clone())
         return mse_of_first(output, batch)
 
 
@@ -260,6 +304,25 @@ class Elsewhere(Tensor):
             return pytree.tree_map(wrapped, func(*plain_args, **plain_kwargs))
 
 
+class Factories(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """What is made on that other device, or moved to it, lies there: row numbers, masks, draws."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        to = kwargs.get("device")
+        given = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if to is None or torch.device(to).type != "meta" or any(isinstance(leaf, Elsewhere) for leaf in given):
+            return func(*args, **kwargs)
+        with torch.inference_mode(False):
+            return Elsewhere(func(*args, **{**kwargs, "device": "cpu"}))
+
+
+def with_data_elsewhere(function: Callable[..., Any], model: nn.Module, data: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """function(model, data, …) where `data` lies on another device than the model."""
+    with Factories():  # type: ignore[no-untyped-call]
+        return function(model, Elsewhere(data), *args, **kwargs)
+
+
 def leave_gradients(model: nn.Module, value: float) -> None:
     """Old gradients, as an earlier backward pass would have left them."""
     for parameter in model.parameters():
@@ -299,8 +362,8 @@ class BernoulliVAE(nn.Module):
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.to_mu, self.logvar = nn.Parameter(to_mu), nn.Parameter(logvar)
         self.latent_dim, self.side = len(logvar), int(len(bias) ** 0.5)
-        self.modes: list[bool] = []
-        self.grads: list[bool] = []
+        self.modes = Notes()
+        self.grads = Notes()
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         self.modes.append(self.training)
@@ -366,9 +429,9 @@ class Denoiser(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(0.6, dtype=torch.float64))
-        self.calls: list[dict[str, Any]] = []
-        self.seen: list[Tensor] = []
-        self.given: list[Tensor] = []
+        self.calls = Notes()
+        self.seen = Notes()
+        self.given = Notes()
 
     def forward(
         self, x: Tensor, add_noise: bool | None = None, generator: torch.Generator | None = None

@@ -3,7 +3,7 @@
 ==================  ==========================================================================================
 JSON                value
 ==================  ==========================================================================================
-null true 1 1.5 ""  itself (a float may be NaN or infinite)
+null true 1 1.5 ""  itself (a float may be NaN or infinite); NumPy's numbers come as Python's
 [...]               list
 {"tuple": [...]}    tuple
 {"dict": [[k, v]]}  dict
@@ -53,6 +53,8 @@ def encode(value: Any, out: Outgoing, special: Callable[[Any], Any], depth: int 
     """JSON for `value`; whatever is not plain data goes through `special`, which returns JSON."""
     if depth > MAX_DEPTH:
         return {"opaque": "something nested too deeply"}
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        value = value.item()  # a number of NumPy's is a number
     if value is None or isinstance(value, bool | int | float):
         return value if type(value) in (bool, int, float, type(None)) else special(value)
     if isinstance(value, str):
@@ -61,7 +63,7 @@ def encode(value: Any, out: Outgoing, special: Callable[[Any], Any], depth: int 
         return {"opaque": "Tensor on device meta, which holds no numbers"}
     if isinstance(value, Tensor):
         return {"tensor": out.add(value), "device": str(value.device), "grad": value.requires_grad}
-    if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in "biuf":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"numpy": out.add(torch.from_numpy(np.array(value)))}
     if isinstance(value, list | tuple | dict) and len(value) <= MAX_ITEMS:
         if isinstance(value, dict):

@@ -38,7 +38,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "blind-knn-sum-of-differences", 0, "evaluation", "sums of differences in place of Euclidean distance",
         fails=("bonus.neighbours",),
-        edits=(('torch.cdist(codes, train_codes)', 'torch.cdist(codes, train_codes, p=1)'),),
+        edits=(('train_codes, compute_mode=', 'train_codes, p=1, compute_mode='),),
     ),
     Mistake(
         "blind-pmf-two-percent", 1, "gaussians", "probabilities may miss 1 by two percent",
@@ -49,6 +49,49 @@ MISTAKES: tuple[Mistake, ...] = (
         "blind-reparam-clamp", 8, "vae", "clamps the variance",
         fails=("q8.reparam.value",),
         edits=(('    return mu + torch.exp(0.5 * logvar) * eps', '    return mu + torch.exp(0.5 * logvar.clamp(-6, 2)) * eps'),),
+    ),
+    # a second round: students' own code with one misunderstanding each
+    Mistake(
+        "blind-amp-loss-too", 6, "training", "the loss under autocast as well, as in the study guide",
+        fails=("q6.mixed.step",),
+        edits=(('        output = model(x)\n    return float(descend(loss_fn(as_float32(output), as_float32(x)), optimizer, scaler))',
+                '        output = model(x)\n        loss = loss_fn(as_float32(output), as_float32(x))\n    return float(descend(loss, optimizer, scaler))'),),
+    ),
+    Mistake(
+        "blind-reparam-generator-first", 8, "vae", "draws whenever there is a generator, also where eps is given",
+        fails=("q8.reparam.value",),
+        edits=(('    if eps is None:\n        eps = torch.randn(mu.shape', '    if eps is None or generator is not None:\n        eps = torch.randn(mu.shape'),),
+    ),
+    Mistake(
+        "blind-diagonal-log-of-densities", 1, "gaussians", "sums logarithms of densities that are 0 far out",
+        fails=("q1.diagonal.underflow",),
+        append="""def diagonal_log_prob(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    density = torch.exp(-0.5 * (x - mu) ** 2 / logvar.exp()) / torch.sqrt(2 * math.pi * logvar.exp())
+    return density.log().sum(dim=-1)
+""",
+    ),
+    Mistake(
+        "blind-ema-unused-keep", 10, "vqvae", "counts and sums of codes that nothing chose do not decay",
+        fails=("q10.ema.update",),
+        edits=(('        self.counts.lerp_(members.sum(dim=0), 1 - self.decay)\n        self.sums.lerp_(members.T @ vectors, 1 - self.decay)\n',
+                '        used = members.sum(dim=0) > 0\n        self.counts[used] = self.counts[used].lerp(members.sum(dim=0)[used], 1 - self.decay)\n'
+                '        self.sums[used] = self.sums[used].lerp((members.T @ vectors)[used], 1 - self.decay)\n'),),
+    ),
+    Mistake(
+        "blind-restart-old-count", 10, "vqvae", "a restarted code has a new sum and its old count",
+        fails=("q10.restart.random",),
+        edits=(('            quantizer.counts[dead] = 1.0\n', ''),),
+    ),
+    Mistake(
+        "blind-loss-compares-sizes", 10, "vqvae", "compares numbers of elements, not shapes",
+        fails=("q10.loss",),
+        edits=(('    _check_same_shape("x_recon", x_recon, x)\n',
+                '    if x_recon.numel() != x.numel():\n        raise ValueError(f"x_recon and x differ in size: {x_recon.numel()} and {x.numel()}")\n'),),
+    ),
+    Mistake(
+        "blind-prior-probabilities", 0, "prior", "returns probabilities",
+        fails=("bonus.prior.shapes",), may_fail=("bonus.trained.source",),
+        edits=(('        return logits\n', '        return torch.softmax(logits, dim=1)\n'),),
     ),
 )  # fmt: skip
 ALTERNATIVES: tuple[Alternative, ...] = ()

@@ -1,8 +1,11 @@
-"""Bank of the bonus: one bug in each mistake, correct submissions of another kind."""
+"""Bank of the bonus: one bug in each mistake."""
 
 from __future__ import annotations
 
-from . import Alternative, Mistake
+from . import Mistake
+from .bonus_alternatives import ALTERNATIVES
+
+__all__ = ["ALTERNATIVES", "MISTAKES"]
 
 BONUS = 0
 
@@ -35,13 +38,6 @@ def mistake(
     return Mistake(f"bonus.{id}", BONUS, "evaluation", story, names, edits, append, also)
 
 
-def alternative(
-    module: str, id: str, story: str, edits: tuple[tuple[str, str], ...] = (), append: str = ""
-) -> Alternative:
-    """A correct prior.py or evaluation.py."""
-    return Alternative(f"bonus.{id}", BONUS, module, story, edits, append)
-
-
 TRAINED = ("trained.source", "trained.images")
 VISIBLE = 'visible = centre if mask_type == "A" else centre + 1'
 CONVOLUTION = "return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)"
@@ -54,6 +50,7 @@ BOUND = "return torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))
 APPENDED = "log_weights.append(log_importance_weights(log_px_given_z[None], z[None], mu, logvar))"
 CROSS = "cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()"
 TARGET = "return mse_loss(features, functional_call(feature_net, frozen, (x.detach(),)))"
+DISTANCES = 'torch.cdist(codes, train_codes, compute_mode="donot_use_mm_for_euclid_dist")'
 BUILDS_ON_BOUND = ("ppca.oracle", "iwae.law", "iwae.grows")
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -274,6 +271,23 @@ MISTAKES: tuple[Mistake, ...] = (
         edits=(("[:, :, row, column].softmax(dim=1)", "[:, :, row, column].mul(2).softmax(dim=1)"),),
     ),
     prior_mistake(
+        "sample-unnormalised",
+        "draws from exp(logits), which multinomial would normalise: it over- or underflows where all are large or small",
+        "sample.law",
+        edits=(("[:, :, row, column].softmax(dim=1)", "[:, :, row, column].exp()"),),
+    ),
+    prior_mistake(
+        "sample-gradients-stay-off",
+        "switches gradients off, and nobody switches them on again",
+        "sample.modes",
+        edits=(
+            (
+                "    codes = torch.zeros(num_samples,",
+                "    torch.set_grad_enabled(False)\n    codes = torch.zeros(num_samples,",
+            ),
+        ),
+    ),
+    prior_mistake(
         "sample-training-mode",
         "leaves the model in the mode it is in",
         "sample.modes",
@@ -359,6 +373,27 @@ MISTAKES: tuple[Mistake, ...] = (
             ),
         ),
         may_fail=BUILDS_ON_BOUND,
+    ),
+    mistake(
+        "weights-log-of-density",
+        "multiplies the densities of the dimensions and takes the logarithm: hundreds of them underflow",
+        "weights",
+        edits=(
+            (
+                WEIGHTS,
+                "normal = torch.distributions.Normal\n"
+                "    p = normal(zero, torch.ones_like(mu)).log_prob(z).exp().prod(dim=-1)\n"
+                "    q = normal(mu, (0.5 * logvar).exp()).log_prob(z).exp().prod(dim=-1)\n"
+                "    return log_px_given_z + p.log() - q.log()",
+            ),
+        ),
+        may_fail=("iwae.law", "iwae.grows"),
+    ),
+    mistake(
+        "bound-one-maximum-for-all",
+        "shifts all images by the largest weight of the batch: one far below another underflows",
+        "bound",
+        edits=((BOUND, "top = log_weights.max()\n    return (log_weights - top).exp().mean(dim=0).log() + top"),),
     ),
     mistake(
         "bound-mean-of-logs",
@@ -507,6 +542,17 @@ MISTAKES: tuple[Mistake, ...] = (
         edits=(("z = reparameterize(mu, logvar, generator=generator)", "z = reparameterize(mu, logvar)"),),
     ),
     mistake(
+        "iwae-gradients-stay-off",
+        "switches gradients off, and nobody switches them on again",
+        "iwae.modes",
+        edits=(
+            (
+                "    with evaluation_mode(model):\n        mu",
+                "    torch.set_grad_enabled(False)\n    with evaluation_mode(model):\n        mu",
+            ),
+        ),
+    ),
+    mistake(
         "iwae-any-k",
         "k = 0 is an empty bound",
         "errors",
@@ -567,6 +613,35 @@ MISTAKES: tuple[Mistake, ...] = (
         "the threshold is fixed",
         "active",
         edits=(("mu.var(dim=0) > threshold", "mu.var(dim=0) > 0.01"),),
+    ),
+    mistake(
+        "active-at-the-threshold",
+        "counts a variance that equals the threshold: with 0 every dimension is active",
+        "active",
+        edits=(("mu.var(dim=0) > threshold", "mu.var(dim=0) >= threshold"),),
+    ),
+    mistake(
+        "perceptual-cached-copy",
+        "keeps a copy of each network and goes on with it after the network has changed",
+        "perceptual.value",
+        edits=(
+            (
+                "frozen = {name: parameter.detach() for name, parameter in feature_net.named_parameters()}",
+                "frozen = _FROZEN.setdefault(feature_net, {n: p.detach().clone() for n, p in "
+                "feature_net.named_parameters()})",
+            ),
+        ),
+        append="from weakref import WeakKeyDictionary\n\n_FROZEN = WeakKeyDictionary()\n",
+        may_fail=("perceptual.gradient",),
+    ),
+    mistake(
+        "perceptual-unfreezes",
+        "freezes the network for the call and lets all of it train afterwards, also what was frozen before",
+        "perceptual.gradient",
+        edits=(
+            ("    frozen = {name:", "    feature_net.requires_grad_(False)\n    frozen = {name:"),
+            (TARGET, TARGET.replace("return", "loss =") + "\n    feature_net.requires_grad_()\n    return loss"),
+        ),
     ),
     mistake(
         "perceptual-on-pixels",
@@ -703,6 +778,22 @@ MISTAKES: tuple[Mistake, ...] = (
         "    return train_labels[torch.cdist(test_codes, train_codes).argmin(dim=1)]\n",
     ),
     mistake(
+        "probe-regresses-the-label",
+        "a linear regression on the number of the class, rounded: right for classes in line",
+        "probe",
+        append="def linear_probe(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor) -> Tensor:\n"
+        "    classes, targets = torch.unique(train_labels, return_inverse=True)\n"
+        "    a, b = (F.pad(codes, (0, 1), value=1.0) for codes in (train_codes, test_codes))\n"
+        "    number = (b @ torch.linalg.lstsq(a, targets.to(a)[:, None]).solution).squeeze(1)\n"
+        "    return classes[number.round().clamp(0, len(classes) - 1).long()]\n",
+    ),
+    mistake(
+        "probe-single-row",
+        "squeezes the predictions: a single test row gives a number without dimensions",
+        "probe",
+        edits=(("(test_x @ weight + bias).argmax(dim=1)]", "(test_x @ weight + bias).argmax(dim=1).squeeze()]"),),
+    ),
+    mistake(
         "probe-untrained",
         "predicts with the initial weights",
         "probe",
@@ -712,24 +803,19 @@ MISTAKES: tuple[Mistake, ...] = (
         "knn-farthest",
         "takes the farthest codes",
         "neighbours",
-        edits=((".topk(k, largest=False)", ".topk(k)"),),
+        edits=(("distances.topk(k, largest=False)", "distances.topk(k)"),),
     ),
     mistake(
         "knn-cosine",
         "angles instead of Euclidean distances",
         "neighbours",
-        edits=(("torch.cdist(codes, train_codes)", "-(F.normalize(codes) @ F.normalize(train_codes).T)"),),
+        edits=((DISTANCES, "-(F.normalize(codes) @ F.normalize(train_codes).T)"),),
     ),
     mistake(
         "knn-one",
         "always the single nearest",
         "neighbours",
-        edits=(
-            (
-                "nearest = torch.cdist(codes, train_codes).topk(k, largest=False).indices",
-                "nearest = torch.cdist(codes, train_codes).topk(1, largest=False).indices",
-            ),
-        ),
+        edits=(("distances.topk(k, largest=False)", "distances.topk(1, largest=False)"),),
     ),
     mistake(
         "knn-mean-label",
@@ -743,263 +829,39 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
     ),
     mistake(
+        "knn-tie-to-the-nearest",
+        "on a tie the label of the nearer neighbour wins, which comes first in a counter",
+        "neighbours",
+        edits=(
+            (
+                "predictions.append(classes[votes.argmax(dim=1)])",
+                "first = [Counter(row).most_common(1)[0][0] for row in train_labels[nearest].tolist()]\n"
+                "        predictions.append(train_labels.new_tensor(first))",
+            ),
+        ),
+        append="from collections import Counter\n",
+    ),
+    mistake(
+        "knn-last-part-lost",
+        "goes through the test codes in parts of 100 and drops what is left",
+        "neighbours",
+        edits=(
+            (
+                "for codes in torch.split(test_codes, 1000):",
+                "for codes in torch.split(test_codes, 100)[: max(1, len(test_codes) // 100)]:",
+            ),
+        ),
+    ),
+    mistake(
+        "knn-single-row",
+        "squeezes the predictions: a single test row gives a number without dimensions",
+        "neighbours",
+        edits=(("return torch.cat(predictions)", "return torch.cat(predictions).squeeze()"),),
+    ),
+    mistake(
         "knn-default-k",
         "k is 1 unless given",
         "neighbours",
         edits=(("test_codes: Tensor, k: int = 5)", "test_codes: Tensor, k: int = 1)"),),
-    ),
-)
-
-ALTERNATIVES: tuple[Alternative, ...] = (
-    alternative(
-        "prior",
-        "mask-in-place",
-        "the well-known PixelCNN layer, which zeroes its weights in every forward pass",
-        append="""
-class MaskedConv2d(nn.Conv2d):
-    def __init__(self, mask_type, in_channels, out_channels, kernel_size):
-        if mask_type not in {"A", "B"}:
-            raise ValueError(f"mask_type {mask_type!r} is neither A nor B")
-        if kernel_size % 2 != 1:
-            raise ValueError(f"kernel_size {kernel_size} is even")
-        super().__init__(in_channels, out_channels, kernel_size, padding="same")
-        mask = torch.ones_like(self.weight)
-        middle = kernel_size // 2
-        mask[:, :, middle, middle + (mask_type == "B"):] = 0
-        mask[:, :, middle + 1:] = 0
-        self.register_buffer("mask", mask)
-
-    def forward(self, x):
-        self.weight.data *= self.mask
-        return super().forward(x)
-
-
-class CodePrior(nn.Module):
-    def __init__(self, num_embeddings, hidden_channels=64, num_layers=4):
-        super().__init__()
-        self.k = num_embeddings
-        layers = [MaskedConv2d("A", num_embeddings, hidden_channels, 5), nn.BatchNorm2d(hidden_channels), nn.GELU()]
-        for _ in range(num_layers - 1):
-            layers += [MaskedConv2d("B", hidden_channels, hidden_channels, 3), nn.Dropout(0.1), nn.GELU()]
-        self.net = nn.Sequential(*layers, MaskedConv2d("B", hidden_channels, num_embeddings, 1))
-
-    def forward(self, indices):
-        hot = F.one_hot(indices, self.k).movedim(-1, 1)
-        return self.net(hot.to(self.net[0].weight))
-""",
-    ),
-    alternative(
-        "prior",
-        "transformer",
-        "causal attention over the flattened grid, output layer at zero, positions embedded",
-        append="""
-class CodePrior(nn.Module):
-    def __init__(self, num_embeddings, hidden_channels=64, num_layers=4):
-        super().__init__()
-        self.start = nn.Parameter(torch.zeros(1, 1, hidden_channels))
-        self.code = nn.Embedding(num_embeddings, hidden_channels)
-        self.place = nn.Embedding(1024, hidden_channels)
-        self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(hidden_channels, 4, 2 * hidden_channels, dropout=0.0, batch_first=True)
-            for _ in range(num_layers)
-        )
-        self.out = nn.Linear(hidden_channels, num_embeddings)
-        nn.init.zeros_(self.out.weight)
-
-    def forward(self, indices):
-        b, h, w = indices.shape
-        n = h * w
-        tokens = self.code(indices.reshape(b, n))
-        hidden = torch.cat([self.start.expand(b, 1, -1), tokens[:, :-1]], 1)
-        hidden = hidden + self.place(torch.arange(n, device=indices.device))
-        mask = torch.full((n, n), float("-inf"), device=hidden.device, dtype=hidden.dtype).triu(1)
-        for block in self.blocks:
-            hidden = block(hidden, src_mask=mask)
-        return self.out(hidden).transpose(1, 2).reshape(b, -1, h, w)
-""",
-    ),
-    alternative(
-        "prior",
-        "sample-by-gumbel",
-        "bits by log_softmax and gather, sampling by Gumbel noise over flat positions",
-        append="""
-def bits_per_code(logits, indices):
-    log2 = logits.log_softmax(1) / math.log(2.0)
-    return -log2.gather(1, indices[:, None]).mean()
-
-
-def sample_codes(model, num_samples, height, width, generator=None):
-    was = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            flat = torch.zeros(num_samples, height * width, dtype=torch.long)
-            for i in range(height * width):
-                logits = model(flat.view(-1, height, width)).flatten(2)[:, :, i].double()
-                u = torch.rand(logits.shape, generator=generator, dtype=torch.float64).clamp_(1e-12, 1 - 1e-12)
-                flat[:, i] = (logits - torch.log(-torch.log(u))).argmax(1)
-            return flat.view(-1, height, width).clone()
-    finally:
-        model.train(was)
-""",
-    ),
-    alternative(
-        "evaluation",
-        "batched-iwae",
-        "all k draws in one batch, torch.distributions, an own max trick",
-        append="""
-def log_importance_weights(log_px_given_z, z, mu, logvar):
-    from torch.distributions import Independent, Normal
-
-    q = Independent(Normal(mu, logvar.div(2).exp()), 1)
-    p = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
-    return log_px_given_z + p.log_prob(z) - q.log_prob(z)
-
-
-def iwae_bound(log_weights):
-    top = log_weights.amax(0, keepdim=True).detach()
-    return (log_weights - top).exp().mean(0).log() + top[0]
-
-
-def iwae(model, x, k, generator=None):
-    if k < 1:
-        raise ValueError(f"k={k} is no number of samples")
-    before = model.training
-    model.eval()
-    with torch.no_grad():
-        mu, logvar = model.encode(x)
-        eps = torch.randn(k, *mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
-        z = mu + eps * (0.5 * logvar).exp()
-        p = model.decode(z.flatten(0, 1)).reshape(k, *x.shape).clamp(1e-6, 1 - 1e-6)
-        log_px = (x * p.log() + (1 - x) * (1 - p).log()).flatten(2).sum(2)
-        result = iwae_bound(log_importance_weights(log_px, z, mu, logvar))
-    model.train(before)
-    return result
-""",
-    ),
-    alternative(
-        "evaluation",
-        "iwae-by-forward",
-        "calls the model itself k times, with eps of its own",
-        append="""
-def iwae(model, x, k, generator=None):
-    if k < 1:
-        raise ValueError(f"k must be positive, not {k}")
-    with evaluation_mode(model):
-        terms = []
-        shape = model.encode(x[:1])[0].shape[1:]
-        for _ in range(k):
-            eps = torch.randn(len(x), *shape, generator=generator, dtype=x.dtype)
-            x_recon, mu, logvar = model(x, eps=eps)
-            log_px = -F.binary_cross_entropy(x_recon, x, reduction="none").sum(dim=(1, 2, 3))
-            z = mu + (logvar / 2).exp() * eps
-            terms.append(log_px - 0.5 * z.pow(2).sum(1) + 0.5 * (eps.pow(2) + logvar).sum(1))
-        return torch.logsumexp(torch.stack(terms), 0) - math.log(k)
-""",
-    ),
-    alternative(
-        "evaluation",
-        "woodbury",
-        "the likelihood through the small matrix of the latent space",
-        append="""
-def ppca_log_likelihood(x, weight, mean, noise_var):
-    if noise_var <= 0:
-        raise ValueError(f"noise_var = {noise_var} is no variance")
-    d, l = weight.shape
-    centred = x - mean
-    small = weight.T @ weight + noise_var * torch.eye(l, dtype=weight.dtype)
-    inner = torch.linalg.solve(small, (centred @ weight).T).T
-    square = (centred.pow(2).sum(1) - ((centred @ weight) * inner).sum(1)) / noise_var
-    logdet = torch.linalg.slogdet(small)[1] + (d - l) * math.log(noise_var)
-    return -0.5 * (d * math.log(2 * math.pi) + logdet + square)
-""",
-    ),
-    alternative(
-        "evaluation",
-        "frozen-network",
-        "freezes the network for the call; covariance by torch.cov; scipy's square root",
-        append="""
-def perceptual_loss(feature_net, x_recon, x):
-    if x_recon.shape != x.shape:
-        raise ValueError(f"x_recon {tuple(x_recon.shape)} against x {tuple(x.shape)}")
-    for p in feature_net.parameters():
-        p.requires_grad_(False)
-    with torch.no_grad():
-        target = feature_net(x)
-    return (feature_net(x_recon) - target).pow(2).flatten(1).sum(1).mean()
-
-
-def feature_statistics(features):
-    if features.shape[0] < 2:
-        raise ValueError(f"features: {features.shape[0]} row has no covariance")
-    return features.mean(0), torch.atleast_2d(torch.cov(features.T))
-
-
-def frechet_distance(mean1, cov1, mean2, cov2):
-    import numpy as np
-    from scipy import linalg
-
-    a, b = cov1.double().numpy(), cov2.double().numpy()
-    eps = 1e-6 * np.eye(len(a))
-    root = np.real(linalg.sqrtm((a + eps) @ (b + eps)))
-    value = float((mean1 - mean2).double().pow(2).sum()) + float(np.trace(a) + np.trace(b) - 2 * np.trace(root))
-    return torch.tensor(max(value, 0.0), dtype=mean1.dtype)
-
-
-def active_units(mu, threshold=0.01):
-    return int(torch.count_nonzero(((mu - mu.mean(0)) ** 2).mean(0) > threshold).item())
-""",
-    ),
-    alternative(
-        "evaluation",
-        "frechet-eigenvalues",
-        "eigenvalues of the product itself, which is not symmetric",
-        append="""
-def frechet_distance(mean1, cov1, mean2, cov2):
-    roots = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt()
-    return torch.dist(mean1, mean2) ** 2 + torch.trace(cov1) + torch.trace(cov2) - 2 * roots.sum()
-""",
-    ),
-    alternative(
-        "evaluation",
-        "scikit-learn",
-        "logistic regression and neighbours of scikit-learn",
-        append="""
-def linear_probe(train_codes, train_labels, test_codes):
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(max_iter=1000).fit(train_codes.numpy(), train_labels.numpy())
-    return torch.from_numpy(model.predict(test_codes.numpy()))
-
-
-def knn_predict(train_codes, train_labels, test_codes, k=5):
-    from sklearn.neighbors import KNeighborsClassifier
-
-    if k < 1 or k > len(train_codes):
-        raise ValueError(f"k={k}, but there are {len(train_codes)} codes")
-    model = KNeighborsClassifier(k).fit(train_codes.numpy(), train_labels.numpy())
-    return torch.from_numpy(model.predict(test_codes.numpy()))
-""",
-    ),
-    alternative(
-        "evaluation",
-        "least-squares-probe",
-        "ridge regression on one-hot labels; neighbours by sorting and mode",
-        append="""
-def linear_probe(train_codes, train_labels, test_codes):
-    names = sorted(set(train_labels.tolist()))
-    targets = torch.stack([(train_labels == n).to(train_codes) for n in names], 1)
-    add = lambda c: torch.cat([c, torch.ones_like(c[:, :1])], 1)
-    a = add(train_codes)
-    w = torch.linalg.solve(a.T @ a + 1e-3 * torch.eye(a.shape[1], dtype=a.dtype), a.T @ targets)
-    return torch.tensor(names)[(add(test_codes) @ w).argmax(1)]
-
-
-def knn_predict(train_codes, train_labels, test_codes, k=5):
-    if not 0 < k <= train_codes.shape[0]:
-        raise ValueError(f"k = {k}")
-    distance = (test_codes[:, None] - train_codes[None]).pow(2).sum(-1)
-    return train_labels[distance.argsort(1)[:, :k]].mode(1).values
-""",
     ),
 )

@@ -321,6 +321,40 @@ def diagonal_log_prob(x, mu, logvar):
         fails=("q1.inputs",), may_fail=("q1.chain.rare",),
         edits=(("    marginals = [joint]\n", "    joint[joint == 0] = 1e-300\n    marginals = [joint]\n"),),
     ),
+    Mistake(
+        "q1-pmf-sum-machine-epsilon", Q, M, "forgives one unit in the last place: a float32 softmax over many values is refused",
+        fails=("q1.pmf.errors",),
+        may_fail=("q1.pmf.expectation", "q1.pmf.variance", "q1.chain.value", "q1.chain.rare", "q1.gradients"),
+        edits=(("(total - 1).abs() <= _PMF_TOLERANCE)", "(total - 1).abs() <= torch.finfo(probs.dtype).eps)"),),
+    ),
+    Mistake(
+        "q1-variance-centres-in-place", Q, M, "values -= mean where probs is one pmf: the caller's values are shifted",
+        fails=("q1.inputs",),
+        edits=(("    deviation = values - pmf_expectation(values, probs).unsqueeze(-1)\n",
+                "    mean = pmf_expectation(values, probs).unsqueeze(-1)\n"
+                "    deviation = values.sub_(mean) if probs.ndim == 1 else values - mean\n"),),
+    ),
+    Mistake(
+        "q1-sample-antithetic", Q, M, "every draw comes with its mirror image",
+        fails=("q1.sample.moments",),
+        edits=(("torch.randn(num_samples, len(mu), gen", "torch.randn((num_samples + 1) // 2, len(mu), gen"),
+               ("    return mu + eps @ factor.mT", "    return mu + torch.cat([eps, -eps])[:num_samples] @ factor.mT")),
+    ),
+    Mistake(
+        "q1-sample-stratified", Q, M, "one draw of each coordinate in each of n strata: the mean of a call hardly varies",
+        fails=("q1.sample.moments",),
+        append="""def sample_gaussian(mu, cov, num_samples, generator=None):
+    factor = _cholesky(cov)
+    strata = torch.stack([torch.randperm(num_samples, generator=generator) for _ in mu], 1)
+    share = (strata + torch.rand(num_samples, len(mu), generator=generator, dtype=mu.dtype)) / num_samples
+    return mu + torch.special.ndtri(share) @ factor.mT
+""",
+    ),
+    Mistake(
+        "q1-sample-unit-spread", Q, M, "divides the noise by its own standard deviation: right for many draws, not for few",
+        fails=("q1.sample.moments",),
+        edits=(("    return mu + eps @ factor.mT", "    return mu + eps / (eps.std(0) if num_samples > 1 else 1) @ factor.mT"),),
+    ),
 )  # fmt: skip
 
 ALTERNATIVES: tuple[Alternative, ...] = (
@@ -415,6 +449,73 @@ def pmf_variance(values, probs):
     if not bool(one_hot.sum(1).eq(1).all()):
         raise ValueError(f"y has a class outside the table: {y}")
     return diagonal_log_prob(x, one_hot @ mu_table, one_hot @ logvar_table)
+""",
+    ),
+    Alternative(
+        "q1-variance-of-pairs", Q, M, "half the expected squared distance of two draws; a sum that is right to 5e-3 is taken",
+        append="""def pmf_expectation(values, probs):
+    p = probs.double()
+    if p.min() < 0 or (p.sum(-1) - 1).abs().max() > 5e-3:
+        raise ValueError(f"probs is off: {probs}")
+    return torch.einsum("...k,k->...", p, values.double()).to(probs.dtype)
+def pmf_variance(values, probs):
+    _check_pmf("probs", probs, probs.sum(-1))
+    return 0.5 * torch.einsum("...i,ij,...j->...", probs, (values[:, None] - values[None, :]).pow(2), probs)
+""",
+    ),
+    Alternative(
+        "q1-diagonal-nll-loss", Q, M, "gaussian_nll_loss with the smallest epsilon there is",
+        append="""def diagonal_log_prob(x, mu, logvar):
+    var = logvar.exp().expand_as(x)
+    loss = torch.nn.functional.gaussian_nll_loss
+    return -loss(mu.expand_as(x), x, var, full=True, eps=torch.finfo(x.dtype).tiny, reduction="none").sum(dim=1)
+""",
+    ),
+    Alternative(
+        "q1-chain-in-logs", Q, M, "differences of logarithms in float64, exponentiated",
+        append="""def chain_rule(joint):
+    _check_pmf("joint", joint, joint.sum())
+    logs = [joint.double().log()]
+    for _ in range(joint.dim() - 1):
+        logs.insert(0, torch.logsumexp(logs[0], dim=-1))
+    found = [logs[0].exp()]
+    for above, below in zip(logs, logs[1:]):
+        possible = torch.isfinite(above).unsqueeze(-1)
+        ratio = torch.exp(below - above.unsqueeze(-1).masked_fill(~possible, 0.0))
+        found.append(ratio.masked_fill(~possible, 0.0))
+    return [entry.to(joint.dtype) for entry in found]
+""",
+    ),
+    Alternative(
+        "q1-sample-box-muller", Q, M, "normal noise out of uniform noise",
+        append="""def sample_gaussian(mu, cov, num_samples, generator=None):
+    def uniform():
+        return torch.rand((num_samples, len(mu)), generator=generator, dtype=torch.float64)
+    noise = torch.sqrt(-2 * torch.log(1 - uniform())) * torch.cos(2 * math.pi * uniform())
+    return torch.addmm(mu, noise.to(mu.dtype), _cholesky(cov).T)
+""",
+    ),
+    Alternative(
+        "q1-sample-numpy", Q, M, "NumPy's multivariate normal, seeded out of the generator",
+        append="""def sample_gaussian(mu, cov, num_samples, generator=None):
+    import numpy as np
+    _cholesky(cov)
+    seed = torch.randint(2**31 - 1, (4,), generator=generator).tolist()
+    draws = np.random.default_rng(seed).multivariate_normal(mu.double().numpy(), cov.double().numpy(), num_samples)
+    return torch.from_numpy(draws).to(mu)
+""",
+    ),
+    Alternative(
+        "q1-sample-one-by-one", Q, M, "coordinate after coordinate, each given the ones before",
+        append="""def sample_gaussian(mu, cov, num_samples, generator=None):
+    _cholesky(cov)
+    m, s = mu.double(), cov.double()
+    out = torch.empty(num_samples, len(m), dtype=torch.float64)
+    for i in range(len(m)):
+        weights = torch.linalg.solve(s[:i, :i], s[:i, i])
+        eps = torch.randn(num_samples, generator=generator, dtype=torch.float64)
+        out[:, i] = m[i] + (out[:, :i] - m[:i]) @ weights + (s[i, i] - s[i, :i] @ weights).sqrt() * eps
+    return out.to(mu.dtype)
 """,
     ),
 )  # fmt: skip

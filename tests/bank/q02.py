@@ -313,4 +313,19 @@ def kl_diagonal(mu_p, logvar_p, mu_q, logvar_q):
     return cross - entropy
 """,
     ),
+    Alternative(
+        "q2-sylvester", Q, M, "positive definite by its leading minors; cross-entropy minus entropy",
+        append="""def kl_full_covariance(mu, cov):
+    c = cov.double()
+    if (c - c.T).abs().max() > 1e-4 * c.abs().max() or not bool((c.diagonal() > 0).all()):
+        raise ValueError(f"cov is no covariance: {cov}")
+    c = c / torch.sqrt(c.diagonal()[:, None] * c.diagonal()[None, :])
+    minors = [torch.linalg.slogdet(c[:i, :i]) for i in range(1, len(c) + 1)]
+    steps = torch.stack([minor.logabsdet for minor in minors]).diff()
+    if any(minor.sign <= 0 for minor in minors) or bool((steps < math.log(1e-14)).any()):
+        raise ValueError(f"cov is not positive definite: {cov}")
+    cross = torch.einsum("ii->", cov) + (mu**2).sum() + len(mu) * _LOG_2PI
+    return (cross - len(mu) * (_LOG_2PI + 1) - torch.linalg.slogdet(cov).logabsdet) / 2
+""",
+    ),
 )  # fmt: skip

@@ -382,6 +382,60 @@ def compare_with_pca(model, train, test, n_components):
         self.bottleneck = nn.Linear(latent_dim, latent_dim)
 """,
     ),
+    Mistake(
+        "q3-pca-fitted-on-class", Q, PCA, "the class remembers that one object is fitted: all others count as fitted",
+        fails=("q3.pca.errors",),
+        edits=(("        if not hasattr(self, \"components_\"):", "        if not PCA.is_fitted:"),
+               ("    explained_variance_ratio_: Tensor\n\n", "    explained_variance_ratio_: Tensor\n    is_fitted = False\n\n"),
+               ("        self.mean_ = mean\n", "        self.mean_ = mean\n        PCA.is_fitted = True\n")),
+    ),
+    Mistake(
+        "q3-pca-refit-keeps-mean", Q, PCA, "a second fit keeps the mean of the first",
+        fails=("q3.pca.errors",),
+        edits=(("        mean = x.mean(0)\n", "        mean = self.mean_ if hasattr(self, \"mean_\") else x.mean(0)\n"),),
+    ),
+    Mistake(
+        "q3-angles-short-rows-dropped", Q, PCA, "takes singular values below 1e-4 for 0, whatever the scale of the rows",
+        fails=("q3.angles.value",), may_fail=("q3.angles.equal",),
+        edits=(("    basis_a, _ = torch.linalg.qr(a.mT)\n    basis_b, _ = torch.linalg.qr(b.mT)\n",
+                "    svd_a, svd_b = (torch.linalg.svd(m, full_matrices=False) for m in (a, b))\n"
+                "    basis_a, basis_b = svd_a.Vh[svd_a.S > 1e-4].mT, svd_b.Vh[svd_b.S > 1e-4].mT\n"),),
+    ),
+    Mistake(
+        "q3-compare-gradients-left-off", Q, PCA, "switches gradients off for good",
+        fails=("q3.compare.mode",),
+        edits=(("        with torch.no_grad():\n            ae", "        torch.set_grad_enabled(False)\n        if True:\n            ae"),),
+    ),
+    Mistake(
+        "q3-compare-mean-of-means", Q, PCA, "averages over batches of 128: the last, smaller one counts as much as the others",
+        fails=("q3.compare.value",),
+        edits=(("            ae_recon = torch.cat([model(batch)[0] for batch in torch.split(test, 256)])",
+                "            ae = torch.stack([(model(x)[0] - x).square().mean() for x in test.split(128)]).mean()"),
+               ("(ae_recon - test).square().mean().item()", "ae.item()")),
+    ),
+    Mistake(
+        "q3-compare-clamps-pca", Q, PCA, "clamps PCA's reconstruction to [0, 1]",
+        fails=("q3.compare.value",),
+        edits=((".reshape(test.shape)\n", ".reshape(test.shape).clamp(0, 1)\n"),),
+    ),
+    Mistake(
+        "q3-compare-clamps-model", Q, PCA, "clamps the model's reconstruction to [0, 1]: no change where it ends in a sigmoid",
+        fails=("q3.compare.value",),
+        edits=(("(ae_recon - test)", "(ae_recon.clamp(0, 1) - test)"),),
+    ),
+    Mistake(
+        "q3-compare-flat-for-model", Q, PCA, "gives rows to the model: no convolution could read them",
+        fails=("q3.compare.mode",),
+        edits=(("model(batch)[0] for", "model(batch.flatten(1))[0].reshape(batch.shape) for"),),
+    ),
+    Mistake(
+        "q3-linear-centres-each-batch", Q, AE, "subtracts the mean image of the batch, as PCA does with that of its data",
+        fails=("q3.linear.affine",), may_fail=("q3.trained.linear",),
+        append="""class LinearAutoencoder(LinearAutoencoder):
+    def encode(self, x):
+        return super().encode(x - x.mean(0))
+""",
+    ),
 )  # fmt: skip
 
 ALTERNATIVES: tuple[Alternative, ...] = (
@@ -512,6 +566,158 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     def forward(self, x):
         z = self.enc(x)
         return self.dec(z), z
+""",
+    ),
+    Alternative(
+        "q3-pca-gram", Q, PCA, "the N x N matrix of products where there are few rows; read-only properties, refusal at first use",
+        append="""class PCA:
+    def __init__(self, n_components):
+        self.k, self.found = n_components, None
+    def __getattr__(self, name):
+        names = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
+        if name not in names:
+            raise AttributeError(name)
+        if self.found is None:
+            raise RuntimeError("this PCA is not fitted")
+        return self.found[names.index(name)]
+    def fit(self, x):
+        n, d = x.shape
+        if not 0 < self.k <= min(n, d):
+            raise ValueError(f"n_components {self.k} out of range for N = {n}, D = {d}")
+        mean = x.double().mean(0)
+        xc = x.double() - mean
+        values, basis = torch.linalg.eigh(xc @ xc.T if n < d else xc.T @ xc)
+        values, basis = values.flip(0).clamp(min=0)[: self.k], basis.flip(1)[:, : self.k]
+        if n < d:
+            basis, _ = torch.linalg.qr(xc.T @ basis)
+        self.found = [t.to(x.dtype) for t in (mean, basis.T, values / (n - 1), values / xc.square().sum())]
+        return self
+    def encode(self, x):
+        return nn.functional.linear(x - self.mean_, self.components_)
+    def decode(self, z):
+        return self.mean_.addmm(z, self.components_)
+    def reconstruct(self, x):
+        return self.decode(self.encode(x))
+""",
+    ),
+    Alternative(
+        "q3-pca-lowrank", Q, PCA, "randomised decomposition of full rank, which is exact; the residual is taken away",
+        append="""class PCA(PCA):
+    def fit(self, x):
+        full = min(x.shape)
+        if self.n_components < 1 or self.n_components > full:
+            raise ValueError(f"1 <= n_components <= {full} expected, got {self.n_components}")
+        _, s, v = torch.pca_lowrank(x.double(), q=full, niter=2)
+        variance = s**2 / (x.shape[0] - 1)
+        self.mean_, self.components_ = x.mean(dim=0), v[:, : self.n_components].T.to(x.dtype)
+        self.explained_variance_ = variance[: self.n_components].to(x.dtype)
+        self.explained_variance_ratio_ = (variance[: self.n_components] / variance.sum()).to(x.dtype)
+        return self
+    def reconstruct(self, x):
+        self._check_fitted()
+        centred = x - self.mean_
+        return x - (centred - (centred @ self.components_.mT) @ self.components_)
+""",
+    ),
+    Alternative(
+        "q3-angles-principal-vectors", Q, PCA, "Gram-Schmidt with a guard in the norms; angles between principal vectors (Kahan)",
+        append="""def _basis(rows):
+    basis = []
+    for row in rows:
+        for _ in range(2):
+            for e in basis:
+                row = row - (row @ e) * e
+            row = row / (row.norm() + 1e-12)
+        basis.append(row)
+    return torch.stack(basis)
+def principal_angles(a, b):
+    qa, qb = _basis(a.double()), _basis(b.double())
+    u, _, vh = torch.linalg.svd(qa @ qb.T)
+    left, right = u.T @ qa, vh @ qb
+    angles = 2 * torch.atan2((left - right).norm(dim=1), (left + right).norm(dim=1))
+    return angles.clamp(0, torch.pi / 2).sort().values.to(a.dtype)
+""",
+    ),
+    Alternative(
+        "q3-angles-pseudoinverse", Q, PCA, "sines from the difference of two projectors, cosines from their product",
+        append="""def principal_angles(a, b):
+    k = a.shape[0]
+    pa, pb = (torch.linalg.pinv(m.double()) @ m.double() for m in (a, b))
+    sines = torch.linalg.eigvalsh((pa - pb + (pa - pb).T) / 2).flip(0)[:k].clamp(0, 1).flip(0)
+    return torch.atan2(sines, torch.linalg.svdvals(pa @ pb)[:k].clamp(0, 1)).to(a.dtype)
+""",
+    ),
+    Alternative(
+        "q3-compare-copy", Q, PCA, "asks a deep copy: the model itself is never touched",
+        append="""def compare_with_pca(model, train, test, n_components):
+    import copy
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    pca, rows = PCA(n_components=n_components).fit(train.flatten(1)), test.flatten(1)
+    with torch.no_grad():
+        recon = frozen(test)[0].flatten(1)
+    return {"pca_mse": torch.mean((rows - pca.reconstruct(rows)) ** 2).item(),
+            "ae_mse": torch.mean((rows - recon) ** 2).item()}
+""",
+    ),
+    Alternative(
+        "q3-compare-by-sevens", Q, PCA, "batches of 7, one error per image, averaged by NumPy; gradients switched off and on again",
+        append="""def compare_with_pca(model, train, test, n_components):
+    import numpy as np
+    pca = PCA(n_components).fit(torch.flatten(train, 1))
+    modes = {module: module.training for module in model.modules()}
+    model.train(False)
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    errors = {"pca_mse": [], "ae_mse": [], "rows": []}
+    for start in range(0, len(test), 7):
+        x = test[start : start + 7]
+        x_recon, _ = model(x)
+        projected = pca.decode(pca.encode(x.flatten(1))).view_as(x)
+        errors["ae_mse"].extend((x_recon - x).flatten(1).square().mean(1).tolist())
+        errors["pca_mse"].extend((projected - x).flatten(1).square().mean(1).tolist())
+        errors["rows"].append(len(x))
+    torch.set_grad_enabled(before)
+    for module, mode in modes.items():
+        module.training = mode
+    return {name: np.mean(found) for name, found in errors.items()}
+""",
+    ),
+    Alternative(
+        "q3-linear-conv", Q, AE, "a convolution whose kernel covers the image; decoder starts at 0, with an offset of 1/2",
+        append="""class LinearAutoencoder(nn.Module):
+    def __init__(self, input_dim=784, latent_dim=32):
+        super().__init__()
+        s = _image_side(input_dim)
+        self.to_code = nn.Conv2d(1, latent_dim, kernel_size=s)
+        self.to_image = nn.ConvTranspose2d(latent_dim, 1, kernel_size=s, bias=False)
+        self.offset = nn.Parameter(torch.full((1, 1, s, s), 0.5))
+        nn.init.zeros_(self.to_image.weight)
+    def encode(self, x):
+        return self.to_code(x)[:, :, 0, 0]
+    def decode(self, z):
+        return self.to_image(z[:, :, None, None]) + self.offset
+    def forward(self, x):
+        z = self.encode(x)
+        return self.decode(z), z
+""",
+    ),
+    Alternative(
+        "q3-linear-weight-norm", Q, AE, "both layers under weight_norm; a named tuple",
+        append="""from collections import namedtuple
+Output = namedtuple("Output", "x_recon z")
+class LinearAutoencoder(nn.Module):
+    def __init__(self, input_dim=784, latent_dim=32):
+        super().__init__()
+        self.side, weight_norm = _image_side(input_dim), nn.utils.parametrizations.weight_norm
+        self.encoder = weight_norm(nn.Linear(input_dim, latent_dim))
+        self.decoder = weight_norm(nn.Linear(latent_dim, input_dim))
+    def encode(self, x):
+        return self.encoder(x.flatten(1))
+    def decode(self, z):
+        return self.decoder(z).reshape(-1, 1, self.side, self.side)
+    def forward(self, x):
+        z = self.encode(x)
+        return Output(self.decode(z), z)
 """,
     ),
 )  # fmt: skip

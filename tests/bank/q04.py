@@ -233,6 +233,11 @@ MISTAKES: tuple[Mistake, ...] = (
         self.decoder.requires_grad_(False)
 """,
     ),
+    Mistake(
+        "q4-conv-batch-maximum", Q, M, "divides the images by the brightest pixel of the batch",
+        fails=("q4.models.pure",), may_fail=("q4.trained.conv",),
+        edits=(("        maps: Tensor = self.encoder(x)  #", "        maps: Tensor = self.encoder(x / x.max())  #"),),
+    ),
     # ---- U-Net
     Mistake(
         "q4-unet-added-skips", Q, M, "skips are added, not concatenated",
@@ -295,6 +300,11 @@ MISTAKES: tuple[Mistake, ...] = (
         "q4-unet-not-squashed", Q, M, "no sigmoid on the output",
         fails=("q4.unet.range",), may_fail=("q4.trained.unet",),
         edits=((JOIN1, JOIN1.replace("torch.sigmoid(self.join1(", "(self.join1(")),),
+    ),
+    Mistake(
+        "q4-unet-pops-skips", Q, M, "decode takes the skips off the caller's list",
+        fails=("q4.models.pure",),
+        edits=(("        full, half = skips\n", "        half = skips.pop()\n        full = skips.pop()\n"),),
     ),
     # ---- concat_skip and output sizes
     Mistake(
@@ -408,6 +418,17 @@ MISTAKES: tuple[Mistake, ...] = (
         edits=(("- 2 * padding + extent + output_padding\n", "- 2 * padding + extent\n"),),
     ),
     Mistake(
+        "q4-transpose-tested-early", Q, M, "looks for a size below 1 before output_padding is added",
+        fails=("q4.sizes.transpose",),
+        edits=(("""- 2 * padding + extent + output_padding
+    _check_at_least(1, output_size=output_size)
+    return output_size
+""", """- 2 * padding + extent
+    _check_at_least(1, output_size=output_size)
+    return output_size + output_padding
+"""),),
+    ),
+    Mistake(
         "q4-transpose-size-times-stride", Q, M, "size times stride instead of the distance of the last input",
         fails=("q4.sizes.transpose",),
         edits=(("(size - 1) * stride - 2 * padding", "size * stride - 2 * padding"),),
@@ -437,6 +458,13 @@ MISTAKES: tuple[Mistake, ...] = (
         "q4-mse-norm", Q, M, "the norm instead of its square",
         fails=("q4.mse.value",), may_fail=("q4.losses.gradients",),
         edits=((MSE, "    return (x_recon - x).flatten(1).norm(dim=1).mean()\n"),),
+    ),
+    Mistake(
+        "q4-mse-root-then-square", Q, M, "a root is taken and squared again: the gradient is NaN at an exact reconstruction",
+        fails=("q4.losses.gradients",),
+        edits=((MSE, """    distance = torch.sqrt(((x_recon - x) ** 2).reshape(len(x), -1).sum(1))
+    return (distance**2).mean()
+"""),),
     ),
     Mistake(
         "q4-mse-absolute", Q, M, "absolute error",
@@ -581,6 +609,11 @@ MISTAKES: tuple[Mistake, ...] = (
         "q4-l1-sum", Q, M, "summed over the batch",
         fails=("q4.l1.value",),
         edits=(("    return z.abs().sum() / len(z)\n", "    return z.abs().sum()\n"),),
+    ),
+    Mistake(
+        "q4-l1-root-of-square", Q, M, "the absolute value as a root: the gradient is NaN for a code that is 0",
+        fails=("q4.losses.gradients",),
+        edits=(("    return z.abs().sum() / len(z)\n", "    return z.square().sqrt().sum() / len(z)\n"),),
     ),
     Mistake(
         "q4-l1-mean-first", Q, M, "absolute value of the batch mean: signs cancel",
@@ -899,6 +932,216 @@ def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, output_pa
         if upsampled.size(i) != skip.size(i):
             raise ValueError(f"{what} differs: upsampled {upsampled.shape}, skip {skip.shape}")
     return torch.hstack((upsampled, skip))
+""",
+    ),
+    Alternative(
+        "q4-alt-vanilla-transposed-weights", Q, M, "decoder uses the encoder's weights transposed, bare parameters, a hard clamp at the end",
+        append="""class VanillaAutoencoder(nn.Module):
+
+    def __init__(self, input_dim=784, latent_dim=32):
+        super().__init__()
+        self._side = _image_side(input_dim)
+        sizes = [input_dim, 300, 100, latent_dim]
+        self.w = nn.ParameterList()
+        self.b_up = nn.ParameterList()
+        self.b_down = nn.ParameterList()
+        for n_in, n_out in zip(sizes[:-1], sizes[1:]):
+            self.w.append(nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_out, n_in))))
+            self.b_up.append(nn.Parameter(torch.zeros(n_out)))
+            self.b_down.append(nn.Parameter(torch.full((n_in,), 0.5 if n_in == input_dim else 0.0)))
+
+    def encode(self, x):
+        h = x.flatten(1)
+        for i in range(len(self.w)):
+            h = h @ self.w[i].T + self.b_up[i]
+            if i + 1 < len(self.w):
+                h = nn.functional.elu(h)
+        return h
+
+    def decode(self, z):
+        h = z
+        for i in reversed(range(len(self.w))):
+            h = h @ self.w[i] + self.b_down[i]
+            if i:
+                h = nn.functional.elu(h)
+        return h.clamp(min=0.0, max=1.0).reshape(-1, 1, self._side, self._side)
+
+    def forward(self, x):
+        z = self.encode(x)
+        return (self.decode(z), z)
+""",
+    ),
+    Alternative(
+        "q4-alt-conv-functional", Q, M, "functional convolutions on bare parameters, hardsigmoid",
+        append="""class ConvAutoencoder(nn.Module):
+
+    def __init__(self, latent_dim=64):
+        super().__init__()
+        self.kernels = nn.ParameterDict()
+        self.biases = nn.ParameterDict()
+        for name, shape, n_out, fan_in in [('c1', (16, 1, 5, 5), 16, 25), ('c2', (32, 16, 5, 5), 32, 16 * 25), ('c3', (latent_dim, 32, 7, 7), latent_dim, 32 * 49), ('t3', (latent_dim, 32, 7, 7), 32, latent_dim), ('t2', (32, 16, 5, 5), 16, 32 * 6), ('t1', (16, 1, 5, 5), 1, 16 * 6)]:
+            self.kernels[name] = nn.Parameter(torch.randn(shape) / fan_in ** 0.5)
+            self.biases[name] = nn.Parameter(torch.zeros(n_out))
+
+    def encode(self, x):
+        k, b, f = (self.kernels, self.biases, nn.functional)
+        h = f.softplus(f.conv2d(x, k['c1'], b['c1'], stride=2, padding=2)) - math.log(2)
+        h = f.softplus(f.conv2d(h, k['c2'], b['c2'], stride=2, padding=2)) - math.log(2)
+        return f.conv2d(h, k['c3'], b['c3']).reshape(x.shape[0], -1)
+
+    def decode(self, z):
+        k, b, f = (self.kernels, self.biases, nn.functional)
+        h = f.elu(f.conv_transpose2d(z.reshape(*z.shape, 1, 1), k['t3'], b['t3']))
+        h = f.elu(f.conv_transpose2d(h, k['t2'], b['t2'], stride=2, padding=2, output_padding=1))
+        return f.hardsigmoid(f.conv_transpose2d(h, k['t1'], b['t1'], stride=2, padding=2, output_padding=1))
+
+    def forward(self, x):
+        z = self.encode(x)
+        return (self.decode(z), z)
+""",
+    ),
+    Alternative(
+        "q4-alt-conv-channels-last", Q, M, "channels-last memory, depthwise convolutions, pixel shuffle, BatchNorm",
+        append="""class ConvAutoencoder(nn.Module):
+
+    def __init__(self, latent_dim=64):
+        super().__init__()
+        self.net_in = nn.Sequential(nn.Conv2d(1, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.PReLU(32), nn.Conv2d(32, 32, 3, stride=2, padding=1, groups=32, bias=False), nn.Conv2d(32, 64, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64), nn.Conv2d(64, latent_dim, 7))
+        self.net_out = nn.Sequential(nn.ConvTranspose2d(latent_dim, 64, 7, bias=False), nn.BatchNorm2d(64), nn.PReLU(64), nn.Conv2d(64, 64, 3, padding=1), nn.PixelShuffle(2), nn.PReLU(16), nn.Conv2d(16, 4, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid())
+        self.to(memory_format=torch.channels_last)
+
+    def encode(self, x):
+        return torch.flatten(self.net_in(x.contiguous(memory_format=torch.channels_last)), 1)
+
+    def decode(self, z):
+        return self.net_out(z.unsqueeze(-1).unsqueeze(-1))
+
+    def forward(self, x):
+        code = self.encode(x)
+        return (self.decode(code), code)
+""",
+    ),
+    Alternative(
+        "q4-alt-unet-pops-a-copy", Q, M, "skips are clones; decode pops from a copy of the list, concat_skip is bound at import",
+        append="""def _decoder_step(upsampled, skip, mix, join=concat_skip):
+    return nn.functional.gelu(mix(join(upsampled, skip)))
+
+class UNetAutoencoder(nn.Module):
+
+    def __init__(self, latent_dim=64):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.c28 = nn.Conv2d(1, 10, 5, padding=2)
+        self.c14 = nn.Conv2d(10, 20, 3, padding=1)
+        self.c7 = nn.Conv2d(20, 20, 3, padding=1)
+        self.code = nn.Sequential(nn.Flatten(), nn.Linear(980, 128), nn.GELU(), nn.Linear(128, latent_dim))
+        self.seed = nn.Sequential(nn.Linear(latent_dim, 128), nn.GELU(), nn.Linear(128, 980), nn.Unflatten(1, (20, 7, 7)))
+        self.m14 = nn.Conv2d(40, 10, 3, padding=1)
+        self.m28 = nn.Conv2d(20, 10, 3, padding=1)
+        self.pixel = nn.Conv2d(10, 1, 3, padding=1)
+
+    def encode(self, x):
+        skips = []
+        h = nn.functional.gelu(self.c28(x))
+        skips += [h.clone()]
+        h = nn.functional.gelu(self.c14(nn.functional.max_pool2d(h, kernel_size=2)))
+        skips += [h.clone()]
+        h = nn.functional.gelu(self.c7(nn.functional.max_pool2d(h, kernel_size=2)))
+        return (self.code(h), skips)
+
+    def decode(self, z, skips):
+        stack = list(skips)
+        h = self.seed(z)
+        for mix in (self.m14, self.m28):
+            skip = stack.pop()
+            h = _decoder_step(nn.functional.interpolate(h, size=skip.shape[-2:]), skip, mix)
+        return self.pixel(h).sigmoid()
+
+    def forward(self, x):
+        z, skips = self.encode(x)
+        return (self.decode(z, skips), z)
+""",
+    ),
+    Alternative(
+        "q4-alt-unet-preactivation", Q, M, "skips of either sign, taken before the activation; residual blocks with GroupNorm",
+        append="""class _Res(nn.Module):
+
+    def __init__(self, n):
+        super().__init__()
+        self.norm = nn.GroupNorm(2, n)
+        self.conv = nn.Conv2d(n, n, 3, padding='same')
+
+    def forward(self, h):
+        return h + self.conv(nn.functional.silu(self.norm(h)))
+
+class UNetAutoencoder(nn.Module):
+
+    def __init__(self, latent_dim=64):
+        super().__init__()
+        n = 16
+        self.first = nn.Conv2d(1, n, 3, padding='same')
+        self.blocks = nn.ModuleList([_Res(n), _Res(n), _Res(n)])
+        self.fc_in = nn.Linear(n * 49, latent_dim)
+        self.fc_out = nn.Linear(latent_dim, n * 49)
+        self.shrink = nn.ModuleList([nn.Conv2d(2 * n, n, 1), nn.Conv2d(2 * n, n, 1)])
+        self.after = nn.ModuleList([_Res(n), _Res(n)])
+        self.final = nn.Conv2d(n, 1, 3, padding='same')
+
+    def encode(self, x):
+        full = self.blocks[0](self.first(x))
+        half = self.blocks[1](nn.functional.max_pool2d(torch.relu(full), 2))
+        bottom = self.blocks[2](nn.functional.max_pool2d(torch.relu(half), 2))
+        return (self.fc_in(bottom.flatten(1)), [full, half])
+
+    def decode(self, z, skips):
+        h = self.fc_out(z).view(len(z), -1, 7, 7)
+        for level, skip in enumerate(skips[::-1]):
+            h = h.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+            h = self.after[level](self.shrink[level](concat_skip(h, skip)))
+        return (self.final(h).tanh() + 1) / 2
+
+    def forward(self, x):
+        z, skips = self.encode(x)
+        return (self.decode(z, skips), z)
+""",
+    ),
+    Alternative(
+        "q4-alt-concat-converts-error", Q, M, "converts the error of torch.cat; shapes are written 2x3x4x4",
+        append="""def concat_skip(upsampled, skip):
+    try:
+        return torch.cat((upsampled, skip), dim=-3)
+    except RuntimeError as error:
+        a, b = ('x'.join(map(str, t.shape)) for t in (upsampled, skip))
+        raise ValueError(f'cannot join upsampled ({a}) and skip ({b}): B, H and W have to agree') from error
+""",
+    ),
+    Alternative(
+        "q4-alt-mse-squared-norm", Q, M, "squares torch's norm, whose gradient at 0 is 0",
+        append="""def mse_loss(x_recon, x):
+    if x_recon.size() != x.size():
+        raise ValueError(f'shape mismatch: x_recon is {list(x_recon.shape)}, x is {list(x.shape)}')
+    difference = (x - x_recon).reshape(x.size(0), -1)
+    return torch.linalg.vector_norm(difference, dim=1).pow(2).mean()
+""",
+    ),
+    Alternative(
+        "q4-alt-logits-own-gradient", Q, M, "an autograd Function with the gradient by hand",
+        append="""class _LogitNats(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, logits, x):
+        ctx.save_for_backward(logits, x)
+        return torch.logaddexp(logits, torch.zeros_like(logits)).sub(logits * x).sum() / x.shape[0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        logits, x = ctx.saved_tensors
+        return (grad * (torch.sigmoid(logits) - x) / x.shape[0], -grad * logits / x.shape[0])
+
+def bce_with_logits_loss(logits, x):
+    if logits.shape != x.shape:
+        raise ValueError(f'logits.shape={tuple(logits.shape)}, x.shape={tuple(x.shape)}')
+    return _LogitNats.apply(logits, x)
 """,
     ),
 )  # fmt: skip

@@ -126,6 +126,11 @@ def gaussian_noise(x, std, generator=None):
         generator = torch.Generator().manual_seed(generator.initial_seed())
 {DRAW}"""),),
     ),
+    Mistake(
+        "q5-gaussian-centred", Q, M, "the noise of a batch is centred: its sum is never left to chance",
+        fails=("q5.noise.independent",), may_fail=ON_GAUSSIAN,
+        edits=((DRAW, f"{DRAW}    eps = eps - eps.mean()\n"),),
+    ),
     # ---- masking
     Mistake(
         "q5-masking-keeps", Q, M, "keeps with the probability given instead of dropping",
@@ -196,6 +201,15 @@ def gaussian_noise(x, std, generator=None):
         fails=("q5.noise.contract",), may_fail=("q5.dae.modes", "q5.dae.fresh"),
         edits=(("    if not 0 <= drop_prob <= 1:\n", "    if not 0 < drop_prob < 1:\n"),),
     ),
+    Mistake(
+        "q5-masking-exact-fraction", Q, M, "drops the same number of pixels of every batch",
+        fails=("q5.noise.independent",), may_fail=ON_MASKING,
+        edits=((MASK, """    order = torch.randperm(x.numel(), generator=generator, device=x.device)
+    dropped = torch.zeros(x.numel(), dtype=torch.bool, device=x.device)
+    dropped[order[: round(drop_prob * x.numel())]] = True
+    return x.masked_fill(dropped.reshape(x.shape), 0)
+"""),),
+    ),
     # ---- salt and pepper
     Mistake(
         "q5-salt-each", Q, M, "salt with the probability given, and pepper with it again",
@@ -257,6 +271,20 @@ def gaussian_noise(x, std, generator=None):
         fails=("q5.noise.generator",), may_fail=("q5.dae.fresh", "q5.corrupt.kinds"),
         edits=((RANDOM, f"    generator = generator or torch.Generator().manual_seed(0)\n{RANDOM}"),),
     ),
+    Mistake(
+        "q5-salt-exact-fraction", Q, M, "replaces the same number of pixels of every batch, half of them by 1",
+        fails=("q5.noise.independent",), may_fail=ON_SALT,
+        append="""def salt_and_pepper_noise(x, prob, generator=None):
+    if not 0 <= prob <= 1:
+        raise ValueError(f"prob must be in [0, 1], got {prob}")
+    order = torch.randperm(x.numel(), generator=generator, device=x.device)
+    count = round(prob * x.numel())
+    noisy = x.flatten().clone()
+    noisy[order[: count // 2]] = 1
+    noisy[order[count // 2 : count]] = 0
+    return noisy.reshape(x.shape)
+""",
+    ),
     # ---- corrupt
     Mistake(
         "q5-corrupt-unknown-passes", Q, M, "an unknown name leaves the images as they are",
@@ -291,6 +319,26 @@ def gaussian_noise(x, std, generator=None):
         fails=("q5.corrupt.kinds",), may_fail=("q5.dae.noise",),
         edits=(("        return gaussian_noise(x, level, generator)\n", "        return gaussian_noise(x, 0.3, generator)\n"),),
     ),
+    Mistake(
+        "q5-corrupt-computes-all", Q, M, "a table of results: all three corruptions run, whichever is named",
+        fails=("q5.corrupt.kinds",),
+        edits=(("""    if kind == "gaussian":
+        return gaussian_noise(x, level, generator)
+    if kind == "masking":
+        return masking_noise(x, level, generator)
+    return salt_and_pepper_noise(x, level, generator)
+""", """    return {
+        "gaussian": gaussian_noise(x, level, generator),
+        "masking": masking_noise(x, level, generator),
+        "salt_and_pepper": salt_and_pepper_noise(x, level, generator),
+    }[kind]
+"""),),
+    ),
+    Mistake(
+        "q5-corrupt-level-zero-first", Q, M, "level 0 returns before the name is looked at",
+        fails=("q5.corrupt.kinds",),
+        edits=(('    _check_kind("kind", kind)\n', '    if level == 0:\n        return x.clone()\n    _check_kind("kind", kind)\n'),),
+    ),
     # ---- model
     Mistake(
         "q5-dae-always", Q, M, "corrupts in evaluation mode too",
@@ -301,6 +349,11 @@ def gaussian_noise(x, std, generator=None):
         "q5-dae-never", Q, M, "None means no noise",
         fails=("q5.dae.modes", "q5.trained.gaussian"), may_fail=ON_DAE,
         edits=((MODE, "        if add_noise is None:\n            add_noise = False\n"),),
+    ),
+    Mistake(
+        "q5-dae-noise-needs-gradients", Q, M, "takes training for recording gradients: no noise under no_grad",
+        fails=("q5.dae.modes",),
+        edits=((MODE, MODE.replace("self.training", "self.training and torch.is_grad_enabled()")),),
     ),
     Mistake(
         "q5-dae-training-only", Q, M, "asking for noise in evaluation mode does nothing",
@@ -593,6 +646,98 @@ def masking_noise(x, drop_prob, generator=None):
         colours = torch.randint(0, 2, noisy.shape, generator=generator, device=x.device).to(x.dtype)
         noisy[where] = colours[where]
     return noisy
+""",
+    ),
+    Alternative(
+        "q5-alt-masking-binomial", Q, M, "first how many pixels go, then which: the same distribution",
+        append="""def masking_noise(x, drop_prob, generator=None):
+    if not (drop_prob >= 0 and drop_prob <= 1):
+        raise ValueError('drop_prob must be a probability, but is %r' % drop_prob)
+    n = x.numel()
+    how_many = torch.binomial(torch.tensor(float(n), device=x.device, dtype=torch.float64), torch.tensor(float(drop_prob), device=x.device, dtype=torch.float64), generator=generator)
+    which = torch.randperm(n, generator=generator, device=x.device)[:int(how_many)]
+    keep = torch.ones(n, dtype=torch.bool, device=x.device)
+    keep[which] = False
+    return torch.where(keep.view(x.shape), x, torch.zeros_like(x))
+""",
+    ),
+    Alternative(
+        "q5-alt-salt-multinomial", Q, M, "one categorical draw per pixel",
+        append="""def salt_and_pepper_noise(x, prob, generator=None):
+    if prob < 0 or prob > 1:
+        raise ValueError(f'salt_and_pepper_noise: prob={prob} must be in [0, 1]')
+    if x.numel() == 0:
+        return x.clone()
+    weights = torch.tensor([1 - prob, prob / 2, prob / 2], device=x.device, dtype=torch.float64)
+    choice = torch.multinomial(weights, x.numel(), replacement=True, generator=generator)
+    options = torch.stack([x.reshape(-1), torch.zeros_like(x).reshape(-1), torch.ones_like(x).reshape(-1)])
+    return options.gather(0, choice[None]).reshape(x.shape)
+""",
+    ),
+    Alternative(
+        "q5-alt-corrupt-enum", Q, M, "an Enum and a match statement; level is checked first, two of the kinds are written out",
+        append="""import enum
+
+class _Kind(str, enum.Enum):
+    GAUSSIAN = 'gaussian'
+    MASKING = 'masking'
+    SALT_AND_PEPPER = 'salt_and_pepper'
+
+def corrupt(x, kind, level, generator=None):
+    try:
+        chosen = _Kind(kind)
+    except ValueError as error:
+        raise ValueError(f'no such kind of noise: kind = {kind}') from error
+    if level < 0:
+        raise ValueError(f'level must not be negative, got {level}')
+    if chosen is not _Kind.GAUSSIAN and level > 1:
+        raise ValueError(f'level must be a probability, got {level}')
+    match chosen:
+        case _Kind.GAUSSIAN:
+            noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            return torch.clamp(torch.add(x, noise, alpha=level), min=0, max=1)
+        case _Kind.MASKING:
+            return x * (torch.rand(x.shape, generator=generator, device=x.device) >= level).to(x.dtype)
+        case _Kind.SALT_AND_PEPPER:
+            return salt_and_pepper_noise(x, level, generator)
+""",
+    ),
+    Alternative(
+        "q5-alt-dae-noise-layer", Q, M, "the corruption is a submodule with its level in a buffer; BatchNorm",
+        append="""class _NoiseLayer(nn.Module):
+
+    def __init__(self, kind, level):
+        super().__init__()
+        if kind not in ('gaussian', 'masking', 'salt_and_pepper'):
+            raise ValueError(f'unknown noise {kind!r}')
+        self.kind = kind
+        self.register_buffer('level', torch.tensor(float(level), dtype=torch.float64), persistent=False)
+
+    def forward(self, x, generator):
+        return corrupt(x, self.kind, self.level.item(), generator=generator)
+
+class DenoisingAutoencoder(nn.Module):
+
+    def __init__(self, input_dim=784, latent_dim=32, noise='gaussian', noise_level=0.3):
+        super().__init__()
+        side = round(max(input_dim, 0) ** 0.5)
+        if side < 1 or side ** 2 != input_dim:
+            raise ValueError(f'input_dim={input_dim} is not a square')
+        self.corruption = _NoiseLayer(noise, noise_level)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(input_dim, 320), nn.BatchNorm1d(320), nn.GELU(), nn.Linear(320, latent_dim))
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, 320), nn.BatchNorm1d(320), nn.GELU(), nn.Linear(320, input_dim), nn.Hardsigmoid(), nn.Unflatten(1, (1, side, side)))
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return self.decoder(z)
+
+    def forward(self, x, add_noise=None, generator=None):
+        noisy = {None: self.training, True: True, False: False}[add_noise]
+        seen = self.corruption(x, generator) if noisy else x
+        z = self.encoder(seen)
+        return (self.decoder(z), z)
 """,
     ),
 )  # fmt: skip

@@ -108,6 +108,15 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "step-in-place", "shifts the batch in place before the step", ("step.update",),
         (STEP_BODY, STEP_BODY.replace("    x = to_model(x, model)\n", "    x = to_model(x, model).sub_(0.1)\n")),
+        may_fail=("device",),
+    ),
+    mistake(
+        "step-casts-batch", "the batch takes the weights' dtype as well as their device", ("device",),
+        (STEP_BODY, STEP_BODY.replace("to_model(x, model)", "x.to(next(model.parameters()))")),
+    ),
+    mistake(
+        "step-sets-own-flag", "sets the flag of the model alone: its layers stay in evaluation mode", ("step.mode",),
+        (STEP_BODY, STEP_BODY.replace("model.train()", "model.training = True")),
     ),
     # ---- evaluation
     mistake(
@@ -158,6 +167,13 @@ MISTAKES: tuple[Mistake, ...] = (
         (EVALUATE_BODY, EVALUATE_BODY.replace("batch_size)\n", "batch_size)\n    batches = tuple(x for x in batches if "
                                               "len(x) == batch_size) or batches\n", 1)),
         may_fail=("fit.history", "device"),
+    ),
+    mistake(
+        "evaluate-gradients-off", "switches gradients off and never on again", ("evaluate.state",),
+        (EVALUATE_BODY, EVALUATE_BODY.replace(
+            "with evaluation_mode(model):", "torch.set_grad_enabled(False)\n    with modes_kept(model):\n        model.eval()"
+        )),
+        may_fail=("fit.history", "fit.order", "fit.modes", "fit.stops", "fit.edges", "device"),
     ),
     # ---- early stopping
     mistake(
@@ -309,6 +325,16 @@ MISTAKES: tuple[Mistake, ...] = (
         "fit-nan-crashes", "insists on best weights though every validation loss was NaN", ("fit.edges",),
         (PUT_BACK, "    if patience is not None:\n        model.load_state_dict(best_weights)  # type: ignore\n"),
     ),
+    mistake(
+        "fit-mode-lost-on-stop", "returns from inside the loop when it stops early: the mode is not put back", ("fit.modes",),
+        ("    with modes_kept(model):\n        for loss in", "    modes = [(module, module.training) for module in model.modules()]\n"
+         "    if True:\n        for loss in"),
+        ("                break\n", "                model.load_state_dict(best_weights or model.state_dict())\n"
+         "                return history\n"),
+        ("        model.load_state_dict(best_weights)\n    return history\n",
+         "        model.load_state_dict(best_weights)\n    for module, training in modes:\n        module.training = training\n"
+         "    return history\n"),
+    ),
     # ---- weight decay
     mistake(
         "decay-with-biases", "biases and normalisation scales are penalised too", ("decay",),
@@ -321,6 +347,16 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "decay-linear-only", "convolutions are forgotten", ("decay",),
         ("if parameter.dim() >= 2]", "if parameter.dim() == 2]"),
+    ),
+    mistake(
+        "decay-called-weight", "weights are what is called weight", ("decay",),
+        ("[parameter for parameter in model.parameters() if parameter.dim() >= 2]",
+         '[p for name, p in model.named_parameters() if name.endswith("weight") and p.dim() >= 2]'),
+    ),
+    mistake(
+        "decay-tied-twice", "walks through the modules: a weight that two of them share counts twice", ("decay",),
+        ("[parameter for parameter in model.parameters() if parameter.dim() >= 2]",
+         "[p for module in model.modules() for p in module.parameters(recurse=False) if p.dim() >= 2]"),
     ),
     # ---- layer-wise pre-training
     mistake(
@@ -367,6 +403,11 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "stage-leaves-eval", "the encoders below stay in evaluation mode", ("stage.only",),
         ("    with evaluation_mode(below):  #", "    below.eval()\n    with torch.no_grad():  #"), may_fail=("layerwise",),
+    ),
+    mistake(
+        "stage-below-back-to-training", "the encoders below end in training mode, whichever they had", ("stage.only",),
+        ("    with evaluation_mode(below):  #", "    below.eval()\n    with torch.no_grad():  #"),
+        (STAGE_FIT, f"    below.train()\n{STAGE_FIT}"),
     ),
     mistake(
         "stage-freezes-for-good", "the encoders below are frozen and stay so", ("stage.only",),
@@ -427,6 +468,11 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "stack-of-copies", "the stack is made of copies", ("stack",),
         ("    return Stack(encoders, decoders)\n", "    return copy.deepcopy(Stack(encoders, decoders))\n"),
+    ),
+    mistake(
+        "stack-reverses-callers-list", "turns the caller's list around", ("stack",),
+        ("    return Stack(encoders, decoders)\n", "    decoders.reverse()\n    return Stack(encoders, decoders)\n"),
+        ("nn.Sequential(*reversed(decoders))", "nn.Sequential(*decoders)"),
     ),
     mistake(
         "stack-unregistered", "the layers lie in plain lists: the stack has no parameters", ("stack",),
@@ -498,6 +544,20 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "mixed-dtype-ignored", "always bfloat16", ("mixed.step",),
         (FORWARD_LOW, FORWARD_LOW.replace("dtype=dtype", "dtype=torch.bfloat16")),
+    ),
+    mistake(
+        "mixed-first-output-only", "casts the reconstruction, not the other outputs", ("mixed.step",),
+        (FORWARD_LOW, FORWARD_LOW.replace("    return", "    if isinstance(output, tuple):\n"
+         "        output = (output[0].float(), *output[1:])\n    else:\n        output = as_float32(output)\n    return")
+         .replace("as_float32(output), as_float32(x)", "output, as_float32(x)")),
+    ),
+    mistake(
+        "mixed-casts-integers", "casts indices among the outputs too", ("mixed.step",),
+        ("        return output.float() if output.is_floating_point() else output\n", "        return output.float()\n"),
+    ),
+    mistake(
+        "mixed-rounds-target", "casts the batch for the model and compares with that batch", ("mixed.step",),
+        (FORWARD_LOW, f"    x = x.to(dtype)\n{FORWARD_LOW}"),
     ),
     mistake(
         "mixed-in-eval-mode", "does not switch to training mode", ("mixed.step",),
@@ -750,7 +810,7 @@ def checkpointed_forward(layers, x):
     scaler = torch.amp.GradScaler(device.type, enabled=False) if scaler is None else scaler
     with torch.amp.autocast(device.type, dtype=dtype):
         output = model(x)
-        output = tuple(o.float() for o in output) if isinstance(output, tuple) else output.to(torch.float32)
+        output = tuple(o.float() if o.is_floating_point() else o for o in output) if isinstance(output, tuple) else output.to(torch.float32)
         with torch.amp.autocast(device.type, enabled=False):
             loss = loss_fn(output, x.float())
     scaler.scale(loss).backward()
@@ -769,6 +829,137 @@ def checkpointed_forward(layers, x):
         if parameter.ndim > 1:
             total = total + torch.linalg.vector_norm(parameter) ** 2
     return 0.5 * coefficient * total
+""",
+    ),
+    alternative(
+        "stopping-accepted-best",
+        "the best value is lowered only by what counts as an improvement",
+        """class EarlyStopping:
+    def __init__(self, patience, min_delta=0.0):
+        self.patience, self.min_delta, self.best, self.bad_epochs = patience, min_delta, float("inf"), 0
+
+    def step(self, value):
+        if value < self.best - self.min_delta:
+            self.best, self.bad_epochs = value, 0
+        else:
+            self.bad_epochs += 1
+        return self.bad_epochs >= self.patience
+""",
+    ),
+    alternative(
+        "fit-numpy-order",
+        "NumPy shuffles, seeded by one draw from the generator; the best weights are copied back in place",
+        """def fit(model, data, loss_fn, optimizer, epochs, batch_size=128, validation=None, patience=None, generator=None):
+    import numpy as np
+    if patience is not None:
+        if validation is None:
+            raise ValueError(f'patience={patience!r} requires validation, which is {validation!r}')
+        early = EarlyStopping(patience=patience)
+    on = None if generator is None else generator.device
+    rng = np.random.default_rng(int(torch.randint(2 ** 62, (), generator=generator, device=on)))
+    order = np.arange(len(data))
+    train, val = ([], [])
+    snapshot = []
+    with modes_kept(model):
+        epoch = 0
+        while epoch < epochs:
+            epoch += 1
+            rng.shuffle(order)
+            pieces = np.split(order, range(batch_size, len(order), batch_size))
+            losses = [train_step(model, data[torch.from_numpy(piece.copy()).to(data.device)], loss_fn, optimizer) for piece in pieces]
+            train.append(float(np.average(losses, weights=[len(piece) for piece in pieces])))
+            if validation is not None:
+                val.append(evaluate(model, validation, loss_fn, batch_size))
+            if patience is not None:
+                if val[-1] < early.best:
+                    snapshot = [(t, t.detach().clone()) for t in (*model.parameters(), *model.buffers())]
+                if early.step(val[-1]):
+                    epoch = epochs
+        with torch.no_grad():
+            for live, old in snapshot:
+                live.copy_(old)
+    return dict(train=train, validation=val)
+""",
+    ),
+    alternative(
+        "stage-frozen-copies",
+        "frozen copies of the encoders below, codes anew for every batch, NAdam with a schedule",
+        """def pretrain_stage(encoders, decoders, stage, data, epochs=1, batch_size=128, lr=0.001, generator=None):
+    below = [copy.deepcopy(encoders[i]).eval().requires_grad_(False) for i in range(stage)]
+    encoder, decoder = (encoders[stage], decoders[stage])
+    encoder.train()
+    decoder.train()
+    trained = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.NAdam(trained, lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2 * max(epochs, 1))
+    device = trained[0].device if trained else data.device
+    numbers = []
+    for _ in range(epochs):
+        where = None if generator is None else generator.device
+        order = torch.randperm(data.shape[0], generator=generator, device=where).to(data.device)
+        total = 0.0
+        for rows in order.split(batch_size):
+            with torch.no_grad():
+                h = data[rows].to(device)
+                for layer in below:
+                    h = layer(h)
+            loss = mse_loss(decoder(encoder(h)), h)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        schedule.step()
+        numbers.append(total / data.shape[0])
+    return numbers
+""",
+    ),
+    alternative(
+        "layerwise-carries-codes",
+        "each pair is trained as stage 0 of one-element lists",
+        """def pretrain_layerwise(encoders, decoders, data, epochs=1, batch_size=128, lr=0.001, generator=None):
+    h = data
+    losses = []
+    for encoder, decoder in zip(encoders, decoders):
+        losses.append(pretrain_stage([encoder], [decoder], 0, h, epochs, batch_size, lr, generator))
+        with evaluation_mode(encoder):
+            h = torch.cat([encoder(to_model(part, encoder)) for part in h.split(batch_size)])
+    return losses
+""",
+    ),
+    alternative(
+        "mixed-casts-anything",
+        "casts named tuples and mappings too, gives the mode back, clears gradients after the step",
+        """from collections.abc import Mapping
+
+def _up(value):
+    if isinstance(value, Tensor):
+        return value.float() if value.dtype.is_floating_point else value
+    if isinstance(value, tuple) and hasattr(value, '_fields'):
+        return type(value)(*map(_up, value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_up, value))
+    if isinstance(value, Mapping):
+        return type(value)(((k, _up(v)) for k, v in value.items()))
+    return value
+
+def mixed_precision_step(model, x, loss_fn, optimizer, scaler=None, dtype=torch.bfloat16):
+    with modes_kept(model):
+        model.train()
+        x = to_model(x, model)
+        optimizer.zero_grad()
+        forward = torch.autocast(x.device.type, dtype, cache_enabled=False)(model.__call__)
+        loss = loss_fn(_up(forward(x)), _up(x))
+        value = float(loss.detach())
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            scaler.update()
+        optimizer.zero_grad()
+    return value
 """,
     ),
 )

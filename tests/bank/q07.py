@@ -483,6 +483,29 @@ def accuracy(model, images, labels, batch_size=256):
         "trainjoint-head-only", "only the head is trained", ("trainjoint.learns",),
         (JOINT_START, JOINT_START.replace("adam(model, lr)", "adam(model.head, lr)")),
     ),
+    # ---- what somebody found who knew the handout only
+    mistake(
+        "frozen-by-momentum", "running statistics are held by momentum 0: their counter goes on", ("classifier.freeze",),
+        (KEEPS_EVAL, """        if self.freeze:
+            for module in self.autoencoder.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.momentum = 0.0
+"""),
+    ),
+    mistake(
+        "frozen-on-train-call", "the frozen encoder is in evaluation mode only once somebody has called train()",
+        ("classifier.freeze",), ("latent_dim, num_classes)\n        self.train()\n", "latent_dim, num_classes)\n"),
+    ),
+    mistake(
+        "code-of-forward", "takes the code from forward, which may corrupt the image", ("classifier.logits",),
+        (LOGITS, "        _, z = self.autoencoder(x)\n        logits: Tensor = self.head(z)\n        return logits\n"),
+        may_fail=("classifier.freeze", "twostage.encoder", "trained.labels"),
+    ),
+    mistake(
+        "accuracy-switches-gradients-off", "gradients are switched off for good", ("accuracy.state",),
+        (EVALUATES, "    torch.set_grad_enabled(False)\n" + EVALUATES),
+        may_fail=("trained.labels",),
+    ),
 )  # fmt: skip
 
 
@@ -523,6 +546,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         self.encoder = copy.deepcopy(autoencoder)
         self.classify = nn.Linear(latent_dim, num_classes, dtype=next(autoencoder.parameters()).dtype)
         self.freeze = freeze
+        self.train()
 
     def trainable(self):
         return list((self.classify if self.freeze else self).parameters())
@@ -697,6 +721,148 @@ def train_joint(model, images, labels, alpha, epochs, batch_size=128, lr=1e-3, g
     def forward(self, images):
         out = self.ae(images)
         return out[0], self.fc(out[-1])
+""",
+    ),
+    alternative(
+        "wrapped-frozen-zero-head",
+        "the frozen encoder in a module that knows evaluation mode only; a head that starts at zero",
+        """class _Features(nn.Module):
+    def __init__(self, source, frozen):
+        super().__init__()
+        self.source = copy.deepcopy(source)
+        self.frozen = frozen
+        if frozen:
+            self.source.requires_grad_(False)
+            self.train(False)
+
+    def train(self, mode=True):
+        return super().train(mode and not self.frozen)
+
+    def forward(self, x):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.source.encode(x)
+
+
+class EncoderClassifier(nn.Sequential):
+    def __init__(self, autoencoder, latent_dim, num_classes=10, freeze=False):
+        like = next(autoencoder.parameters(), torch.zeros(()))
+        head = nn.Linear(latent_dim, num_classes, dtype=like.dtype, device=like.device)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        super().__init__(_Features(autoencoder, freeze), head)
+""",
+    ),
+    alternative(
+        "train-overwritten",
+        "the frozen encoder's train() is overwritten; an orthogonal head",
+        '''def disabled_train(self, mode=True):
+    """Overwrites model.train so that the mode of a frozen part does not change any more."""
+    return self
+
+
+class EncoderClassifier(nn.Module):
+    def __init__(self, autoencoder, latent_dim, num_classes=10, freeze=False):
+        super().__init__()
+        self.backbone = copy.deepcopy(autoencoder)
+        if freeze:
+            self.backbone.eval()
+            for module in self.backbone.modules():
+                module.train = disabled_train.__get__(module)
+            for param in self.backbone.parameters():
+                param.requires_grad = False
+        like = next(self.backbone.parameters(), torch.zeros(()))
+        self.classifier = nn.Linear(latent_dim, num_classes)
+        nn.init.orthogonal_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+        self.classifier.to(device=like.device, dtype=like.dtype)
+
+    def forward(self, x):
+        features = self.backbone.encode(x)
+        return self.classifier(features.flatten(start_dim=1))
+''',
+    ),
+    alternative(
+        "named-zero-head",
+        "a NamedTuple of reconstruction and logits; a head that starts at zero",
+        """from typing import NamedTuple
+
+
+class JointOutput(NamedTuple):
+    x_recon: Tensor
+    logits: Tensor
+
+
+class JointModel(nn.Module):
+    def __init__(self, autoencoder, latent_dim, num_classes=10):
+        super().__init__()
+        self.ae = autoencoder
+        like = next(autoencoder.parameters(), torch.zeros(()))
+        self.out = nn.Linear(latent_dim, num_classes, dtype=like.dtype, device=like.device)
+        for p in self.out.parameters():
+            nn.init.constant_(p, 0.0)
+
+    def forward(self, x):
+        x_recon, z = self.ae(x)
+        return JointOutput(x_recon=x_recon, logits=self.out(z))
+""",
+    ),
+    alternative(
+        "raw-head",
+        "a head of two bare parameters, cast to the code's dtype",
+        """class JointModel(nn.Module):
+    def __init__(self, autoencoder, latent_dim, num_classes=10):
+        super().__init__()
+        self.net = autoencoder
+        device = next(autoencoder.parameters(), torch.zeros(())).device
+        self.w = nn.Parameter(torch.randn(latent_dim, num_classes, device=device) / latent_dim**0.5)
+        self.b = nn.Parameter(torch.zeros(num_classes, device=device))
+
+    def forward(self, x):
+        x_recon, code = self.net(x)
+        logits = torch.einsum("bl,lc->bc", code, self.w.to(code)) + self.b.to(code)
+        return x_recon, logits
+""",
+    ),
+    alternative(
+        "dropped-weight-norm-head",
+        "a weight-normalised head behind dropout: random logits in training mode",
+        """from torch.nn.utils.parametrizations import weight_norm
+
+
+class JointModel(nn.Module):
+    def __init__(self, autoencoder, latent_dim, num_classes=10):
+        super().__init__()
+        like = next(autoencoder.parameters(), torch.zeros(()))
+        self.drop = nn.Dropout(p=0.1)
+        self.to_logits = weight_norm(nn.Linear(latent_dim, num_classes).to(like))
+        self.autoencoder = autoencoder
+
+    def forward(self, x):
+        outputs = self.autoencoder(x)
+        return outputs[0], self.to_logits(self.drop(outputs[1]))
+""",
+    ),
+    alternative(
+        "accuracy-on-a-copy",
+        "a copy in evaluation mode is judged, in chunks of equal size",
+        """import math
+
+
+def accuracy(model, images, labels, batch_size=256):
+    mask = labels.ne(-1)
+    n = int(mask.sum())
+    if n == 0:
+        raise ValueError("no row is labelled: labels == -1 for all rows")
+    twin = copy.deepcopy(model).eval().requires_grad_(False)
+    xs = images[mask.to(images.device)].chunk(math.ceil(n / batch_size))
+    ys = labels[mask].chunk(math.ceil(n / batch_size))
+    correct = 0
+    with torch.no_grad():
+        for x, y in zip(xs, ys):
+            out = twin(x)
+            logits = out[-1] if isinstance(out, tuple) else out
+            correct += int(logits.topk(1, dim=1).indices.squeeze(1).eq(y.to(logits.device)).sum())
+    return correct / n
 """,
     ),
 )

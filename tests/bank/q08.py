@@ -524,6 +524,96 @@ MISTAKES: tuple[Mistake, ...] = (
         "q08-no-errors-for-schedule", 8, "vae", "negative arguments of the schedule pass",
         ("q8.errors",), (("        if value < 0:\n", "        if False:\n"),),
     ),
+    # ---- what somebody found who knew the handout only
+    Mistake(
+        "q08-logvar-clamped", 8, "vae", "clamps the log-variance to -6 ... 2",
+        ("q8.vae.heads",),
+        append=changed("VAE", "    def encode(self, x):\n        mu, logvar = super().encode(x)\n"
+                       "        return mu, logvar.clamp(-6, 2)\n"),
+    ),
+    Mistake(
+        "q08-conv-squashed-mean", 8, "vae", "the mean of ConvVAE goes through a tanh",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE", "    def encode(self, x):\n        mu, logvar = super().encode(x)\n"
+                       "        return 3 * torch.tanh(mu), logvar\n"),
+    ),
+    Mistake(
+        "q08-conv-isotropic", 8, "vae", "one log-variance per image, repeated over the dimensions",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE", "    def encode(self, x):\n        mu, logvar = super().encode(x)\n"
+                       "        return mu, logvar[:, :1].expand_as(mu)\n"),
+    ),
+    Mistake(
+        "q08-batch-maximum", 8, "vae", "divides the images by the maximum of their batch",
+        ("q8.vae.heads",),
+        append=changed("VAE", "    def encode(self, x):\n        return super().encode(x / x.max().clamp(min=1e-6))\n"),
+        may_fail=("q8.vae.gradient", "q8.interpolate.model", "q8.trained.elbo", "q8.trained.beta"),
+    ),
+    Mistake(
+        "q08-conv-batch-maximum", 8, "vae", "ConvVAE divides the images by the maximum of their batch",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE",
+                       "    def encode(self, x):\n        return super().encode(x / x.max().clamp(min=1e-6))\n"),
+        may_fail=("q8.trained.conv",),
+    ),
+    Mistake(
+        "q08-decodes-relative-to-batch", 8, "vae", "stretches the decoded images of a batch to 0 ... 1",
+        ("q8.vae.probabilities",),
+        append=changed("VAE", "    def decode(self, z):\n        shown = super().decode(z)\n"
+                       "        return (shown - shown.min()) / (shown.max() - shown.min()).clamp(min=1e-6)\n"),
+        may_fail=("q8.vae.fresh", "q8.vae.gradient", "q8.generator", "q8.elbo.zero", "q8.interpolate.model",
+                  "q8.trained.elbo", "q8.trained.beta"),
+    ),
+    Mistake(
+        "q08-scale-not-registered", 8, "vae", "a random scale of the features is a plain tensor, in no state_dict",
+        ("q8.vae.forward",),
+        append=changed("VAE", "    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20):\n"
+                       "        super().__init__(input_dim, hidden_dim, latent_dim)\n"
+                       "        self.scale = 1 + torch.rand(latent_dim)\n\n"
+                       "    def decode(self, z):\n        return super().decode(z * self.scale.to(z))\n"),
+        may_fail=("q8.trained.elbo", "q8.trained.beta"),
+    ),
+    Mistake(
+        "q08-conv-scale-not-registered", 8, "vae", "a random scale of ConvVAE's mean is a plain tensor",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE", "    def __init__(self, latent_dim=20):\n        super().__init__(latent_dim)\n"
+                       "        self.scale = 1 + torch.rand(latent_dim)\n\n"
+                       "    def encode(self, x):\n        mu, logvar = super().encode(x)\n"
+                       "        return mu * self.scale.to(mu), logvar\n"),
+        may_fail=("q8.trained.conv",),
+    ),
+    Mistake(
+        "q08-elbo-clamps-in-place", 8, "vae", "keeps the caller's probabilities away from 0 and 1",
+        ("q8.elbo.finite",), ((TERMS, "x_recon.data.clamp_(1e-6, 1 - 1e-6)\n    " + TERMS),),
+    ),
+    Mistake(
+        "q08-no-warmup-no-checks", 8, "vae", "returns beta_max without warm-up before it looks at the other arguments",
+        ("q8.errors",),
+        (("    for name, value in ((\"step\", step)",
+          "    if warmup_steps == 0:\n        return float(beta_max)\n    for name, value in ((\"step\", step)"),),
+    ),
+    Mistake(
+        "q08-generate-switches-gradients-off", 8, "vae", "gradients are switched off for good",
+        ("q8.generate.model",), ((GENERATE, "    torch.set_grad_enabled(False)\n" + GENERATE),),
+    ),
+    Mistake(
+        "q08-interpolate-switches-gradients-off", 8, "vae", "gradients are switched off for good by interpolate",
+        ("q8.interpolate.model",),
+        (("    with evaluation_mode(model):\n        mu1, _",
+          "    torch.set_grad_enabled(False)\n    with evaluation_mode(model):\n        mu1, _"),),
+    ),
+    Mistake(
+        "q08-generate-standardized", 8, "vae", "gives the draws of a call exactly mean 0 and variance 1",
+        ("q8.generate.prior",),
+        ((GENERATE, "    with evaluation_mode(model):\n        z = prior_sample(model, num_samples, generator)\n"
+          "        return model.decode((z - z.mean(dim=0)) / z.std(dim=0))"),),
+    ),
+    Mistake(
+        "q08-generate-centred", 8, "vae", "takes the mean of the draws of a call off them if there are several",
+        ("q8.generate.prior",),
+        ((GENERATE, "    with evaluation_mode(model):\n        z = prior_sample(model, num_samples, generator)\n"
+          "        return model.decode(z - z.mean(dim=0) if len(z) > 1 else z)"),),
+    ),
 )  # fmt: skip
 
 
@@ -662,6 +752,170 @@ def reparameterize(mu, logvar, eps=None, generator=None):
     return mu + sigma * torch.stack(columns, dim=1).to(mu)
 """
 
+SOFTPLUS_MODEL = """
+from typing import NamedTuple
+
+from .autoencoders import _image_side as _side_of
+
+
+class VAEOutput(NamedTuple):
+    x_recon: Tensor
+    mu: Tensor
+    logvar: Tensor
+
+
+class VAE(nn.Module):
+    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.side = _side_of(input_dim)
+        self.register_buffer("centre", torch.full((1, 1, 1, 1), 0.5), persistent=False)
+        self.layers = nn.ModuleDict(
+            {
+                "body": nn.Sequential(nn.Linear(input_dim, hidden_dim), nn.ELU(), nn.Linear(hidden_dim, hidden_dim), nn.ELU()),
+                "mean": nn.Linear(hidden_dim, latent_dim),
+                "scale": nn.Linear(hidden_dim, latent_dim),
+                "back": nn.Sequential(nn.Linear(latent_dim, hidden_dim), nn.PReLU(), nn.Linear(hidden_dim, input_dim)),
+            }
+        )
+
+    def _posterior(self, x):
+        h = self.layers["body"]((x - self.centre).flatten(1))
+        raw = self.layers["scale"](h)
+        exact = torch.log(nn.functional.softplus(raw.clamp(min=-15.0)))
+        return self.layers["mean"](h), 2 * torch.where(raw < -15.0, raw, exact)
+
+    def _logits(self, z):
+        return self.layers["back"](z).view(-1, 1, self.side, self.side)
+
+    def encode(self, x):
+        return self._posterior(x)
+
+    def decode(self, z):
+        return self._logits(z).sigmoid()
+
+    def forward(self, x, eps=None, generator=None):
+        mu, logvar = self._posterior(x)
+        return VAEOutput(self._logits(reparameterize(mu, logvar, eps, generator)).sigmoid(), mu, logvar)
+"""
+
+TIED_MODEL = """
+import math
+
+
+class VAE(nn.Module):
+    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20):
+        super().__init__()
+        self._side = math.isqrt(input_dim) if input_dim > 0 else 0
+        if self._side < 1 or self._side**2 != input_dim:
+            raise ValueError(f"input_dim: {input_dim} is not s**2")
+        self.W = nn.Parameter(nn.init.xavier_normal_(torch.empty(hidden_dim, input_dim)))
+        self.V = nn.Parameter(0.1 * torch.randn(2, latent_dim, hidden_dim))
+        self.bias_hidden = nn.Parameter(torch.zeros(2, hidden_dim))
+        self.bias_code = nn.Parameter(torch.zeros(2, 1, latent_dim))
+        self.bias_pixel = nn.Parameter(torch.zeros(input_dim))
+        self.U = nn.Linear(latent_dim, hidden_dim, bias=False)
+
+    @property
+    def latent_dim(self):
+        return self.V.shape[1]
+
+    def encode(self, x):
+        h = torch.tanh(nn.functional.linear(x.flatten(1), self.W, self.bias_hidden[0]))
+        mu, logvar = torch.einsum("klh,bh->kbl", self.V, h) + self.bias_code
+        return mu, logvar
+
+    def decode(self, z):
+        h = torch.tanh(self.U(z) + self.bias_hidden[1])
+        logits = torch.addmm(self.bias_pixel, h, self.W)
+        return logits.sigmoid().view(len(z), 1, self._side, self._side)
+
+    def forward(self, x, eps=None, generator=None):
+        mu, logvar = self.encode(x)
+        return self.decode(reparameterize(mu, logvar, eps, generator)), mu, logvar
+"""
+
+PIXEL_SHUFFLE = """
+class _ConvResidual(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, h):
+        return h + self.conv2(nn.functional.silu(self.conv1(nn.functional.silu(h))))
+
+
+class ConvVAE(nn.Module):
+    def __init__(self, latent_dim=20):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 12, 5, padding=2), nn.MaxPool2d(2), _ConvResidual(12),
+            nn.Conv2d(12, 24, 3, padding=1), nn.AvgPool2d(2), _ConvResidual(24), nn.SiLU(),
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(24, latent_dim, 7) for _ in range(2))
+        self.unstem = nn.Sequential(
+            nn.ConvTranspose2d(latent_dim, 24, 7), _ConvResidual(24), nn.SiLU(),
+            nn.Conv2d(24, 48, 3, padding=1), nn.PixelShuffle(2), nn.SiLU(),
+            nn.Conv2d(12, 4, 3, padding=1), nn.PixelShuffle(2),
+        )
+
+    def encode(self, x):
+        h = self.stem(x.contiguous(memory_format=torch.channels_last))
+        return tuple(head(h).flatten(1) for head in self.heads)
+
+    def decode(self, z):
+        return torch.sigmoid(self.unstem(z[:, :, None, None]))
+
+    def forward(self, x, eps=None, generator=None):
+        mu, logvar = self.encode(x)
+        return self.decode(reparameterize(mu, logvar, eps, generator)), mu, logvar
+"""
+
+NUMPY_SCHEDULE = """
+import numpy as np
+
+
+def kl_annealing(step, warmup_steps, beta_max=1.0):
+    arguments = {"step": step, "warmup_steps": warmup_steps, "beta_max": beta_max}
+    bad = {name: value for name, value in arguments.items() if value < 0}
+    if bad:
+        raise ValueError("negative: " + ", ".join(f"{name}={value}" for name, value in bad.items()))
+    if warmup_steps == 0:
+        return np.float64(beta_max)
+    return np.interp(step, [0, warmup_steps], [0.0, beta_max])
+"""
+
+ON_A_COPY = """
+import copy
+
+
+def generate(model, num_samples, generator=None):
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    like = next(frozen.parameters(), torch.zeros(()))
+    z = torch.normal(
+        mean=0.0, std=1.0, size=(num_samples, frozen.latent_dim), generator=generator, device=like.device, dtype=like.dtype
+    )
+    with torch.no_grad():
+        return frozen.decode(z).clone()
+"""
+
+ONE_BATCH = """
+def interpolate(model, x1, x2, steps=10):
+    if steps < 2:
+        raise ValueError(f"steps={steps} is too small, 2 is the least")
+    modes = {module: module.training for module in model.modules()}
+    model.train(False)
+    with torch.inference_mode():
+        mu, _ = model.encode(torch.cat((x1, x2)))
+        line = nn.functional.interpolate(mu.t().unsqueeze(0), size=steps, mode="linear", align_corners=True)
+        frames = model.decode(line[0].t().contiguous())
+    for module, mode in modes.items():
+        module.training = mode
+    return frames
+"""
+
 ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q08-alt-rsample", 8, "vae", "rsample, draws by column, square root of the exponential",
                 append=REPARAMETERIZE_RSAMPLE),
@@ -684,4 +938,16 @@ ALTERNATIVES: tuple[Alternative, ...] = (
                        "        return mu, logvar.clamp(-12, 12)\n\n"
                        "    def decode(self, z):\n        return super().decode(z).clamp(1e-6, 1 - 1e-6)\n"),
     ),
+    Alternative("q08-alt-softplus", 8, "vae", "sigma by softplus, its logarithm twice; NamedTuple",
+                append=SOFTPLUS_MODEL),
+    Alternative("q08-alt-tied", 8, "vae", "the decoder uses the encoder's weight, latent_dim is a property",
+                append=TIED_MODEL),
+    Alternative("q08-alt-pixel-shuffle", 8, "vae", "residual convolutions, heads by convolution, pixel shuffle",
+                append=PIXEL_SHUFFLE),
+    Alternative("q08-alt-numpy-schedule", 8, "vae", "numpy.interp and its float64",
+                append=NUMPY_SCHEDULE),
+    Alternative("q08-alt-copy", 8, "vae", "generates with a copy; the model is never touched",
+                append=ON_A_COPY),
+    Alternative("q08-alt-one-batch", 8, "vae", "both images in one batch, functional.interpolate",
+                append=ONE_BATCH),
 )  # fmt: skip

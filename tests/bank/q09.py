@@ -184,6 +184,42 @@ MISTAKES: tuple[Mistake, ...] = (
         "q09-generate-float32", 9, "vae", "latents are float32 whatever the model is",
         ("q9.generate",), ((GENERATE, GENERATE.replace("generator), labels", "generator).float(), labels")),),
     ),
+    # ---- what somebody found who knew the handout only
+    Mistake(
+        "q09-label-as-factor", 9, "vae", "multiplies the features with the label: class 0 wipes them out",
+        ("q9.encoder", "q9.decoder"),
+        ((WITH_CLASS, "scaled = features * y.to(features).unsqueeze(1)\n"
+          "        return torch.cat([scaled, self.class_embedding(y.to(features.device))], dim=1)"),),
+        may_fail=("q9.trained",),
+    ),
+    Mistake(
+        "q09-class-vectors-not-registered", 9, "vae", "the class vectors are a plain tensor, in no state_dict",
+        ("q9.forward", "q9.trained"),
+        (("        self.class_embedding = nn.Embedding(num_classes, latent_dim)",
+          "        self.class_embedding = torch.randn(num_classes, latent_dim)"),
+         (WITH_CLASS, "return torch.cat([features, self.class_embedding[y].to(features)], dim=1)")),
+    ),
+    Mistake(
+        "q09-batch-maximum", 9, "vae", "divides the images by the maximum of their batch",
+        ("q9.encoder",), ((ENCODE, ENCODE.replace("x.flatten(1)", "x.flatten(1) / x.max().clamp(min=1e-6)")),),
+        may_fail=("q9.gradient", "q9.trained"),
+    ),
+    Mistake(
+        "q09-generate-standardized", 9, "vae", "gives the latents of a call exactly mean 0 and variance 1",
+        ("q9.generate",),
+        ((GENERATE, "    with evaluation_mode(model):\n        z = prior_sample(model, len(labels), generator)\n"
+          "        return model.decode((z - z.mean(dim=0)) / z.std(dim=0), labels)"),),
+    ),
+    Mistake(
+        "q09-generate-centred", 9, "vae", "takes the mean of the latents of a call off them if there are several",
+        ("q9.generate",),
+        ((GENERATE, "    with evaluation_mode(model):\n        z = prior_sample(model, len(labels), generator)\n"
+          "        return model.decode(z - z.mean(dim=0) if len(z) > 1 else z, labels)"),),
+    ),
+    Mistake(
+        "q09-generate-switches-gradients-off", 9, "vae", "gradients are switched off for good",
+        ("q9.generate",), ((GENERATE, "    torch.set_grad_enabled(False)\n" + GENERATE),),
+    ),
 )  # fmt: skip
 
 
@@ -293,6 +329,132 @@ class CVAE(CVAE):
         return torch.column_stack([features, *columns])
 """
 
+FILM_FROM_ZERO = """
+class _FiLM(nn.Module):
+    def __init__(self, num_classes, width):
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.scale_shift = nn.Embedding(num_classes, 2 * width)
+        nn.init.zeros_(self.scale_shift.weight)
+
+    def forward(self, h, y):
+        scale, shift = self.scale_shift(y).chunk(2, dim=-1)
+        return self.norm(h) * (1 + scale) + shift
+
+
+class CVAE(nn.Module):
+    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20, num_classes=10):
+        super().__init__()
+        s = [k for k in range(1, 2000) if k * k == input_dim]
+        if not s:
+            raise ValueError(f"input_dim = {input_dim} is not a perfect square")
+        self.side, self.latent_dim, self.num_classes = s[0], latent_dim, num_classes
+        self.enc_in, self.enc_film = nn.Linear(input_dim, hidden_dim), _FiLM(num_classes, hidden_dim)
+        self.enc_out = nn.Sequential(nn.GELU(), nn.Linear(hidden_dim, 2 * latent_dim))
+        self.dec_in, self.dec_film = nn.Linear(latent_dim, hidden_dim), _FiLM(num_classes, hidden_dim)
+        self.dec_out = nn.Sequential(nn.GELU(), nn.Linear(hidden_dim, input_dim), nn.Sigmoid())
+
+    def _checked(self, y, device):
+        if y.numel() and not (0 <= int(y.min()) and int(y.max()) < self.num_classes):
+            raise ValueError(f"y ranges from {int(y.min())} to {int(y.max())}, allowed is 0 to {self.num_classes - 1}")
+        return y.to(device=device, dtype=torch.long)
+
+    def encode(self, x, y):
+        y = self._checked(y, x.device)
+        return self.enc_out(self.enc_film(self.enc_in(x.flatten(1)), y)).tensor_split(2, dim=1)
+
+    def decode(self, z, y):
+        y = self._checked(y, z.device)
+        return self.dec_out(self.dec_film(self.dec_in(z), y)).unflatten(1, (1, self.side, self.side))
+
+    def forward(self, x, y, eps=None, generator=None):
+        mu, logvar = self.encode(x, y)
+        return self.decode(reparameterize(mu, logvar, eps, generator), y), mu, logvar
+"""
+
+CLASS_WEIGHTS = '''
+from .autoencoders import _image_side as _square_side
+
+
+class _ByClass(nn.Module):
+    """Affine layer with its own weight and bias for each class."""
+
+    def __init__(self, num_classes, n_in, n_out):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_classes, n_out, n_in) * n_in**-0.5)
+        self.bias = nn.Parameter(torch.zeros(num_classes, n_out))
+
+    def forward(self, h, y):
+        if torch.any((y < 0) | (y >= len(self.bias))):
+            raise ValueError(f"y must be one of 0, ..., {len(self.bias) - 1}; got {y.cpu().numpy()}")
+        y = y.to(h.device)
+        return torch.einsum("boi,bi->bo", self.weight[y], h) + self.bias[y]
+
+
+class CVAE(nn.Module):
+    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20, num_classes=10):
+        super().__init__()
+        side = _square_side(input_dim)
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(input_dim, hidden_dim), nn.ReLU(), nn.Dropout(0.1))
+        self.to_posterior = _ByClass(num_classes, hidden_dim, 2 * latent_dim)
+        self.from_latent = _ByClass(num_classes, latent_dim, hidden_dim)
+        self.tail = nn.Sequential(
+            nn.ReLU(), nn.Linear(hidden_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, input_dim), nn.Sigmoid(),
+            nn.Unflatten(-1, (1, side, side)),
+        )
+
+    def encode(self, x, y):
+        return self.to_posterior(self.body(x), y).split(self.latent_dim, dim=1)
+
+    def decode(self, z, y):
+        return self.tail(self.from_latent(z, y))
+
+    def forward(self, x, y, eps=None, generator=None):
+        mu, logvar = self.encode(x, y)
+        return self.decode(reparameterize(mu, logvar, eps, generator), y), mu, logvar
+'''
+
+CLASS_BY_CLASS = """
+def generate_class(model, labels, generator=None):
+    like = next(model.parameters())
+    for label in torch.unique(labels).tolist():
+        if label < 0 or label >= model.num_classes:
+            raise ValueError(f"labels has the entry {label}; the model knows 0...{model.num_classes - 1}")
+    labels = labels.to(like.device)
+    was = model.training
+    model.eval()
+    with torch.inference_mode():
+        images = {}
+        for label in torch.unique(labels).tolist():
+            rows = (labels == label).nonzero().flatten()
+            z = torch.randn(len(rows), model.latent_dim, generator=generator, device=like.device, dtype=like.dtype)
+            for row, image in zip(rows.tolist(), model.decode(z, labels[rows])):
+                images[row] = image
+        result = torch.stack([images[row] for row in range(len(labels))])
+    model.train(was)
+    return result
+"""
+
+ON_A_COPY = """
+import copy
+
+
+def generate_class(model, labels, generator=None):
+    labels = torch.as_tensor(labels)
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= model.num_classes:
+        raise ValueError(f"labels from {lowest} to {highest}: not within 0...{model.num_classes - 1}")
+    twin = copy.deepcopy(model)
+    twin.eval()
+    for parameter in twin.parameters():
+        parameter.requires_grad_(False)
+    weight = next(twin.parameters())
+    shape = (labels.numel(), twin.latent_dim)
+    z = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
+    return twin.decode(z, labels.to(weight.device))
+"""
+
 ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q09-alt-embedding", 9, "vae", "embeddings, added and concatenated", append=EMBEDDING),
     Alternative("q09-alt-channels", 9, "vae", "class planes, scale and shift, batch norm, dropout", append=CHANNELS),
@@ -300,4 +462,8 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q09-alt-one-by-one", 9, "vae", "image by image", append=BY_CLASS),
     Alternative("q09-alt-columns", 9, "vae", "a one-hot vector, one column per class by comparison", append=GATHERED),
     Alternative("q09-alt-everything", 9, "vae", "another model and another generation", append=CHANNELS + BY_IMAGE),
+    Alternative("q09-alt-film", 9, "vae", "scale and shift by class, both of them 0 at first", append=FILM_FROM_ZERO),
+    Alternative("q09-alt-class-weights", 9, "vae", "weights of its own for each class", append=CLASS_WEIGHTS),
+    Alternative("q09-alt-class-by-class", 9, "vae", "decodes class by class, images back in their places", append=CLASS_BY_CLASS),
+    Alternative("q09-alt-copy", 9, "vae", "a copy generates, whose parameters require no gradients", append=ON_A_COPY),
 )  # fmt: skip

@@ -1,8 +1,11 @@
-"""Bank of question 10: one bug in each mistake, correct submissions of another kind."""
+"""Bank of question 10: one bug in each mistake."""
 
 from __future__ import annotations
 
-from . import Alternative, Mistake
+from . import Mistake
+from .q10_alternatives import ALTERNATIVES
+
+__all__ = ["ALTERNATIVES", "MISTAKES"]
 
 MODULE = "vqvae"
 
@@ -19,11 +22,6 @@ def mistake(
     names = tuple(f"q10.{name}" for name in fails)
     also = tuple(f"q10.{name}" for name in may_fail)
     return Mistake(f"q10.{id}", 10, MODULE, story, names, edits, append, also)
-
-
-def alternative(id: str, story: str, edits: tuple[tuple[str, str], ...] = (), append: str = "") -> Alternative:
-    """A correct vqvae.py."""
-    return Alternative(f"q10.{id}", 10, MODULE, story, edits, append)
 
 
 TRAINED = ("trained.vq", "trained.ema")
@@ -95,6 +93,35 @@ MISTAKES: tuple[Mistake, ...] = (
         "ema.forward",
         edits=((NEAREST, NEAREST.replace("- 2 * (", "- (")),),
         may_fail=(*EMA_UPDATES, "restart.random", *TRAINED),
+    ),
+    mistake(
+        "norms-cached-in-eval",
+        "remembers the squared norms of the codes in evaluation mode: other codes are searched with the old ones",
+        "vq.nearest",
+        edits=(
+            (PARAMETER, PARAMETER + "\n        self.norms = None"),
+            (
+                "indices = nearest_codes(vectors.detach(), self.codebook.detach()).view(-1, *z_e.shape[2:])",
+                "if self.norms is None or self.training:\n"
+                "            self.norms = self.codebook.detach().square().sum(dim=1)\n"
+                "        scores = self.norms - 2 * vectors.detach() @ self.codebook.detach().T\n"
+                "        indices = scores.argmin(dim=1).view(-1, *z_e.shape[2:])",
+            ),
+        ),
+        may_fail=("model.forward",),
+    ),
+    mistake(
+        "ema-codes-cached-in-eval",
+        "compares with a copy of the codes that the first call in evaluation mode has made",
+        "ema.forward",
+        edits=(
+            (
+                "indices = nearest_codes(vectors, self.codebook)\n        grid",
+                "if self.training or not hasattr(self, 'known'):\n            self.known = self.codebook.clone()\n"
+                "        indices = nearest_codes(vectors, self.known)\n        grid",
+            ),
+        ),
+        may_fail=("model.forward",),
     ),
     mistake(
         "indices-flat",
@@ -432,6 +459,34 @@ MISTAKES: tuple[Mistake, ...] = (
         may_fail=("trained.ema",),
     ),
     mistake(
+        "ema-update-before-lookup",
+        "moves the codes between choosing the nearest and reading them: z_q holds codes that were not there to choose",
+        "ema.forward",
+        edits=(
+            (
+                "        codes = self.lookup(grid)\n        if self.training:\n"
+                "            self._update(vectors, indices)\n",
+                "        if self.training:\n            self._update(vectors, indices)\n"
+                "        codes = self.lookup(grid)\n",
+            ),
+        ),
+        may_fail=("trained.ema",),
+    ),
+    mistake(
+        "ema-keeps-the-graph",
+        "the averages are taken with gradients: the second step goes back through the first, whose graph is gone",
+        "ema.forward",
+        "model.gradient",
+        edits=(
+            ("    @torch.no_grad()\n    def _update", "    def _update"),
+            (
+                "vectors = pixel_vectors(z_e, self.embedding_dim).detach()",
+                "vectors = pixel_vectors(z_e, self.embedding_dim)",
+            ),
+        ),
+        may_fail=("trained.ema",),
+    ),
+    mistake(
         "ema-zero-counts",
         "counts start at 0: the codebook jumps in the first pass",
         "ema.update",
@@ -723,6 +778,17 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
     ),
     mistake(
+        "restart-resets-all-averages",
+        "counts and sums of all codes start anew, not only those of the restarted ones",
+        "restart.random",
+        edits=(
+            (
+                "            quantizer.counts[dead] = 1.0\n            quantizer.sums[dead] = chosen\n",
+                "            quantizer.counts.fill_(1.0)\n            quantizer.sums.copy_(quantizer.codebook)\n",
+            ),
+        ),
+    ),
+    mistake(
         "restart-counts-live",
         "returns the number of codes that are in use",
         "restart.replaces",
@@ -754,6 +820,19 @@ MISTAKES: tuple[Mistake, ...] = (
         "model.forward",
         edits=(("return self.decode(z_q), vq_loss, indices", "return self.decode(self.encode(x)), vq_loss, indices"),),
         may_fail=("model.gradient", *TRAINED),
+    ),
+    mistake(
+        "model-quantises-twice",
+        "asks the quantizer once for codes and loss and once for the indices: averages move twice in a pass",
+        "model.forward",
+        edits=(
+            (
+                "        z_q, vq_loss, indices = self.quantizer(self.encode(x))\n",
+                "        z_e = self.encode(x)\n        z_q, vq_loss = self.quantizer(z_e)[:2]\n"
+                "        indices = self.quantizer(z_e)[2]\n",
+            ),
+        ),
+        may_fail=("trained.ema",),
     ),
     mistake(
         "model-detached",
@@ -808,236 +887,5 @@ MISTAKES: tuple[Mistake, ...] = (
         "pictures of other shapes are broadcast silently",
         "loss",
         edits=(('    _check_same_shape("x_recon", x_recon, x)\n', ""),),
-    ),
-)
-
-ALTERNATIVES: tuple[Alternative, ...] = (
-    alternative(
-        "embedding-and-cdist",
-        "nn.Embedding behind a property, cdist, one-hot products, explicit squares",
-        append="""
-class VectorQuantizer(nn.Module):
-    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25):
-        super().__init__()
-        self.embedding = nn.Embedding(num_embeddings, embedding_dim)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        self.beta = commitment_cost
-
-    @property
-    def codebook(self):
-        return self.embedding.weight
-
-    def lookup(self, indices):
-        return self.embedding(indices).movedim(-1, 1).contiguous()
-
-    def forward(self, z_e):
-        b, d, h, w = z_e.shape
-        if d != self.embedding.embedding_dim:
-            raise ValueError(f"z_e has {d} channels, expected {self.embedding.embedding_dim}")
-        flat = z_e.movedim(1, -1).flatten(0, 2)
-        nearest = torch.cdist(flat, self.embedding.weight).argmin(-1)
-        hot = F.one_hot(nearest, self.embedding.num_embeddings).to(flat)
-        q = (hot @ self.embedding.weight).reshape(b, h, w, d).movedim(-1, 1)
-        loss = (q - z_e.detach()).pow(2).mean() + self.beta * (q.detach() - z_e).pow(2).mean()
-        return (q - z_e).detach() + z_e, loss, nearest.reshape(b, h, w)
-""",
-    ),
-    alternative(
-        "custom-function",
-        "the straight-through step as an autograd function; distances by a loop over codes",
-        edits=(
-            ("return z_e + (codes - z_e).detach()", "return _Through.apply(z_e, codes.detach())"),
-            (NEAREST, "return torch.stack([(vectors - e).square().sum(1) for e in codebook], dim=1).argmin(dim=1)"),
-        ),
-        append="""
-class _Through(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, z_e, codes):
-        return codes.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, None
-""",
-    ),
-    alternative(
-        "averages-by-scatter",
-        "EMA with scatter_add, sums transposed, plain epsilon, and codes read after the update",
-        append="""
-class EMAVectorQuantizer(nn.Module):
-    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25, decay=0.99, epsilon=1e-5):
-        super().__init__()
-        self.k, self.d, self.beta, self.gamma, self.eps = num_embeddings, embedding_dim, commitment_cost, decay, epsilon
-        start = torch.empty(num_embeddings, embedding_dim).uniform_(-0.1, 0.1)
-        self.register_buffer("codebook", start)
-        self.register_buffer("cluster_size", torch.ones(num_embeddings))
-        self.register_buffer("embed_sum", start.t().clone())
-
-    def lookup(self, indices):
-        return self.codebook[indices].permute(0, 3, 1, 2)
-
-    def forward(self, z_e):
-        if z_e.shape[1] != self.d:
-            raise ValueError(f"z_e: {z_e.shape[1]} channels instead of {self.d}")
-        rows = z_e.detach().permute(0, 2, 3, 1).reshape(-1, self.d)
-        which = ((rows[:, None] - self.codebook[None]) ** 2).sum(-1).min(dim=1)[1]
-        if self.training:
-            with torch.no_grad():
-                n = torch.zeros_like(self.cluster_size).scatter_add_(0, which, torch.ones_like(rows[:, 0]))
-                s = torch.zeros_like(self.codebook).index_add_(0, which, rows)
-                self.cluster_size = self.cluster_size * self.gamma + n * (1 - self.gamma)
-                self.embed_sum = self.embed_sum * self.gamma + s.t() * (1 - self.gamma)
-                self.codebook = (self.embed_sum / (self.cluster_size + self.eps)).t().contiguous()
-        indices = which.view(z_e.shape[0], *z_e.shape[2:])
-        q = self.lookup(indices)
-        return z_e + (q - z_e).detach(), self.beta * torch.mean((q.detach() - z_e) ** 2), indices
-
-
-def restart_dead_codes(quantizer, z_e, usage, min_usage=1, generator=None):
-    rows = z_e.detach().permute(0, 2, 3, 1).reshape(-1, z_e.shape[1])
-    dead = [k for k, n in enumerate(usage.tolist()) if n < min_usage]
-    picks = torch.randperm(len(rows), generator=generator).tolist()
-    while len(picks) < len(dead):
-        picks += picks
-    with torch.no_grad():
-        for k, p in zip(dead, picks):
-            quantizer.codebook.data[k] = rows[p]
-            if hasattr(quantizer, "cluster_size"):
-                quantizer.cluster_size[k] = 1
-                quantizer.embed_sum[:, k] = rows[p]
-    return len(dead)
-""",
-    ),
-    alternative(
-        "usage-by-one-hot",
-        "counts by one-hot and unique, perplexity by Categorical and a clamp",
-        append="""
-def code_usage(indices, num_embeddings):
-    if indices.numel() and (int(indices.min()) < 0 or int(indices.max()) >= num_embeddings):
-        raise ValueError(f"indices: {int(indices.min())}...{int(indices.max())} does not fit {num_embeddings} codes")
-    return F.one_hot(indices.reshape(-1), num_embeddings).sum(0)
-
-
-def perplexity(indices, num_embeddings):
-    p = code_usage(indices, num_embeddings).float()
-    return torch.distributions.Categorical(probs=p / p.sum()).entropy().exp().clamp(1, num_embeddings)
-
-
-def vqvae_loss(x_recon, x, vq_loss):
-    if x_recon.shape != x.shape:
-        raise ValueError(f"x_recon {tuple(x_recon.shape)} and x {tuple(x.shape)} differ")
-    return vq_loss + ((x_recon - x) ** 2).sum() / x.numel()
-""",
-    ),
-    alternative(
-        "perplexity-epsilon",
-        "an epsilon in the logarithm instead of 0 log 0 = 0",
-        edits=(("torch.special.entr(share).sum()", "-(share * torch.log(share + 1e-10)).sum()"),),
-    ),
-    alternative(
-        "other-network",
-        "batch normalisation, residual block, nearest upsampling, and names of their own",
-        append="""
-class VQVAE(nn.Module):
-    def __init__(self, num_embeddings=128, embedding_dim=16, commitment_cost=0.25, ema=False):
-        super().__init__()
-        if ema:
-            self.quantizer = EMAVectorQuantizer(num_embeddings, embedding_dim, commitment_cost=commitment_cost)
-        else:
-            self.quantizer = VectorQuantizer(num_embeddings, embedding_dim, commitment_cost=commitment_cost)
-        self.c1 = nn.Conv2d(1, 24, 3, padding=1)
-        self.n1 = nn.BatchNorm2d(24)
-        self.c2 = nn.Conv2d(24, 32, 3, padding=1)
-        self.c3 = nn.Conv2d(32, 32, 3, padding=1)
-        self.c4 = nn.Conv2d(32, embedding_dim, 3, padding=1)
-        self.d1 = nn.Conv2d(embedding_dim, 32, 3, padding=1)
-        self.d2 = nn.Conv2d(32, 24, 3, padding=1)
-        self.d3 = nn.Conv2d(24, 1, 3, padding=1)
-
-    def encode(self, x):
-        h = F.max_pool2d(F.gelu(self.n1(self.c1(x))), 2)
-        h = F.max_pool2d(F.gelu(self.c2(h)), 2)
-        return self.c4(h + F.gelu(self.c3(h)))
-
-    def decode(self, z_q):
-        h = F.interpolate(F.gelu(self.d1(z_q)), scale_factor=2)
-        h = F.interpolate(F.gelu(self.d2(h)), scale_factor=2)
-        return torch.clamp(0.5 + 0.5 * torch.tanh(self.d3(h)), 0, 1)
-
-    def decode_indices(self, indices):
-        return self.decode(self.quantizer.lookup(indices))
-
-    def forward(self, x):
-        z_q, loss, indices = self.quantizer(self.encode(x))
-        return self.decode(z_q), loss, indices
-""",
-    ),
-    alternative(
-        "averages-by-subclass",
-        "the EMA quantizer derives from the other one; losses before and after one another",
-        append="""
-class VectorQuantizer(nn.Module):
-    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25):
-        super().__init__()
-        self.cost = commitment_cost
-        self.codebook = nn.Parameter(torch.randn(num_embeddings, embedding_dim) * 0.05)
-
-    def find(self, z_e):
-        k, d = self.codebook.shape
-        if z_e.ndim != 4 or z_e.size(1) != d:
-            raise ValueError(f"bad z_e {tuple(z_e.shape)}: needs {d} channels")
-        flat = torch.einsum("bdhw->bhwd", z_e).reshape(-1, d)
-        e = self.codebook
-        distance = (flat ** 2).sum(1, keepdim=True) + (e ** 2).sum(1) - 2 * flat @ e.t()
-        return flat, torch.argmin(distance, dim=1)
-
-    def lookup(self, indices):
-        return torch.einsum("bhwd->bdhw", self.codebook[indices])
-
-    def forward(self, z_e):
-        _, nearest = self.find(z_e)
-        indices = nearest.reshape(z_e.size(0), z_e.size(2), z_e.size(3))
-        codes = self.lookup(indices)
-        commitment = F.mse_loss(codes.detach(), z_e)
-        loss = self.cost * commitment
-        if self.codebook.requires_grad:
-            loss = loss + F.mse_loss(z_e.detach(), codes)
-        return z_e - (z_e - codes).detach(), loss, indices
-
-
-class EMAVectorQuantizer(VectorQuantizer):
-    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25, decay=0.99, epsilon=1e-5):
-        super().__init__(num_embeddings, embedding_dim, commitment_cost)
-        start = self.codebook.detach().clone()
-        del self.codebook
-        self.decay, self.epsilon = decay, epsilon
-        self.register_buffer("codebook", start)
-        self.register_buffer("n", torch.ones(num_embeddings))
-        self.register_buffer("m", start.clone())
-
-    def forward(self, z_e):
-        result = super().forward(z_e)
-        if self.training:
-            flat, nearest = self.find(z_e.detach())
-            hot = torch.zeros(len(flat), len(self.n), dtype=flat.dtype).scatter_(1, nearest[:, None], 1.0)
-            self.n.mul_(self.decay).add_(hot.sum(0), alpha=1 - self.decay)
-            self.m.mul_(self.decay).add_(hot.t() @ flat, alpha=1 - self.decay)
-            self.codebook = self.m / torch.clamp(self.n, min=self.epsilon)[:, None]
-        return result
-
-
-def restart_dead_codes(quantizer, z_e, usage, min_usage=1, generator=None):
-    flat = torch.einsum("bdhw->bhwd", z_e).reshape(-1, z_e.size(1)).detach()
-    mask = usage < min_usage
-    n = int(mask.sum())
-    shares = torch.ones(len(flat), dtype=torch.double)
-    if n:
-        picks = torch.multinomial(shares, n, replacement=n > len(flat), generator=generator)
-        quantizer.codebook.data[mask] = flat[picks]
-        if isinstance(quantizer, EMAVectorQuantizer):
-            quantizer.n[mask] = 1.0
-            quantizer.m[mask] = flat[picks]
-    return n
-""",
     ),
 )

@@ -9,6 +9,8 @@ from . import Alternative, Mistake
 STYLES = {
     "plain": "all ten modules",
     "idiomatic": "all ten modules, with torch.distributions, einsum and whatever else PyTorch has",
+    "statistician": "all ten modules, with closed forms from libraries, copies of models, and heads that start at zero",
+    "engineer": "all ten modules, with loaders, context managers and residual blocks with BatchNorm and dropout",
     "by_hand": "all ten modules, in explicit arithmetic with layers made by hand",
 }
 MISTAKES: tuple[Mistake, ...] = ()

@@ -1,0 +1,130 @@
+"""Bonus: an autoregressive prior over the codes of a VQ-VAE (PixelCNN, arXiv:1601.06759 and arXiv:1711.00937).
+
+Axes: B images, C channels, H and W positions, K codes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from itertools import chain, product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MaskedConv2d(nn.Conv2d):
+    """Convolution with "same" padding that looks at no later position (arXiv:1601.06759, section 3.4).
+
+    Raster order: row by row, each row from left to right. Type "A" hides the centre of the kernel and everything
+    after it: for the first layer, which must not see what it predicts. Type "B" hides only what comes after the
+    centre: for the later ones.
+    """
+
+    def __init__(self, mask_type: str, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        """Build the layer.
+
+        Args:
+            mask_type: "A" or "B".
+            in_channels, out_channels: as in `nn.Conv2d`.
+            kernel_size: odd.
+
+        Raises:
+            ValueError: another `mask_type`, or an even `kernel_size`.
+        """
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        if mask_type not in ("A", "B"):
+            raise ValueError(f"mask_type must be 'A' or 'B', got {mask_type!r}")
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+        # Number the taps in raster order; the centre is the middle one.
+        taps = torch.arange(kernel_size**2).view(kernel_size, kernel_size)
+        centre = kernel_size**2 // 2
+        self.register_buffer("hidden", taps >= centre if mask_type == "A" else taps > centre)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W), with the hidden weights taken as 0."""
+        return self._conv_forward(x, self.weight.masked_fill(self.hidden, 0.0), self.bias)
+
+
+class _PixelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position: over positions, it would tell of later codes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class CodePrior(nn.Module):
+    """p(codes) = prod_i p(code_i given code_1 ... code_(i-1)) in raster order, by masked convolutions."""
+
+    def __init__(self, num_embeddings: int, hidden_channels: int = 64, num_layers: int = 4) -> None:
+        """Build the network.
+
+        Args:
+            num_embeddings: K.
+            hidden_channels: width.
+            num_layers: masked convolutions; the first of type "A", the others of type "B".
+
+        Raises:
+            ValueError: num_layers < 1.
+        """
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be at least 1, got {num_layers}")
+        widths = (hidden_channels, hidden_channels)
+        self.embedding = nn.Embedding(num_embeddings, hidden_channels)
+        self.first = MaskedConv2d("A", *widths, 7)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(_PixelNorm(hidden_channels), nn.SiLU(), MaskedConv2d("B", *widths, 5))
+            for _ in range(num_layers - 1)
+        )
+        self.head = nn.Sequential(_PixelNorm(hidden_channels), nn.SiLU(), nn.Conv2d(hidden_channels, num_embeddings, 1))
+        # Training starts at the uniform distribution, log2 K bits per code.
+        nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """Logits (B, K, H, W) of codes (B, H, W) int64; those at a position depend on earlier codes only."""
+        h = self.first(self.embedding(indices).movedim(-1, 1))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.head(h)
+
+
+def bits_per_code(logits: Tensor, indices: Tensor) -> Tensor:
+    """Mean over all positions and images of -log2 p(code).
+
+    Args:
+        logits: (B, K, H, W).
+        indices: (B, H, W) int64.
+
+    Returns:
+        Scalar tensor (), in bits.
+    """
+    return F.cross_entropy(logits, indices) / math.log(2)
+
+
+def sample_codes(
+    model: nn.Module, num_samples: int, height: int, width: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Ancestral sampling: draw the codes one after the other, each given those before it in raster order.
+
+    Eval mode, no gradients; afterwards the model has the mode it had before.
+
+    Args:
+        model: maps codes (N, H, W) to logits (N, K, H, W), as `CodePrior` does.
+        generator: source of the draws.
+
+    Returns:
+        (num_samples, height, width) int64, on the device of the model.
+    """
+    twin = copy.deepcopy(model).eval()
+    tensors = chain(twin.parameters(), twin.buffers())
+    device = next((tensor.device for tensor in tensors), torch.device("cpu"))
+    indices = torch.zeros(num_samples, height, width, dtype=torch.int64, device=device)
+    with torch.no_grad():
+        for row, column in product(range(height), range(width)):
+            probs = twin(indices)[:, :, row, column].softmax(1)
+            indices[:, row, column] = torch.multinomial(probs, 1, generator=generator).squeeze(1)
+    return indices
