@@ -21,6 +21,7 @@ PAGE = ROOT / "docs" / "proof.md"
 FALSE_ALARM = 1e-6  # stated at each statistical check
 Record = Mapping[str, Any]
 BY_NAME = {mistake.id: mistake for mistake in MISTAKES}
+ALTERNATIVE = {alternative.id for alternative in ALTERNATIVES}
 
 
 def caught(record: Record) -> set[str]:
@@ -63,14 +64,18 @@ class Proof:
         self.reference, self.combinations = of(records, "reference"), of(records, "combination")
         self.first = {name_of(r): r for r in self.mistakes if r["task"]["seed"] == 1}
         self.reasons = {
-            name: reasons for r in of(records, "touched") for name, reasons in r["tolerances"].items() if reasons
-        }
+            name: reasons for r in of(records, "touched") for name, reasons in r["tolerances"].items()
+            if reasons and r["task"]["question"] is None
+        }  # fmt: skip
         self.edges: dict[str, tuple[bool, list[str]]] = {}
         self.against: list[str] = []
 
     def mistakes_lose(self) -> str:
         """1."""
         judged = [r for r in self.mistakes if quick_fails(BY_NAME[name_of(r)])]
+        trained = [r for r in of(self.records, "trained") if name_of(r) in BY_NAME]
+        unseen = [r for r in trained if not set(BY_NAME[name_of(r)].fails) <= set(r["lost"])]
+        self.against += [f"{name_of(r)}, seed {r['task']['seed']}: not seen in training" for r in unseen]
         missed = [r for r in judged if not quick_fails(BY_NAME[name_of(r)]) <= set(r["lost"])]
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: not caught by "
                          f"{sorted(quick_fails(BY_NAME[name_of(r)]) - set(r['lost']))}" for r in missed]  # fmt: skip
@@ -82,7 +87,8 @@ class Proof:
         return (f"{len({name_of(r) for r in judged})} of {len(MISTAKES)} mistakes in {len(judged)} runs: "
                 f"{len(judged) - len(missed)} lose points in every check that they name, {len(missed)} do not; "
                 f"{sum(bool(names) for _, names in elsewhere)} lose points of a question that they do not touch ({len(shared)} "
-                f"are in a helper that two questions share, and say so). {self.faults()} "
+                f"are in a helper that two questions share, and say so). {len({name_of(r) for r in trained})} more are seen in training "
+                f"only: {len(trained)} runs, {len(trained) - len(unseen)} lose points. {self.faults()} "
                 f"{self.selection()}")  # fmt: skip
 
     def faults(self) -> str:
@@ -109,8 +115,15 @@ class Proof:
         missed = [r for r in self.alternatives if r["lost"]]
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: loses {sorted(r['lost'])}" for r in missed]
         names = {name_of(r) for r in self.alternatives}
+        trained = [r for r in of(self.records, "trained") if name_of(r) in ALTERNATIVE and r["ran"]]
+        worse = [r for r in trained if r["lost"]]
+        self.against += [
+            f"{name_of(r)}, trained with seed {r['task']['seed']}: loses {sorted(r['lost'])}" for r in worse
+        ]
         return (f"{len(names)} of {len(ALTERNATIVES)} alternatives in {len(self.alternatives)} runs: "
-                f"{len(self.alternatives) - len(missed)} keep full marks, {len(missed)} do not")  # fmt: skip
+                f"{len(self.alternatives) - len(missed)} keep full marks, {len(missed)} do not. {len(trained)} of them change what "
+                f"is trained: {sum(r['ran'] for r in trained)} trained checks on digits with one seed each, "
+                f"{sum(len(r['lost']) for r in worse)} of which lose something")  # fmt: skip
 
     def hints_appear(self) -> str:
         """3."""
@@ -134,7 +147,7 @@ class Proof:
 
     def reports_repeat(self) -> str:
         """5."""
-        first = {key_of(r): r for r in [*self.mistakes, *self.reference]}
+        first = {key_of(r): r for r in [*self.mistakes, *self.reference, *of(self.records, "strange")]}
         pairs = [(r, first[key_of(r)]) for r in of(self.records, "again") if key_of(r) in first]
         differ = [key_of(a) for a, b in pairs if a["digest"] != b["digest"]]
         self.against += [f"{name}: two runs with one seed differ" for name in differ]
@@ -144,7 +157,7 @@ class Proof:
         moving = [name for name, sets in marks.items() if len(sets) > 1]
         self.against += [f"{name}: marks depend on the seed ({sorted(frozenset.union(*marks[name]) - frozenset.intersection(*marks[name]))})"
                          for name in moving]  # fmt: skip
-        return (f"{len(pairs)} mistakes and questions of the reference judged twice with one seed, in the prover's own process and "
+        return (f"{len(pairs)} mistakes, strange values and questions of the reference judged twice with one seed, in the prover's own process and "
                 f"in a process for each check, as in grading: {len(differ)} reports differ; marks depend on the seed for "
                 f"{len(moving)} of {len(marks)} mistakes")  # fmt: skip
 

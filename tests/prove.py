@@ -1,9 +1,10 @@
 """Shows that the grader is right, with numbers: ``make prove``, or ``python -m tests.prove [--minutes M]``.
 
 Every task judges one variant of the reference with one seed, on the quick checks of all questions that run what the variant
-changes (see `touched`), in this process (see `inside`), a tenth of them again as in grading, each check in its own. Results are kept in ``runs/proof.jsonl`` under a key that changes with what they depend on, so that
-an interrupted proof goes on. Tasks are in such an order that a proof that was stopped early holds some of everything.
-``docs/proof.md`` says how much was run.
+changes (see `touched`), in this process (see `inside`); a sample again as in grading, each check in its own. Alternatives, and
+mistakes that nothing else sees, are trained on digits as well. Results are kept in ``runs/proof.jsonl`` under a key that
+changes with what they depend on, so that an interrupted proof goes on. Tasks are in such an order that a proof that was
+stopped early holds some of everything. ``docs/proof.md`` says how much was run.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,39 +33,44 @@ from rich.progress import Progress
 from grader import context
 from grader.author.starter import ROOT
 from grader.boundary import Session
-from grader.checks import BONUS, Tolerance
+from grader.checks import BONUS, Check, Tolerance
 from grader.context import SHRINK_CALLS, Context
+from grader.datasets import load_dataset
 from grader.ingest import Submission, read_submission
-from grader.judge import Bench, Outcome, Setting, judge, judge_all
+from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
 from grader.launch import Worker
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.run import cores
+from grader.thresholds import load_thresholds
 
 from . import bank, inside
 from .bank import Alternative, Mistake
 from .inside import Here, Inside
 from .strange import CHANGES, public, strange
-from .test_bank import ALTERNATIVES, MISTAKES, with_needs
+from .test_bank import ALTERNATIVES, MISTAKES, QUICK_MISTAKES, with_needs
 from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
 SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 5, 300, 300, 20, 300
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
+TRAINING = [check for check in CHECKS if check.kind == "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
+TRAINED_ON = "digits"
 JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "statistics")
+JUDGING_TRAINED = ("trained.py", "thresholds.py", "thresholds.json", "judge_network.py")
 FREE = ("passed", "not_run")
 Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed
-AS_GRADED = ("again", "strange")  # kinds that are judged with a process for each check
+AS_GRADED = ("again", "trained")  # kinds that are judged with a process for each check
 
 
 @dataclass(frozen=True)
 class Task:
     """One thing to judge.
 
-    `names` are variants of the banks (none: the reference), or a function and what its values become; `question` limits the reference to one, `tolerance` scales all
-    tolerances, and `again` tells a repetition from the first run.
+    `names` are variants of the banks (none: the reference), or a function and what its values become; `question` limits the
+    reference to one, `tolerance` scales all tolerances, and `again` tells a repetition from the first run.
     """
 
     kind: str
@@ -94,16 +100,22 @@ def tasks() -> list[Task]:
     made += combinations()
     functions = public(reference()[0].sources)
     mutants = [(function, change) for function in functions for change in CHANGES]
-    made += [Task("strange", pair, 1) for pair in random.Random(6).sample(mutants, STRANGE)]
+    odd = random.Random(6).sample(mutants, STRANGE)
+    made += [Task("strange", pair, 1) for pair in odd]
+    made += [Task("again", pair, 1, again=1) for pair in odd[::5]]
     made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::5]]
     made += [Task("again", (), 1000 + k, q.number, again=1) for k in range(3) for q in QUESTIONS]
     made += [Task("whole", (m.id,), 1) for m in random.Random(5).sample(MISTAKES, WHOLE)]
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
     made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
+    made += [Task("trained", (a.id,), 1) for a in ALTERNATIVES]
+    unseen = [m for m in MISTAKES if m not in QUICK_MISTAKES]
+    made += [Task("trained", (m.id,), seed) for m in unseen for seed in range(1, SEEDS + 1)]
     random.Random(7).shuffle(made)
     first = {"mistake": 0, "alternative": 0}  # the matrix first: every mistake and alternative with one seed
     made.sort(key=lambda task: 2 if task.seed not in (1, 1000) else first.get(task.kind, 1))
-    return [Task("touched", (), seed) for seed in range(1, SEEDS + 1)] + made
+    touched = [Task("touched", (), seed) for seed in range(1, SEEDS + 1)]
+    return touched + [Task("touched", (), 1, number) for number in sorted({c.question for c in TRAINING})] + made
 
 
 @functools.cache
@@ -157,8 +169,11 @@ def text_of(names: tuple[str, ...]) -> str:
 
 
 @functools.cache
-def modules_of(question: int) -> frozenset[Path]:
-    """Modules of the rubric that the question's checks are written in, with all that these import from the rubric."""
+def modules_of(question: int, trained: bool = False) -> frozenset[Path]:
+    """Modules of the rubric that the question's quick checks are written in, with all that these import from the rubric.
+
+    With `trained`, those of its trained checks as well.
+    """
     name = "bonus" if question == BONUS else f"q{question:02}"
     found, todo = set[Path](), sorted(RUBRIC.glob(f"{name}*.py"))
     while todo:
@@ -166,14 +181,22 @@ def modules_of(question: int) -> frozenset[Path]:
         imported = [node.module for node in ast.walk(ast.parse(path.read_text()))
                     if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module]  # fmt: skip
         todo += [part for part in (RUBRIC / f"{module}.py" for module in imported) if part not in found]
-    return frozenset(path for path in found if "trained" not in path.stem)
+    return frozenset(path for path in found if trained or "trained" not in path.stem)
+
+
+def trains(task: Mapping[str, Any]) -> bool:
+    """Whether the task is about trained checks."""
+    return task["kind"] == "trained" or (task["kind"] == "touched" and task["question"] is not None)
 
 
 def state(task: Mapping[str, Any], questions: Collection[int]) -> str:
     """Digest of what a task's result depends on: the judging code, these questions' part of the rubric, the sources."""
     judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
     judging.append(Path(inside.__file__))
-    rubric = sorted({RUBRIC / "borrowed.py"}.union(*map(modules_of, questions)))
+    if trains(task):
+        judging += [ROOT / "grader" / name for name in JUDGING_TRAINED]
+    modules = (modules_of(question, trains(task)) for question in questions)
+    rubric = sorted({RUBRIC / "borrowed.py"}.union(*modules))
     return digest_of((*judging, *rubric)) + text_of(tuple(task["names"]))
 
 
@@ -188,19 +211,33 @@ def affected(task: Task, touched: Mapping[str, Sequence[str]]) -> set[str]:
 
     `touched` are the functions that each check runs on the reference with this seed.
     """
+    if task.kind == "touched" and task.question is not None:
+        return {check.id for check in TRAINING if check.question == task.question}
     if task.kind in ("touched", "whole"):
         return {check.id for check in QUICK}
     if not task.names:
         return {check.id for check in QUICK if check.question == task.question}
-    found = {task.names[0]} if task.kind == "strange" else changed_by(task.names)
-    named = {check.id for check in QUICK if found & set(touched.get(check.id, ()))}
+    found = {task.names[0]} if task.names[-1] in CHANGES else changed_by(task.names)
+    among = trained_checks(VARIANTS[task.names[0]]) if task.kind == "trained" else QUICK
+    named = {check.id for check in among if found & set(touched.get(check.id, ()))}
     return named & with_needs(set(VARIANTS[task.names[0]].fails)) if task.kind == "loosened" else named  # type: ignore[union-attr]
+
+
+def trained_checks(varied: Mistake | Alternative) -> list[Check]:
+    """Of its own question, or of all of them for a whole submission: training takes its time."""
+    whole = isinstance(varied, Alternative) and varied.whole
+    return [check for check in TRAINING if whole or check.question == varied.question]
 
 
 def state_of(task: Task, known: Touched) -> str:
     """`state` of a task, once it is known what the checks run with its seed."""
-    checks = affected(task, known.get(task.seed, {}))
-    return state(asdict(task), {check.question for check in QUICK if check.id in checks})
+    checks = affected(task, touched_by(task, known))
+    return state(asdict(task), {check.question for check in CHECKS if check.id in checks})
+
+
+def touched_by(task: Task, known: Touched) -> Mapping[str, Sequence[str]]:
+    """Functions that each check runs with the task's seed; training runs the same with every seed."""
+    return known.get(1 if task.kind == "trained" else task.seed, {})
 
 
 def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -208,27 +245,41 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
 
     `touched` are the functions that each check runs on the reference with this seed.
     """
+    began = time.monotonic()
     if task.kind == "touched":
-        return {"task": asdict(task), "lost": {}, **touch(task.seed)}
+        return {"task": asdict(task), "lost": {}, **touch(task.seed, task.question)}
     sources, wanted = variant(task.names), affected(task, touched)
     # the smallest case is looked for once: it has no influence on the marks
-    context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
+    shrinks = task.seed == 1 and task.kind in ("mistake", "again") and not set(task.names) & set(CHANGES)
+    context.SHRINK_CALLS = SHRINK_CALLS if shrinks else 1
     statuses: dict[str, str] = {}
     outcomes = []
+    checks = TRAINING if task.kind == "trained" else QUICK
     with mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside):
         for outcome in judge_all(
-            QUICK, bench_of(sources, task.kind), Setting(task.seed, tolerance=task.tolerance),
+            checks, bench_of(sources, task.kind), setting(task),
             lambda check: check.id in wanted or any(statuses.get(need, "passed") not in FREE for need in check.needs),
         ):  # fmt: skip
             statuses[outcome.check.id] = outcome.status
             if outcome.status != "not_run":
                 outcomes.append(outcome)
-    return {"task": asdict(task), "ran": len(outcomes), "digest": digest(outcomes),
+    return {"task": asdict(task), "ran": len(outcomes), "digest": digest(outcomes), "s": round(time.monotonic() - began, 2),
             "lost": {o.check.id: lost(o) for o in outcomes if o.status != "passed"}}  # fmt: skip
 
 
-def touch(seed: int) -> dict[str, dict[str, list[str]]]:
-    """Functions that each quick check runs on the reference, and the reasons of the tolerances with which it compares."""
+def setting(task: Task) -> Setting:
+    """What the task is judged with; one thread, as the other processes use the other cores."""
+    plain = Setting(task.seed, tolerance=task.tolerance, trained=replace(TRAINED, threads=1))
+    if not trains(asdict(task)):
+        return plain
+    return replace(plain, data=load_dataset(TRAINED_ON), thresholds=load_thresholds(TRAINED_ON))
+
+
+def touch(seed: int, question: int | None) -> dict[str, dict[str, list[str]]]:
+    """Functions that each quick check runs on the reference, and the reasons of the tolerances with which it compares.
+
+    With a question, that of its trained checks.
+    """
     reasons: set[str] = set()
 
     def noting(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -243,15 +294,16 @@ def touch(seed: int) -> dict[str, dict[str, list[str]]]:
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(Context, "matches", noting(Context.matches)),
         mock.patch.object(Context, "_compare", noting(Context._compare)),
-        mock.patch.object(context, "Session", Inside),
+        mock.patch.object(context, "Session", Inside if question is None else Session),
     ):
         path = Path(folder) / "names"
-        bench = bench_of({name: instrumented(name, text, path) for name, text in reference()[0].sources.items()})
-        for check in QUICK:
+        sources = {name: instrumented(name, text, path) for name, text in reference()[0].sources.items()}
+        bench = bench_of(sources, "" if question is None else "trained")
+        for check in QUICK if question is None else [check for check in TRAINING if check.question == question]:
             path.write_text("")
             reasons.clear()
-            outcome = judge(check, bench, Setting(seed))
-            assert outcome.status == "passed", outcome
+            outcome = judge(check, bench, setting(Task("touched", (), seed, question)))
+            assert outcome.status == "passed", f"the reference fails {check.id}: {outcome.message}"
             found["touched"][check.id] = sorted(set(path.read_text().split()))
             found["tolerances"][check.id] = sorted(reasons)
     return found
@@ -296,7 +348,7 @@ def results(
         while running or (left and time.monotonic() < deadline):
             while left and len(running) < 2 * jobs and time.monotonic() < deadline:
                 task = left.pop(0)
-                running[pool.submit(perform, task, known.get(task.seed, {}))] = task
+                running[pool.submit(perform, task, touched_by(task, known))] = task
             for future in wait(running, return_when="FIRST_COMPLETED").done:
                 held.append({"state": states[running.pop(future)], **future.result()})
                 file.write(json.dumps(held[-1]) + "\n")
@@ -317,10 +369,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     KEPT.parent.mkdir(exist_ok=True)
     wanted = tasks()
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=500) as pool:
+    with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=1500) as pool:
         # what the checks run comes first: it decides what the other tasks are about
         run = results([task for task in wanted if task.kind == "touched"], {}, pool, options.jobs, deadline, console)
-        known = {record["task"]["seed"]: record["touched"] for record in run}
+        known: dict[int, dict[str, list[str]]] = {}
+        for record in run:
+            known.setdefault(record["task"]["seed"], {}).update(record["touched"])
         ready = [task for task in wanted if task.kind != "touched" and (not task.names or task.seed in known)]
         run += results(ready, known, pool, options.jobs, deadline, console)
     return write(run, len(wanted), console)

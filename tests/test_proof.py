@@ -30,7 +30,7 @@ def test_the_page_knows_no_mistake_that_is_not_in_the_bank() -> None:
 def test_tasks_have_names_of_their_own() -> None:
     made = tasks()
     assert len(set(made)) == len(made)
-    kinds = "touched mistake alternative reference combination again whole strange tightened loosened"
+    kinds = "touched mistake alternative reference combination again whole strange tightened loosened trained"
     assert {t.kind for t in made} == set(kinds.split())
 
 
