@@ -58,7 +58,8 @@ QUICK = [check for check in CHECKS if check.kind != "trained"]
 TRAINING = [check for check in CHECKS if check.kind == "trained"]
 RUBRIC = ROOT / "grader" / "rubric"
 TRAINED_ON = "digits"
-JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "statistics")
+JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "shown",
+           "statistics")  # fmt: skip
 JUDGING_TRAINED = ("trained.py", "thresholds.py", "thresholds.json", "judge_network.py")
 FREE = ("passed", "not_run")
 Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed

@@ -11,9 +11,10 @@ import torch
 
 from grader.boundary import Foreign, Gen, Limits, StudentRaised
 from grader.checks import Check, Failure
-from grader.context import Context, mentions, unchanged
+from grader.context import Context
 from grader.launch import Worker
 from grader.rubric import CHECKS
+from grader.shown import mentions, unchanged
 from grader.worker.probes import Recorder
 
 LIMITS = Limits(request_s=3.0, check_s=20.0, memory=1200 << 20, threads=1)

@@ -17,7 +17,7 @@ LAYERS = (
     ("worker.__main__",),
     ("launch", "datasets", "thresholds", "ingest", "statistics", "cases", "patterns"),
     ("boundary",),
-    ("checks",),
+    ("checks", "shown"),
     ("context",),
     ("trained", "judge_network"),
     ("rubric",),

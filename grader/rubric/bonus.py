@@ -11,7 +11,8 @@ from torch import Tensor
 from ..boundary import Gen, Handle, Probe, Slot, StudentRaised, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Failure, Question, Tolerance, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from ..statistics import count_bounds
 from .bonus_bounds import BOUNDS
 from .bonus_features import FEATURES

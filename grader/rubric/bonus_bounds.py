@@ -13,7 +13,8 @@ from torch.distributions import MultivariateNormal, Normal
 from ..boundary import Gen, Handle, Probe
 from ..cases import random, seeds, sizes
 from ..checks import BONUS, FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from ..statistics import mean_bound
 
 WEIGHTS, BOUND, IWAE = "evaluation.log_importance_weights", "evaluation.iwae_bound", "evaluation.iwae"

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..boundary import Gen, Handle, TorchRef
 from ..checks import FLOAT32, FLOAT64, Failure, Tolerance
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from ..statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
 
 REPARAMETERIZE = "vae.reparameterize"

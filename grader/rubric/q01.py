@@ -9,7 +9,8 @@ from torch import Tensor
 from ..boundary import Gen
 from ..cases import covariance, symmetric
 from ..checks import Check, Failure, Question, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from ..statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
 from .q01_densities import CONDITIONAL, DENSITIES, DIAGONAL, FULL, SAMPLE, UNIVARIATE
 from .q01_discrete import CHAIN, DISCRETE, EXPECTATION, VARIANCE

@@ -13,7 +13,8 @@ from torch.distributions import MultivariateNormal, Normal
 
 from ..cases import covariance, covariances, sizes, tensor_of
 from ..checks import FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context, misread
+from ..context import Context
+from ..shown import misread
 
 UNIVARIATE, DIAGONAL = "gaussians.univariate_log_prob", "gaussians.diagonal_log_prob"
 FULL, CONDITIONAL = "gaussians.full_covariance_log_prob", "gaussians.conditional_log_prob"

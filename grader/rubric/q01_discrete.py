@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..cases import sizes, tensor_of
 from ..checks import FLOAT32, FLOAT64, Check, declare
-from ..context import Context, misread
+from ..context import Context
+from ..shown import misread
 
 EXPECTATION, VARIANCE = "gaussians.pmf_expectation", "gaussians.pmf_variance"
 CHAIN = "gaussians.chain_rule"

@@ -9,7 +9,8 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from ..cases import covariance, covariances, same_shape, sizes, symmetric, tensor_of
 from ..checks import FLOAT32, FLOAT64, Check, Failure, Question, Tolerance, declare
-from ..context import Context, alike, misread
+from ..context import Context
+from ..shown import alike, misread
 from ..statistics import mean_bound
 
 STANDARD, UNIVARIATE = "gaussians.kl_divergence", "gaussians.kl_univariate"

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..boundary import Handle, Probe
 from ..cases import random, seeds
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
-from ..context import Context, kind_of
+from ..context import Context
+from ..shown import kind_of
 from .latents import stir
 from .q03_pca import COMPONENTS, Reference
 from .q03_trained import LINEAR, TRAINED

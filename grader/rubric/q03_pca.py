@@ -10,7 +10,8 @@ from torch import Tensor
 from ..boundary import Handle, StudentRaised
 from ..cases import covariance, random, seeds, sizes
 from ..checks import FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 
 PCA, ANGLES = "pca.PCA", "pca.principal_angles"
 

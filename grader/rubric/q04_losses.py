@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from ..cases import same_shape, sizes
 from ..checks import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
-from ..context import Context, alike, show
+from ..context import Context
+from ..shown import alike, show
 
 # ---- reconstruction losses ----------------------------------------------------------------------------------------
 

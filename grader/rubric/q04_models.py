@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..boundary import Handle
 from ..checks import FLOAT32, Check, Failure, Tolerance, declare
-from ..context import Context, kind_of
+from ..context import Context
+from ..shown import kind_of
 from .latents import stir
 
 VANILLA, CONV, UNET = (f"autoencoders.{name}Autoencoder" for name in ("Vanilla", "Conv", "UNet"))

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from ..cases import sizes
 from ..checks import Check, declare
-from ..context import Context, kind_of
+from ..context import Context
+from ..shown import kind_of
 
 CONV_SIZE, TRANSPOSE_SIZE = "autoencoders.conv_output_size", "autoencoders.conv_transpose_output_size"
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
-from ..context import Context, alike, show
+from ..context import Context
+from ..shown import alike, show
 from .q04_models import ACROSS, blown_up, squashed
 from .q05_noise import DRAWS, GAUSSIAN, KINDS, NOISE, draws_are_fresh
 from .q05_trained import TRAINED

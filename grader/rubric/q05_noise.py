@@ -12,7 +12,8 @@ from torch import Tensor
 from ..boundary import Gen, Handle, StudentRaised, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import EXACT, Check, Failure, declare
-from ..context import Context, show
+from ..context import Context
+from ..shown import show
 from ..statistics import count_bounds, mean_bound, variance_bounds, widened
 
 GAUSSIAN, MASKING, SALT = (f"denoising.{name}_noise" for name in ("gaussian", "masking", "salt_and_pepper"))

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from ..boundary import Probe, Ref, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import EXACT, FLOAT64, Check, Failure, Question, declare
-from ..context import Context, kind_of, misread
+from ..context import Context
+from ..shown import kind_of, misread
 from . import q06_fit, q06_layers
 from .q06_fit import EVALUATE, LOSS, STEP, STOPPING, linear, sgd
 

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from ..boundary import Gen, Handle, Params, Probe, TorchRef
 from ..checks import FLOAT64, Check, Failure, declare
-from ..context import Context, kind_of
+from ..context import Context
+from ..shown import kind_of
 
 STEP, EVALUATE, FIT, STOPPING = "training.train_step", "training.evaluate", "training.fit", "training.EarlyStopping"
 LOSS = Probe("mse_of_first")

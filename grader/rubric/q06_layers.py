@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from ..boundary import DType, Gen, Handle, Image8, Params, Probe, Session, TorchRef
 from ..checks import EXACT, FLOAT64, Check, Failure, Part, Tolerance, declare
-from ..context import Context, kind_of
+from ..context import Context
 from ..datasets import to_float
+from ..shown import kind_of
 from ..trained import Budget, mean_image_mse, mse, pca_mse
 from .q06_fit import LOSS, losses_of
 

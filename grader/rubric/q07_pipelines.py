@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, Check, Failure, declare
-from ..context import Context, alike, kind_of
+from ..context import Context
+from ..shown import alike, kind_of
 from .q06_fit import losses_of, rows_of
 
 CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..boundary import Gen, Handle
 from ..cases import same_shape, sizes
 from ..checks import FLOAT32, FLOAT64, Check, Question, declare
-from ..context import Context, alike, misread
+from ..context import Context
+from ..shown import alike, misread
 from .latents import (
     REPARAMETERIZE,
     expect_chain_rule,

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..boundary import StudentRaised
 from ..cases import numbers, random, seeds, sizes, tensor_of
 from ..checks import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from .latents import bernoulli_nats, nats, zeros_if_none
 
 TERMS, LOSS, ANNEALING, FREE_BITS = "vae.elbo_terms", "vae.vae_loss", "vae.kl_annealing", "vae.free_bits_kl"

@@ -14,7 +14,8 @@ from torch import Tensor
 from ..boundary import Handle, Probe
 from ..cases import sizes
 from ..checks import FLOAT32, FLOAT64, Check, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from .latents import (
     expect_evaluation,
     expect_few,

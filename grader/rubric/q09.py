@@ -11,9 +11,10 @@ from torch import Tensor
 from ..boundary import Gen, Handle, Image8, Probe, Slot
 from ..cases import sizes
 from ..checks import EXACT, FLOAT64, Check, Question, declare
-from ..context import Context, alike
+from ..context import Context
 from ..datasets import to_float
 from ..judge_network import judge_for
+from ..shown import alike
 from ..trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out
 from .latents import (
     REPARAMETERIZE,

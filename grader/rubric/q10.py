@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..boundary import Handle, Probe, Slot
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from .q10_averages import AVERAGES
 from .q10_codebook import (
     EMA,

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..boundary import Gen, Params, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
-from ..context import Context, alike
+from ..context import Context
+from ..shown import alike
 from ..statistics import count_bounds
 from .q10_codebook import (
     EMA,
