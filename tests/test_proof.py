@@ -44,7 +44,7 @@ def test_a_result_depends_on_the_modules_of_its_questions_and_on_what_they_impor
         assert own <= modules_of(question.number)
     assert RUBRIC / "q04_models.py" in modules_of(5)
     assert RUBRIC / "q05_noise.py" not in modules_of(4)
-    task = {"names": ()}
+    task = {"kind": "reference", "names": (), "question": None}
     assert len({state(task, {2}), state(task, {5}), state(task, {2, 5})}) == 3
 
 
@@ -79,13 +79,13 @@ class A:
         (BEFORE.replace("x + LIMIT", "x"), {"m.used"}),
         (BEFORE.replace("LIMIT = 3", "LIMIT = 4"), {"m"}),
         (BEFORE.replace("return 1", "return 2"), {"m.A.one"}),
-        (BEFORE.replace("class A:", "class A(dict):"), {"m"}),
-        (BEFORE.replace("def two", "def three"), {"m", "m.A.two"}),
+        (BEFORE.replace("class A:", "class A(dict):"), {"m.A.one", "m.A.two"}),
+        (BEFORE.replace("def two", "def three"), {"m.A.one", "m.A.two"}),
         (BEFORE.replace("import torch", "import numpy as torch"), {"m"}),
         (BEFORE + "def used(x): return 0\n", {"m.used"}),
         (BEFORE + "import math\ndef helper(): return math.pi\n", set()),
         (BEFORE + "class A(A):\n    def one(self): return 2\n", {"m.A.one"}),
-        (BEFORE + "class A(A):\n    def __call__(self): return 2\n", {"m"}),
+        (BEFORE + "class A(A):\n    def __call__(self): return 2\n", {"m.A.one", "m.A.two"}),
         (BEFORE + "A.one = A.two\n", {"m"}),
         (BEFORE + "def used(x: int) -> int: return x + LIMIT\n", {"m.used"}),
         ("LIMIT = 3\n", {"m", "m.used", "m.A.one", "m.A.two"}),

@@ -91,7 +91,8 @@ def remaining(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def changed(module: str, before: str, after: str) -> set[str]:
     """Functions of the module that differ, or the module itself where something else does.
 
-    A name that only `after` has changes nothing: what is the same in both does not know it.
+    A name that only `after` has changes nothing: what is the same in both does not know it. A class of which more than
+    known methods differ is changed in all of them: whoever uses an object of it has run one of these.
     """
     old, new = ast.parse(before), ast.parse(after)
     was, now = functions(old), functions(new)
@@ -101,7 +102,7 @@ def changed(module: str, before: str, after: str) -> set[str]:
     loose = [text for name, text in remaining(old) if not name]
     for name, text in remaining(new):
         if text not in loose if not name else name in names and rest.get(name) != text:
-            found.add(module)
+            found |= {f"{module}.{method}" for method in was if method.startswith(f"{name}.")} or {module}
     if set(rest) - {name for name, _ in remaining(new)} or len(loose) > sum(not name for name, _ in remaining(new)):
         found.add(module)
     return found
