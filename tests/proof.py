@@ -74,7 +74,7 @@ class Proof:
         """1."""
         judged = [r for r in self.mistakes if quick_fails(BY_NAME[name_of(r)])]
         trained = [r for r in of(self.records, "trained") if name_of(r) in BY_NAME]
-        unseen = [r for r in trained if not set(BY_NAME[name_of(r)].fails) <= set(r["lost"])]
+        unseen = [r for r in trained if not set(BY_NAME[name_of(r)].fails) <= caught(r)]
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: not seen in training" for r in unseen]
         missed = [r for r in judged if not quick_fails(BY_NAME[name_of(r)]) <= set(r["lost"])]
         self.against += [f"{name_of(r)}, seed {r['task']['seed']}: not caught by "

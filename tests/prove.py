@@ -255,11 +255,12 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     context.SHRINK_CALLS = SHRINK_CALLS if shrinks else 1
     statuses: dict[str, str] = {}
     outcomes = []
-    checks = TRAINING if task.kind == "trained" else QUICK
+    checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
     with mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside):
         for outcome in judge_all(
             checks, bench_of(sources, task.kind), setting(task),
             lambda check: check.id in wanted or any(statuses.get(need, "passed") not in FREE for need in check.needs),
+            {check.id: "not_run" for check in elsewhere},
         ):  # fmt: skip
             statuses[outcome.check.id] = outcome.status
             if outcome.status != "not_run":
