@@ -3,6 +3,8 @@
 STAYS: dict[str, str] = {
     "q1.univariate.value": "the definition itself. The reference's other densities build on this one, so that a mistake in it "
     "shows in all of them; in a submission that writes each out, it shows here only",
+    "q1.diagonal.value": "the definition itself, as above; far points and 784 dimensions see most of what is wrong in it too, "
+    "and show a case in which nobody can see why",
     "q1.inputs": "an argument changed in place is seen by the gradients too, where autograd refuses; without gradients this "
     "check alone looks",
     "q2.standard.value": "the definition itself, most of the points: sampling and the properties see that a formula is wrong, "
