@@ -38,7 +38,6 @@ from grader.context import SHRINK_CALLS, Context
 from grader.datasets import load_dataset
 from grader.ingest import Submission, read_submission
 from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
-from grader.launch import Worker
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.run import cores
@@ -46,7 +45,8 @@ from grader.thresholds import load_thresholds
 
 from . import bank, inside
 from .bank import Alternative, Mistake
-from .inside import Here, Inside
+from .inside import Inside
+from .nearby import Nearby
 from .strange import CHANGES, public, strange
 from .test_bank import ALTERNATIVES, MISTAKES, QUICK_MISTAKES, with_needs
 from .touched import changes, instrumented
@@ -125,19 +125,6 @@ def reference() -> tuple[Submission, Bench]:
     torch.set_num_threads(1)
     submission = read_submission(ROOT / "solution", MODULES)
     return submission, Bench(submission)
-
-
-class Nearby(Bench):
-    """A submission in this process."""
-
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        super().__init__(Submission("variant", dict(sources)))
-        self.here = Here(sources)
-
-    @property
-    def worker(self) -> Worker:
-        """What stands for one."""
-        return self.here  # type: ignore[return-value]
 
 
 def bench_of(sources: Mapping[str, str], kind: str = "") -> Bench:
