@@ -63,7 +63,7 @@ JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judg
 JUDGING_TRAINED = ("trained.py", "thresholds.py", "thresholds.json", "judge_network.py")
 FREE = ("passed", "not_run")
 Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed
-AS_GRADED = ("again", "trained")  # kinds that are judged with a process for each check
+AS_GRADED = ("again", "strange", "trained")  # kinds that are judged with a process for each check
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def tasks() -> list[Task]:
     made += combinations()
     functions = public(reference()[0].sources)
     mutants = [(function, change) for function in functions for change in CHANGES]
-    odd = random.Random(6).sample(mutants, STRANGE)
-    made += [Task("strange", pair, 1) for pair in odd]
-    made += [Task("again", pair, 1, again=1) for pair in odd[::5]]
+    made += [Task("strange", pair, 1) for pair in random.Random(6).sample(mutants, STRANGE)]
     made += [Task("again", (m.id,), 1, again=1) for m in MISTAKES[::5]]
     made += [Task("again", (), 1000 + k, q.number, again=1) for k in range(3) for q in QUESTIONS]
     made += [Task("whole", (m.id,), 1) for m in random.Random(5).sample(MISTAKES, WHOLE)]
@@ -238,8 +236,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         return {"task": asdict(task), "lost": {}, **touch(task.seed, task.question)}
     sources, wanted = variant(task.names), affected(task, touched)
     # the smallest case is looked for once: it has no influence on the marks
-    shrinks = task.seed == 1 and task.kind in ("mistake", "again") and not set(task.names) & set(CHANGES)
-    context.SHRINK_CALLS = SHRINK_CALLS if shrinks else 1
+    context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
     statuses: dict[str, str] = {}
     outcomes = []
     checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
