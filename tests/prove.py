@@ -203,7 +203,7 @@ def affected(task: Task, touched: Mapping[str, Sequence[str]]) -> set[str]:
         return {check.id for check in QUICK}
     if not task.names:
         return {check.id for check in QUICK if check.question == task.question}
-    found = {task.names[0]} if task.names[-1] in CHANGES else changed_by(task.names)
+    found = {task.names[0]} if task.kind == "strange" else changed_by(task.names)
     among = trained_checks(VARIANTS[task.names[0]]) if task.kind == "trained" else QUICK
     named = {check.id for check in among if found & set(touched.get(check.id, ()))}
     return named & with_needs(set(VARIANTS[task.names[0]].fails)) if task.kind == "loosened" else named  # type: ignore[union-attr]
