@@ -379,6 +379,8 @@ class Session:
             raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
 
         def tree(item: Any) -> Any:
+            if item is None or type(item) in (bool, int, float):  # most of what travels
+                return item
             match item:
                 case Handle():
                     return {"handle": item.number}

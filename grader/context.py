@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import hypothesis
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
 from torch import Tensor
 
 from .boundary import Handle, Limits, Probe, Session, SessionEnded, StudentRaised, Target, TorchRef
+from .cases import drawn_cases
 from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
 from .launch import GraderFault, Worker
@@ -234,13 +235,13 @@ class Context:
     @staticmethod
     def guard(body: Callable[[], Any], case: Mapping[str, Any]) -> Any:
         """Runs `body`; an exception of the student's code, or a failure, comes back with the case that caused it."""
-        shown = {name: show(value) for name, value in case.items()}
         try:
             return body()
-        except StudentRaised as raised:
-            raise failure_of(raised, shown) from None
-        except Failure as failure:
-            failure.counterexample = {**shown, **failure.counterexample}
+        except (StudentRaised, Failure) as fault:
+            shown = {name: show(value) for name, value in case.items()}
+            if isinstance(fault, StudentRaised):
+                raise failure_of(fault, shown) from None
+            fault.counterexample = {**shown, **fault.counterexample}
             raise
 
     # ---- expectations -------------------------------------------------------------------------------------------
@@ -429,18 +430,6 @@ class Context:
             self._wrong[what].append(Pair(found, numeric, sizes_of(self._case)))
             raise Failure(f"{what} is wrong", f"{numeric[worst]:.7g} along a random direction (central differences)",
                           f"{found[worst]:.7g} (autograd)", about=what)  # fmt: skip
-
-
-def drawn_cases(
-    body: Callable[..., None], seed: int, examples: int, strategies: Mapping[str, st.SearchStrategy[Any]],
-    phases: Sequence[Phase],
-) -> None:  # fmt: skip
-    """Hypothesis, reproducible from `seed` and without a clock or a database."""
-    configured = settings(
-        max_examples=examples, database=None, deadline=None, phases=phases, report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck), print_blob=False,
-    )  # fmt: skip
-    hypothesis.seed(seed)(configured(given(**strategies)(body)))()
 
 
 def failure_of(raised: StudentRaised, counterexample: Mapping[str, str]) -> Failure:

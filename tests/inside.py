@@ -78,11 +78,16 @@ class Inside(Session):
         here.finder.install()
         self.inner = worker_session.Session(here.finder.sources)
         self.state = (torch.Generator().manual_seed(seed).get_state(), True, torch.float32)
+        signal.signal(signal.SIGPROF, self.expired)  # of our own time: a busy machine makes no mistake a hang
 
     def close(self) -> str:
         """Nothing to kill."""
         self.open = False
         return ""
+
+    def expired(self, *_: object) -> None:
+        """The request has used up its time."""
+        raise TimedOut(f"no answer within {self.limits.request_s:g} s")
 
     @contextlib.contextmanager
     def as_child(self) -> Iterator[None]:
@@ -102,10 +107,6 @@ class Inside(Session):
         answer: dict[str, Any] = {"nonce": message["nonce"]}
         written = io.StringIO()
 
-        def expired(*_: object) -> None:
-            raise TimedOut(f"no answer within {self.limits.request_s:g} s")
-
-        signal.signal(signal.SIGPROF, expired)  # of our own time: a busy machine makes no mistake a hang
         signal.setitimer(signal.ITIMER_PROF, self.limits.request_s)
         try:
             with self.as_child(), contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):

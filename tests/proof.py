@@ -58,8 +58,8 @@ def quick_fails(mistake: Mistake) -> set[str]:
 class Proof:
     """What the results show, and what speaks against it."""
 
-    def __init__(self, records: Sequence[Record], tasks: int) -> None:
-        self.records, self.tasks = records, tasks
+    def __init__(self, records: Sequence[Record], missing: int) -> None:
+        self.records, self.missing = records, missing
         self.mistakes, self.alternatives = of(records, "mistake"), of(records, "alternative")
         self.reference, self.combinations = of(records, "reference"), of(records, "combination")
         self.first = {name_of(r): r for r in self.mistakes if r["task"]["seed"] == 1}
@@ -120,9 +120,10 @@ class Proof:
         self.against += [
             f"{name_of(r)}, trained with seed {r['task']['seed']}: loses {sorted(r['lost'])}" for r in worse
         ]
+        tried = len([r for r in of(self.records, "trained") if name_of(r) in ALTERNATIVE])
         return (f"{len(names)} of {len(ALTERNATIVES)} alternatives in {len(self.alternatives)} runs: "
-                f"{len(self.alternatives) - len(missed)} keep full marks, {len(missed)} do not. {len(trained)} of them change what "
-                f"is trained: {sum(r['ran'] for r in trained)} trained checks on digits with one seed each, "
+                f"{len(self.alternatives) - len(missed)} keep full marks, {len(missed)} do not. {tried} were tried in training as "
+                f"well, of which {len(trained)} change what is trained: {sum(r['ran'] for r in trained)} trained checks on digits with one seed each, "
                 f"{sum(len(r['lost']) for r in worse)} of which lose something")  # fmt: skip
 
     def hints_appear(self) -> str:
@@ -224,8 +225,8 @@ class Proof:
         points = [lambda: f"{self.mistakes_lose()}. {self.parts_add_up()}", self.alternatives_keep, self.hints_appear,
                   self.reference_passes, self.reports_repeat, self.tolerances, self.checks_needed]  # fmt: skip
         lines = ["# Is the grader right?", "",
-                 f"Made by `make prove`, which goes on where it stopped. {len(self.records)} of {self.tasks} tasks have been run; "
-                 "the others are missing from the counts.", "",
+                 f"Made by `make prove`, which goes on where it stopped, and `make prove TRAINING=1`. {len(self.records)} tasks have "
+                 f"been run, {self.missing} are missing from the counts.", "",
                  *(f"{number}. {self.verdict(point)}." for number, point in enumerate(points, 1)), ""]  # fmt: skip
         lines += ["## What speaks against it", "", *(f"- {entry}" for entry in self.against or ["nothing"]), ""]
         lines += ["## Checks that stay although others catch the same mistakes", ""]
@@ -249,10 +250,10 @@ class Proof:
         return "\n".join(lines)
 
 
-def write(records: Sequence[Record], tasks: int, console: Console) -> int:
+def write(records: Sequence[Record], missing: int, console: Console) -> int:
     """Writes the page and prints its totals. Returns 1 if anything speaks against the grader, or is not run yet."""
-    proof = Proof(records, tasks)
+    proof = Proof(records, missing)
     page = proof.page()
     put(PAGE, page)
     console.print(page.partition("## Checks that stay")[0], highlight=False)
-    return int(bool(proof.against) or len(records) < tasks)
+    return int(bool(proof.against) or missing)

@@ -1,8 +1,8 @@
-"""Shows that the grader is right, with numbers: ``make prove``, or ``python -m tests.prove [--minutes M]``.
+"""Shows that the grader is right, with numbers: ``make prove``, or ``python -m tests.prove [--minutes M] [--training]``.
 
 Every task judges one variant of the reference with one seed, on the quick checks of all questions that run what the variant
-changes (see `touched`), in this process (see `inside`); a sample again as in grading, each check in its own. Alternatives, and
-mistakes that nothing else sees, are trained on digits as well. Results are kept in ``runs/proof.jsonl`` under a key that
+changes (see `touched`), in this process (see `inside`); a sample again as in grading, each check in its own. Mistakes that
+nothing else sees are trained on digits, and with ``--training`` the alternatives as well. Results are kept in ``runs/proof.jsonl`` under a key that
 changes with what they depend on, so that an interrupted proof goes on. Tasks are in such an order that a proof that was
 stopped early holds some of everything. ``docs/proof.md`` says how much was run.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import functools
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -33,8 +34,9 @@ from rich.progress import Progress
 from grader import context
 from grader.author.starter import ROOT
 from grader.boundary import Session
+from grader.cases import drawn_cases
 from grader.checks import BONUS, Check, Tolerance
-from grader.context import SHRINK_CALLS, Context
+from grader.context import Context
 from grader.datasets import load_dataset
 from grader.ingest import Submission, read_submission
 from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
@@ -43,8 +45,9 @@ from grader.rubric import CHECKS, MODULES, QUESTIONS
 from grader.run import cores
 from grader.thresholds import load_thresholds
 
-from . import bank, inside
+from . import bank, drawn, inside
 from .bank import Alternative, Mistake
+from .drawn import kept_cases
 from .inside import Inside
 from .nearby import Nearby
 from .strange import CHANGES, public, strange
@@ -56,6 +59,7 @@ SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 5, 300, 300, 20, 300
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 TRAINING = [check for check in CHECKS if check.kind == "trained"]
+UNSEEN = [mistake for mistake in MISTAKES if mistake not in QUICK_MISTAKES]
 RUBRIC = ROOT / "grader" / "rubric"
 TRAINED_ON = "digits"
 JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "shown",
@@ -108,8 +112,7 @@ def tasks() -> list[Task]:
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
     made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
     made += [Task("trained", (a.id,), 1) for a in ALTERNATIVES]
-    unseen = [m for m in MISTAKES if m not in QUICK_MISTAKES]
-    made += [Task("trained", (m.id,), seed) for m in unseen for seed in range(1, SEEDS + 1)]
+    made += [Task("trained", (m.id,), seed) for m in UNSEEN for seed in range(1, SEEDS + 1)]
     random.Random(7).shuffle(made)
     first = {"mistake": 0, "alternative": 0}  # the matrix first: every mistake and alternative with one seed
     made.sort(key=lambda task: 2 if task.seed not in (1, 1000) else first.get(task.kind, 1))
@@ -170,6 +173,12 @@ def modules_of(question: int, trained: bool = False) -> frozenset[Path]:
     return frozenset(path for path in found if trained or "trained" not in path.stem)
 
 
+def is_extra(task: Task) -> bool:
+    """Whether the task is about training the alternatives, which takes a third of the time and is asked for by name."""
+    alternative = task.kind == "trained" and isinstance(VARIANTS[task.names[0]], Alternative)
+    return alternative or (task.kind == "touched" and task.question not in (None, *(m.question for m in UNSEEN)))
+
+
 def trains(task: Mapping[str, Any]) -> bool:
     """Whether the task is about trained checks."""
     return task["kind"] == "trained" or (task["kind"] == "touched" and task["question"] is not None)
@@ -178,7 +187,7 @@ def trains(task: Mapping[str, Any]) -> bool:
 def state(task: Mapping[str, Any], questions: Collection[int]) -> str:
     """Digest of what a task's result depends on: the judging code, these questions' part of the rubric, the sources."""
     judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
-    judging.append(Path(inside.__file__))
+    judging += [Path(inside.__file__), Path(drawn.__file__)]
     if trains(task):
         judging += [ROOT / "grader" / name for name in JUDGING_TRAINED]
     modules = (modules_of(question, trains(task)) for question in questions)
@@ -235,12 +244,13 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     if task.kind == "touched":
         return {"task": asdict(task), "lost": {}, **touch(task.seed, task.question)}
     sources, wanted = variant(task.names), affected(task, touched)
-    # the smallest case is looked for once: it has no influence on the marks
-    context.SHRINK_CALLS = SHRINK_CALLS if task.kind in ("mistake", "again") and task.seed == 1 else 1
     statuses: dict[str, str] = {}
     outcomes = []
     checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
-    with mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside):
+    with (
+        mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside),
+        mock.patch.object(context, "drawn_cases", drawn_cases if shows(task) or task.seed > SEEDS else kept_cases),
+    ):
         for outcome in judge_all(
             checks, bench_of(sources, task.kind), setting(task),
             lambda check: check.id in wanted or any(statuses.get(need, "passed") not in FREE for need in check.needs),
@@ -251,6 +261,11 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
                 outcomes.append(outcome)
     return {"task": asdict(task), "ran": len(outcomes), "digest": digest(outcomes), "s": round(time.monotonic() - began, 2),
             "lost": {o.check.id: lost(o) for o in outcomes if o.status != "passed"}}  # fmt: skip
+
+
+def shows(task: Task) -> bool:
+    """Whether all that a student would see is wanted, and not the marks alone: once for each mistake."""
+    return task.kind in ("mistake", "again") and task.seed == 1
 
 
 def setting(task: Task) -> Setting:
@@ -318,16 +333,25 @@ def earlier() -> dict[str, dict[str, Any]]:
     return {key(record["task"]): record for record in map(json.loads, lines)}
 
 
+def start() -> None:
+    """Of a process that judges: what is loaded by now is not searched for garbage again and again."""
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def results(
     wanted: Sequence[Task], known: Touched, pool: ProcessPoolExecutor, jobs: int, deadline: float, console: Console
 ) -> list[dict[str, Any]]:
     """Results of these tasks: those of earlier runs that still hold, and the others as far as the time goes."""
-    before = earlier()
-    states = {task: state_of(task, known) for task in wanted}
-    found = [before.get(key(asdict(task)), {}) for task in wanted]
-    held = [record for task, record in zip(wanted, found, strict=True) if record.get("state") == states[task]]
-    have = {key(record["task"]) for record in held}
-    left = [task for task in wanted if key(asdict(task)) not in have]
+    before, held, left = earlier(), [], []
+    for task in wanted:
+        record = before.get(key(asdict(task)))
+        if record and record["state"] == state_of(task, known):
+            held.append(record)
+        else:
+            left.append(task)
     running: dict[Future[dict[str, Any]], Task] = {}
     with KEPT.open("a") as file, Progress(console=console) as progress:
         bar = progress.add_task("tasks", total=len(left))
@@ -336,7 +360,7 @@ def results(
                 task = left.pop(0)
                 running[pool.submit(perform, task, touched_by(task, known))] = task
             for future in wait(running, return_when="FIRST_COMPLETED").done:
-                held.append({"state": states[running.pop(future)], **future.result()})
+                held.append({"state": state_of(running.pop(future), known), **future.result()})
                 file.write(json.dumps(held[-1]) + "\n")
                 file.flush()
                 progress.advance(bar)
@@ -350,20 +374,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.prove")
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--jobs", type=int, default=cores())
+    parser.add_argument("--training", action="store_true", help="train the alternatives as well: 15 minutes more")
     options = parser.parse_args(argv)
     console, deadline = Console(stderr=True), time.monotonic() + 60 * options.minutes
     KEPT.parent.mkdir(exist_ok=True)
-    wanted = tasks()
+    asked = [task for task in tasks() if options.training or not is_extra(task)]
+    extra = [] if options.training else [task for task in tasks() if is_extra(task)]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=1500) as pool:
+    with ProcessPoolExecutor(options.jobs, spawn, start, max_tasks_per_child=1500) as pool:
+
+        def run(wanted: Sequence[Task], until: float) -> list[dict[str, Any]]:
+            return results(wanted, known, pool, options.jobs, until, console)
+
         # what the checks run comes first: it decides what the other tasks are about
-        run = results([task for task in wanted if task.kind == "touched"], {}, pool, options.jobs, deadline, console)
         known: dict[int, dict[str, list[str]]] = {}
-        for record in run:
+        first = run([task for task in asked if task.kind == "touched"], deadline)
+        kept = run([task for task in extra if task.kind == "touched"], 0.0)
+        for record in (*first, *kept):
             known.setdefault(record["task"]["seed"], {}).update(record["touched"])
-        ready = [task for task in wanted if task.kind != "touched" and (not task.names or task.seed in known)]
-        run += results(ready, known, pool, options.jobs, deadline, console)
-    return write(run, len(wanted), console)
+        found = first + run([t for t in asked if t.kind != "touched" and (not t.names or t.seed in known)], deadline)
+        kept += run([task for task in extra if task.kind != "touched"], 0.0)
+    return write(found + kept, len(asked) - len(found), console)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import Phase
+from hypothesis import strategies as st
 
 from grader.boundary import Foreign, Gen, Limits, StudentRaised
+from grader.cases import drawn_cases
 from grader.checks import Check, Failure
 from grader.context import Context
 from grader.launch import Worker
@@ -114,3 +119,19 @@ def test_a_missing_function_is_no_refusal(context_on: Callable[[str], Context]) 
     with pytest.raises(StudentRaised):
         ctx.raises("ValueError", "a.absent", 3, names="x")
     ctx.close()
+
+
+def test_what_is_drawn_depends_on_the_seed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis would also draw numbers that it finds in modules of ours, whichever are loaded."""
+
+    def draws() -> list[float]:
+        found: list[float] = []
+        for seed in range(20):
+            drawn_cases(lambda x: found.append(x), seed, 25, {"x": st.floats(-3, 3)}, (Phase.generate,))
+        return found
+
+    before = draws()
+    (tmp_path / "a7_constants.py").write_text(f"VALUES = {[0.5 + k / 7 for k in range(15)]}")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("a7_constants")
+    assert draws() == before

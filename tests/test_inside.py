@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from unittest import mock
 
 import pytest
 import torch
+from hypothesis import Phase
+from torch.testing import assert_close
 
+from grader import context
 from grader.boundary import Limits, StudentRaised, TimedOut
+from grader.cases import drawn_cases
+from grader.checks import Question
 from grader.launch import Worker
-from grader.rubric import CHECKS
+from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
+from .drawn import kept_cases
 from .inside import Here, Inside
+from .nearby import judged
 from .prove import Task, perform, variant
 from .test_bank import MISTAKES
 from .touched import changes
@@ -101,3 +110,33 @@ def test_a_new_session_forgets_the_modules_of_the_last() -> None:
     assert "submission.a" in sys.modules
     fresh = inside("def number(): return 2")
     assert fresh.call("a.number") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"q{q.number}")
+def test_kept_cases_are_those_that_hypothesis_draws(question: Question) -> None:
+    met = 0
+
+    def both(
+        body: Callable[..., None], seed: int, examples: int, strategies: Mapping[str, Any], phases: Sequence[Phase]
+    ) -> None:
+        nonlocal met
+        kept: list[dict[str, Any]] = []
+        kept_cases(lambda **drawn: kept.append(drawn), seed, examples, strategies, phases)
+        left = iter(kept)
+
+        def compared(**drawn: Any) -> None:
+            nonlocal met
+            met += 1
+            assert_close(next(left), drawn, rtol=0, atol=0, equal_nan=True)
+            body(**drawn)
+
+        drawn_cases(compared, seed, examples, strategies, phases)
+        assert next(left, None) is None
+
+    with mock.patch.object(context, "drawn_cases", both):
+        outcomes = judged(variant(()), question.checks, seed=2)
+    assert met > 5
+    assert [
+        name for name, found in outcomes.items() if found.status != "passed" and found.check.kind != "trained"
+    ] == []

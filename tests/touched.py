@@ -8,7 +8,8 @@ mutation testing do, and runs some variants on all checks to see that nothing is
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 Functions = dict[str, ast.FunctionDef]
@@ -88,22 +89,27 @@ def remaining(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield "", ast.dump(node)
 
 
+@functools.lru_cache(maxsize=64)
+def parts(text: str) -> tuple[Mapping[str, str], Sequence[tuple[str, str]]]:
+    """The module's functions, and what `remaining` finds, as text that does not depend on layout."""
+    tree = ast.parse(text)
+    return {name: ast.dump(node) for name, node in functions(tree).items()}, list(remaining(tree))
+
+
 def changed(module: str, before: str, after: str) -> set[str]:
     """Functions of the module that differ, or the module itself where something else does.
 
     A name that only `after` has changes nothing: what is the same in both does not know it. A class of which more than
     known methods differ is changed in all of them: whoever uses an object of it has run one of these.
     """
-    old, new = ast.parse(before), ast.parse(after)
-    was, now = functions(old), functions(new)
-    found = {f"{module}.{name}" for name, node in was.items()
-             if name not in now or ast.dump(node) != ast.dump(now[name])}  # fmt: skip
-    rest, names = dict(remaining(old)), set(was) | {name for name, _ in remaining(old)}
-    loose = [text for name, text in remaining(old) if not name]
-    for name, text in remaining(new):
+    (was, old), (now, new) = parts(before), parts(after)
+    found = {f"{module}.{name}" for name, text in was.items() if now.get(name) != text}
+    rest, names = dict(old), set(was) | {name for name, _ in old}
+    loose = [text for name, text in old if not name]
+    for name, text in new:
         if text not in loose if not name else name in names and rest.get(name) != text:
             found |= {f"{module}.{method}" for method in was if method.startswith(f"{name}.")} or {module}
-    if set(rest) - {name for name, _ in remaining(new)} or len(loose) > sum(not name for name, _ in remaining(new)):
+    if set(rest) - {name for name, _ in new} or len(loose) > sum(not name for name, _ in new):
         found.add(module)
     return found
 
