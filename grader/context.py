@@ -14,7 +14,7 @@ from hypothesis import Phase
 from hypothesis import strategies as st
 from torch import Tensor
 
-from .boundary import Handle, Limits, Probe, Session, SessionEnded, StudentRaised, Target, TorchRef
+from .boundary import Handle, Limits, Probe, Ref, Session, SessionEnded, StudentRaised, Target, TorchRef
 from .cases import drawn_cases
 from .checks import DIFFERENCES, Check, Failure, Part, Tolerance
 from .datasets import Dataset
@@ -352,6 +352,13 @@ class Context:
         on = self.call(TorchRef("is_grad_enabled"))
         self.expect(on is True, f"after {what} nothing has gradients any more", "gradients as before", "switched off",
                     hint="For how long are gradients switched off, and who switches them on again?")  # fmt: skip
+
+    def leaves_gradients_off(self, target: str, /, *args: Any, **kwargs: Any) -> None:
+        """A call of "module.name" does not switch gradients on for a caller who has switched them off."""
+        name = target.partition(".")[2]
+        on = self.call(Probe("grad_left"), Ref(target), *args, **kwargs)
+        self.expect(on is False, f"after {name} gradients are on, which its caller had switched off", "as before", "on",
+                    hint="Were gradients on when your function was called? What does it leave behind?")  # fmt: skip
 
     def gradient(
         self, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),

@@ -7,12 +7,9 @@ quick checks, or one trained check) that lanes share; of many, each is done by o
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from .checks import Check
 from .datasets import load_dataset
 from .ingest import Submission
 from .judge import TRAINED, Bench, Outcome, Setting, Status, judge_all
+from .lanes import Lanes
 from .report.model import Circumstances, Report, complete
 from .rubric import CHECKS, QUESTIONS
 from .thresholds import load_thresholds
@@ -146,36 +144,29 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
         return
 
     split = len(readable) < 2 * plan.jobs
-    with ProcessPoolExecutor(plan.jobs, multiprocessing.get_context("spawn")) as pool:
-        futures: dict[Future[list[dict[str, Any]]], Part] = {}
-        open_parts = dict.fromkeys(readable, 0)
+    lanes = Lanes(plan.jobs, functools.partial(run_part, plan))
+    open_parts = dict.fromkeys(readable, 0)
 
-        def submit(parts: Sequence[Part]) -> None:
-            for part in parts:
-                open_parts[part.index] += 1
-                futures[pool.submit(run_part, plan, part)] = part
+    def submit(parts: Sequence[Part]) -> None:
+        for part in parts:
+            open_parts[part.index] += 1
+            lanes.submit(part)
 
-        for index in readable:
-            whole = [Part(index, submissions[index], tuple(BY_ID), {})]
-            submit(quick_parts(index, submissions[index]) if split else whole)
-        while futures:
-            finished, _ = wait(futures, return_when=FIRST_COMPLETED)
-            for future in finished:
-                part = futures.pop(future)
-                open_parts[part.index] -= 1
-                note(part.index, collected(future))
-                if open_parts[part.index]:
-                    continue
-                if split and not part.known:
-                    known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
-                    submit(trained_parts(part.index, submissions[part.index], known))
-                else:
-                    yield report(part.index)
+    for index in readable:
+        whole = [Part(index, submissions[index], tuple(BY_ID), {})]
+        submit(quick_parts(index, submissions[index]) if split else whole)
+    for part, found in lanes.results():
+        open_parts[part.index] -= 1
+        note(part.index, collected(found))
+        if open_parts[part.index]:
+            continue
+        if split and not part.known:
+            known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
+            submit(trained_parts(part.index, submissions[part.index], known))
+        else:
+            yield report(part.index)
 
 
-def collected(future: Future[list[dict[str, Any]]]) -> list[Outcome]:
+def collected(found: Sequence[Mapping[str, Any]] | None) -> list[Outcome]:
     """A part's outcomes; none if its process died, and the report then says that the grader failed on them."""
-    try:
-        return [Outcome(**{**item, "check": BY_ID[item["check"]]}) for item in future.result()]
-    except BrokenProcessPool:
-        return []
+    return [Outcome(**{**item, "check": BY_ID[item["check"]]}) for item in found or ()]

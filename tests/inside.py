@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import json
 import signal
 import sys
 import time
@@ -91,43 +90,38 @@ class Inside(Session):
 
     @contextlib.contextmanager
     def as_child(self) -> Iterator[None]:
-        """Global settings of torch as the submission left them; afterwards as they were."""
-        ours = current()
+        """Global settings of torch, and where prints go, as in the submission's process; afterwards as they were."""
+        ours, printing, written = current(), (sys.stdout, sys.stderr), io.StringIO()
         put(self.state)
+        sys.stdout = sys.stderr = written
         try:
             yield
         finally:
+            sys.stdout, sys.stderr = printing
             self.state = current()
             put(ours)
+            self.printed += written.getvalue().encode()
 
     def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
-        """The worker's answer to a request."""
-        message = json.loads(json.dumps(header))
-        out = values.Outgoing()
-        answer: dict[str, Any] = {"nonce": message["nonce"]}
-        written = io.StringIO()
-
+        """The worker's answer to a request. What would be JSON on the way is made of nothing but what JSON has."""
+        nonce, out = header["nonce"], values.Outgoing()
         signal.setitimer(signal.ITIMER_PROF, self.limits.request_s)
         try:
-            with self.as_child(), contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
-                result = self.inner.answer(message, tensors)
+            with self.as_child():
+                result = self.inner.answer(header, tensors)
                 kept = isinstance(result, worker_session.Kept)
-                answer["value"] = (
-                    self.inner.keep(result.value) if kept else values.encode(result, out, self.inner.outgoing)
-                )
-                body = json.dumps(answer)
+                value = self.inner.keep(result.value) if kept else values.encode(result, out, self.inner.outgoing)
+            return {"nonce": nonce, "value": value}, out.tensors
         except worker_session.Refused as refused:
-            body = json.dumps({"nonce": message["nonce"], "refused": str(refused)})
+            return {"nonce": nonce, "refused": str(refused)}, out.tensors
         except SessionEnded as ended:
             raise self._end(ended) from ended
         except BaseException as error:  # noqa: BLE001  as in the worker
-            body = json.dumps({"nonce": message["nonce"], "error": self.inner.describe(error)})
-            out = values.Outgoing()
+            described = self.inner.describe(error)
             error.__traceback__ = None
+            return {"nonce": nonce, "error": described}, {}
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        self.printed += written.getvalue().encode()
-        return json.loads(body), out.tensors
 
 
 def current() -> tuple[Tensor, bool, torch.dtype]:
@@ -138,5 +132,7 @@ def current() -> tuple[Tensor, bool, torch.dtype]:
 def put(state: tuple[Tensor, bool, torch.dtype]) -> None:
     """Sets what `current` returned."""
     torch.set_rng_state(state[0])
-    torch.set_grad_enabled(state[1])
-    torch.set_default_dtype(state[2])
+    if torch.is_grad_enabled() != state[1]:
+        torch.set_grad_enabled(state[1])
+    if torch.get_default_dtype() != state[2]:
+        torch.set_default_dtype(state[2])

@@ -67,7 +67,6 @@ JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judg
 JUDGING_TRAINED = ("trained.py", "thresholds.py", "thresholds.json", "judge_network.py")
 FREE = ("passed", "not_run")
 Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed
-AS_GRADED = ("again", "strange", "trained")  # kinds that are judged with a process for each check
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,14 @@ def reference() -> tuple[Submission, Bench]:
     return submission, Bench(submission)
 
 
-def bench_of(sources: Mapping[str, str], kind: str = "") -> Bench:
+def as_graded(task: Task) -> bool:
+    """Whether each check gets a process of its own; without one, complex numbers would not meet what refuses them."""
+    return task.kind == "again" or trains(asdict(task)) or "complex" in task.names
+
+
+def bench_of(sources: Mapping[str, str], elsewhere: bool) -> Bench:
     """Where these sources run: in this process, or in its worker."""
-    if kind not in AS_GRADED:
+    if not elsewhere:
         return Nearby(sources)
     bench = reference()[1]
     bench.submission = Submission("variant", dict(sources))
@@ -248,11 +252,11 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     outcomes = []
     checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
     with (
-        mock.patch.object(context, "Session", Session if task.kind in AS_GRADED else Inside),
+        mock.patch.object(context, "Session", Session if as_graded(task) else Inside),
         mock.patch.object(context, "drawn_cases", drawn_cases if shows(task) or task.seed > SEEDS else kept_cases),
     ):
         for outcome in judge_all(
-            checks, bench_of(sources, task.kind), setting(task),
+            checks, bench_of(sources, as_graded(task)), setting(task),
             lambda check: check.id in wanted or any(statuses.get(need, "passed") not in FREE for need in check.needs),
             {check.id: "not_run" for check in elsewhere},
         ):  # fmt: skip
@@ -299,7 +303,7 @@ def touch(seed: int, question: int | None) -> dict[str, dict[str, list[str]]]:
     ):
         path = Path(folder) / "names"
         sources = {name: instrumented(name, text, path) for name, text in reference()[0].sources.items()}
-        bench = bench_of(sources, "" if question is None else "trained")
+        bench = bench_of(sources, question is not None)
         for check in QUICK if question is None else [check for check in TRAINING if check.question == question]:
             path.write_text("")
             reasons.clear()

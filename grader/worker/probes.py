@@ -323,6 +323,13 @@ def with_data_elsewhere(function: Callable[..., Any], model: nn.Module, data: Te
         return function(model, Elsewhere(data), *args, **kwargs)
 
 
+def grad_left(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+    """Whether gradients are on after a call that was made with them off."""
+    with torch.no_grad():
+        function(*args, **kwargs)
+        return torch.is_grad_enabled()
+
+
 def leave_gradients(model: nn.Module, value: float) -> None:
     """Old gradients, as an earlier backward pass would have left them."""
     for parameter in model.parameters():
