@@ -365,6 +365,8 @@ def as_float32(output: Any) -> Any:
     """Floating-point tensors in `output` (a tensor, tuple, list or dict) as float32, the rest as it is."""
     if isinstance(output, Tensor):
         return output.float() if output.is_floating_point() else output
+    if isinstance(output, tuple) and hasattr(output, "_fields"):  # a namedtuple takes its fields one by one
+        return type(output)(*map(as_float32, output))
     if isinstance(output, (tuple, list)):
         return type(output)(as_float32(item) for item in output)
     if isinstance(output, dict):

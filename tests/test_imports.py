@@ -15,7 +15,7 @@ LAYERS = (
     ("worker.wire", "worker.values", "worker.importer", "worker.loop", "worker.probes", "__init__", "worker"),
     ("worker.session",),
     ("worker.__main__",),
-    ("launch", "datasets", "thresholds", "ingest", "statistics", "cases", "patterns"),
+    ("launch", "lanes", "datasets", "thresholds", "ingest", "statistics", "cases", "patterns"),
     ("boundary",),
     ("checks", "shown"),
     ("context",),

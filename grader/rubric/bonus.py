@@ -78,7 +78,7 @@ def masked_reach(ctx: Context) -> None:
 @declare(
     id="bonus.masked.trained", question=BONUS, kind="gradient", points=0.25, visibility="hidden",
     title="MaskedConv2d: the mask outlives training",
-    asks="after steps of an optimizer the hidden weights still have no effect",
+    asks="after steps of an optimizer, and with whatever weights are loaded, the hidden weights have no effect",
     hint="When is the mask applied: once, or each time the weights are used?",
     needs=("bonus.masked.reach",),
 )  # fmt: skip
@@ -88,6 +88,12 @@ def masked_trained(ctx: Context) -> None:
         data = {"x": ctx.randn(12, 2, 5, 5, dtype=torch.float32)}
         ctx.session.train(layer, data, SQUARE, epochs=2, batch_size=4, lr=0.01, seed=0)
         expect_reach(ctx, layer.double(), kind, 3, (2, 3))
+        # what is not trained may be the mask
+        weights = {name for name, trained in layer.parameters().items() if trained}
+        layer.load(
+            {name: ctx.randn(*value.shape) if name in weights else value for name, value in layer.state().items()}
+        )
+        expect_reach(ctx, layer, kind, 3, (2, 3))
 
 
 def trained_prior(ctx: Context, num_embeddings: int, **options: int) -> Handle:
@@ -246,7 +252,7 @@ def sample_law(ctx: Context) -> None:
     id="bonus.sample.modes", question=BONUS, kind="property", points=0.5, visibility="public",
     title="sample_codes: mode, gradients, generator",
     asks="the model runs in evaluation mode without gradients and gets its former mode back, and what comes after has "
-    "gradients again; draws are fresh, and come from the generator if one is given",
+    "gradients as before; draws are fresh, and come from the generator if one is given",
     hint="What would dropout do to the samples? And two calls with the same generator seed?",
     needs=(),
 )  # fmt: skip
@@ -268,6 +274,7 @@ def sample_modes(ctx: Context) -> None:
         ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same codes", "other codes", draws[2])
         ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same codes", "other codes", draws[4])
         ctx.leaves_gradients_on("sample_codes")
+        ctx.leaves_gradients_off(SAMPLE, model, 2, 2, 3)
 
 
 @declare(

@@ -146,6 +146,27 @@ def repeated(ctx: Context, case: Known, k: int, times: int, seed: int) -> Tensor
     return ctx.tensor(value, (3 * times,), f"iwae(model, x, {k})", dtype=torch.float64).reshape(3, times)
 
 
+def expect_many(ctx: Context) -> None:
+    """64 samples of a posterior that is four times as wide as the prior, for a decoder that does not look at z.
+
+    Then w / p(x) is a ratio of two Gaussians, (4 exp(-15/32 z²)) in each of 3 dimensions: at most 64, with the second
+    moment (4 / sqrt(2 - 1/16))³. The mean of the bounds of two halves would take .18 off the mean of exp, three times
+    what is allowed, and that of smaller parts .3 to .5.
+    """
+    size, times = 3, 2000
+    bias, x = ctx.randn(4), ctx.images(1, 2, torch.float64)
+    zero, wide = torch.zeros(4, size, dtype=torch.float64), torch.full((size,), math.log(16), dtype=torch.float64)
+    model = ctx.new(Probe("BernoulliVAE"), zero, bias, zero.T.contiguous(), wide)
+    log_px = -F.binary_cross_entropy_with_logits(bias, x.flatten(), reduction="sum")
+    value = ctx.session.infer(IWAE, model, x.repeat_interleave(times, 0), 64, generator=Gen(ctx.seed + 2))
+    bounds = ctx.tensor(value, (times,), "iwae(model, x, 64)", dtype=torch.float64)
+    ratio = float((bounds - log_px).exp().mean())
+    allowed = mean_bound(math.sqrt(((4 / math.sqrt(2 - 1 / 16)) ** size - 1) / 64), times)
+    ctx.expect(abs(ratio - 1) <= allowed, "the mean of exp(iwae) with k=64 is not the likelihood of an image",
+               f"p(x) times 1 ± {allowed:.4f}", f"p(x) times {ratio:.4f}",
+               hint="Do you take many samples in parts? How do the parts become one bound?")  # fmt: skip
+
+
 @declare(
     id="bonus.iwae.law", question=BONUS, kind="statistical", points=0.75, visibility="public",
     title="iwae: unbiased weights",
@@ -157,8 +178,8 @@ def repeated(ctx: Context, case: Known, k: int, times: int, seed: int) -> Tensor
 )  # fmt: skip
 def iwae_law(ctx: Context) -> None:
     # 3 images x (k = 1, 8): means of 3000 independent bounds against integrals by quadrature, with the exact standard
-    # deviations; 6 comparisons at 1e-7. The posterior is broader than the prior, so weights are bounded and the means
-    # of 3000 are normal to many digits.
+    # deviations; with the one for k = 64 there are 7 comparisons at 1e-7. The posterior is broader than the prior, so
+    # weights are bounded and the means of 3000 are normal to many digits.
     case = known(ctx)
     times = 3000
     one = repeated(ctx, case, 1, times, ctx.seed)
@@ -177,6 +198,7 @@ def iwae_law(ctx: Context) -> None:
     different = len(set(one.flatten().tolist()))
     ctx.expect(different > 3 * times - 5, "images share their draws of z", "independent draws",
                f"{different} different values for {3 * times} images")  # fmt: skip
+    expect_many(ctx)
 
 
 @declare(
@@ -211,7 +233,7 @@ def iwae_grows(ctx: Context) -> None:
     id="bonus.iwae.modes", question=BONUS, kind="property", points=0.25, visibility="public",
     title="iwae: shape, mode, generator",
     asks="one bound per image (B,); the model runs in evaluation mode without gradients and gets its former mode back, "
-    "and what comes after has gradients again; draws are fresh, and come from the generator if one is given",
+    "and what comes after has gradients as before; draws are fresh, and come from the generator if one is given",
     hint="What would dropout do to an evaluation? Does the result still carry gradients?",
     needs=(),
 )  # fmt: skip
@@ -232,6 +254,7 @@ def iwae_modes(ctx: Context) -> None:
         ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same bound", "another", draws[2])
         ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same bound", "fresh draws", draws[4])
         ctx.leaves_gradients_on("iwae")
+        ctx.leaves_gradients_off(IWAE, model, x, 2)
 
 
 # ---- exact likelihoods --------------------------------------------------------------------------------------------

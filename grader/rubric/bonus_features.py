@@ -10,7 +10,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from ..boundary import Handle, TorchRef
+from ..boundary import Handle, StudentRaised, TorchRef
 from ..cases import random, seeds, sizes
 from ..checks import BONUS, EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
 from ..context import Context
@@ -42,6 +42,12 @@ def active(ctx: Context) -> None:
     got = ctx.number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
     ctx.matches(got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
                 hint="The variance of a constant is 0. Is that above a threshold of 0?")  # fmt: skip
+    twins = noise[:, :1] * torch.tensor([1.0, -0.8, 0.05])  # variances 1, .64 and .0025 along one line
+    ctx.matches(ctx.number(ctx.call(ACTIVE, twins), "active_units"), 2.0, FLOAT64,
+                "active_units(mu) where all dimensions follow one of them",
+                hint="Two dimensions vary together: is that one dimension of the code, or two?")  # fmt: skip
+    ctx.leaves_gradients_on("active_units")
+    ctx.leaves_gradients_off(ACTIVE, mu)
 
 
 def feature_nets(ctx: Context) -> list[Handle]:
@@ -128,12 +134,41 @@ FRECHET_TOLERANCE = Tolerance(1e-4, 1e-4, "matrix square roots by eigenvalues, S
 SINGULAR = Tolerance(
     2e-2, 2e-2, "the square root of a rounding error, or of a small multiple of I added to the covariances"
 )
+SLOPES = Tolerance(1e-2, 1e-2, "a small multiple of I added to the covariances, or a root by iteration")
+
+
+def root_of(matrix: Tensor, power: float = 0.5) -> Tensor:
+    """Symmetric positive definite matrix to a power."""
+    values, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = (vectors * values**power) @ vectors.T
+    return root
+
+
+def expect_slopes(ctx: Context) -> None:
+    """A gradient to a covariance is I - T, T the matrix of the optimal transport from one Gaussian to the other."""
+    spectra = torch.tensor([[0.5, 1.1, 1.9, 3.0], [2.5, 0.8, 1.6, 0.4]], dtype=torch.float64)
+    turned = [torch.linalg.qr(ctx.randn(4, 4)).Q for _ in spectra]
+    cov1, cov2 = (q @ spectrum.diag() @ q.T for q, spectrum in zip(turned, spectra, strict=True))
+    cov1, cov2 = (cov1 + cov1.T) / 2, (cov2 + cov2.T) / 2
+    try:
+        found = ctx.session.vjp(FRECHET, ctx.randn(4), cov1, ctx.randn(4), cov2, wrt=[1, 3])
+    except StudentRaised:
+        return  # scipy's square root has no gradient: then there is none that could be wrong
+    for where, one, other in ((1, cov1, cov2), (3, cov2, cov1)):
+        if (got := found.args[where]) is not None:
+            root, inverse = root_of(one), root_of(one, -0.5)
+            wanted = torch.eye(4, dtype=torch.float64) - inverse @ root_of(root @ other @ root) @ inverse
+            # only along symmetric directions is a covariance free to move
+            ctx.matches((got + got.T) / 2, wanted, SLOPES, f"the gradient of frechet_distance to cov{1 + where // 2}",
+                        hint="By how many ways does this covariance reach the distance? Does autograd see all of "
+                        "them?")  # fmt: skip
 
 
 @declare(
     id="bonus.frechet", question=BONUS, kind="property", points=0.5, visibility="public",
     title="frechet_distance",
-    asks="|μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½): 0 for equal Gaussians, symmetric, finite for singular covariances",
+    asks="|μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁ Σ₂)^½): 0 for equal Gaussians, symmetric, finite for singular covariances; "
+    "what autograd gives is its gradient",
     hint="What does it give for two equal Gaussians? And for two points, whose covariances are 0?",
     needs=(),
 )  # fmt: skip
@@ -159,6 +194,7 @@ def frechet(ctx: Context) -> None:
         wanted = gap + u @ u + v @ v - 2 * (u @ v).abs()
         value = ctx.call(FRECHET, mean1, torch.outer(u, u), mean2, torch.outer(v, v))
         ctx.matches(value, wanted, SINGULAR, f"frechet_distance of covariances of rank 1, {dtype}")
+    expect_slopes(ctx)
 
 
 def clusters(ctx: Context, centres: Tensor, size: int, spread: float) -> tuple[Tensor, Tensor]:
@@ -279,6 +315,8 @@ def neighbours(ctx: Context) -> None:
     ctx.matches(
         ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"
     )
+    ctx.leaves_gradients_on("knn_predict")
+    ctx.leaves_gradients_off(NEIGHBOURS, codes, labels, codes)
 
 
 FEATURES: tuple[Check, ...] = (

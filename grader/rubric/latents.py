@@ -146,17 +146,25 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
             own = ctx.tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
             if not alike(x_recon, model.call("decode", own, *labels), rtol=1e-4, atol=1e-5):
                 raise
+    far = 10 * ctx.randn(*shape, dtype=x.dtype)  # decodes to what is no probability where nothing sees to that
+    model.train()
+    decoded = model.call("decode", far, *labels)
+    model.eval()
+    if isinstance(decoded, Tensor) and bool(((decoded >= 0) & (decoded <= 1)).all()):  # else it costs points elsewhere
+        expect_probabilities_in_training(
+            ctx, model, lambda: ctx.sequence(model(x, *labels, eps=far), 3, "forward")[0], "x_recon of forward"
+        )
 
 
 def expect_fresh(
     ctx: Context, model: Handle, x: Tensor, *labels: Tensor, modes: Sequence[bool] = (False, True)
 ) -> None:
-    """Each forward pass draws anew, for each image of the batch, in evaluation mode and in training mode."""
+    """Each forward pass draws anew, for each image of the batch, in both modes, with gradients and without."""
     same = x[:1].expand_as(x).contiguous()
     same_labels = [label[:1].expand_as(label).contiguous() for label in labels]
 
-    def drawn() -> Tensor:
-        found = ctx.tensor(ctx.sequence(model(same, *same_labels), 3, "forward")[0], None, "x_recon")
+    def drawn(call: Callable[..., Any] = model.session.call) -> Tensor:
+        found = ctx.tensor(ctx.sequence(call(model, same, *same_labels), 3, "forward")[0], None, "x_recon")
         per_image = found.ndim > 0 and len(found) == len(x)
         ctx.expect(per_image, "x_recon has not one image for each of x", tuple(x.shape), tuple(found.shape))
         return found.reshape(len(x), -1)
@@ -185,7 +193,36 @@ def expect_fresh(
                 "eps of its own for each image",
                 "equal reconstructions",
             )
+    model.eval()  # where dropout makes no difference
+    first = drawn(model.session.infer)
+    ctx.expect(
+        any(float((first - drawn(model.session.infer)).abs().max()) > 1e-6 for _ in range(PASSES)),
+        "two forward passes under no_grad give the same x_recon",
+        "a fresh sample on each pass",
+        "equal reconstructions",
+        hint="What has a draw from the posterior to do with whether somebody wants gradients?",
+    )
+
+
+def expect_probabilities_in_training(ctx: Context, model: Handle, call: Callable[[], Any], what: str) -> None:
+    """What `call` makes of the model in training mode are probabilities: the loss takes them for such."""
+    model.train()
+    value = call()
     model.eval()
+    try:
+        probabilities(ctx, value, None, f"{what} in training mode")
+    except Failure as failure:
+        failure.hint = "What does the loss take x_recon for while the model trains?"
+        raise
+
+
+def expect_apart(ctx: Context, ask: Callable[[], None], second: str) -> None:
+    """What `ask` asks of one model holds too after the `second`, of other sizes, has been made."""
+    try:
+        ctx.guard(ask, {"made after the model": second})
+    except Failure as failure:
+        failure.hint = "Make two models of different sizes, then use the first: whose sizes does it know?"
+        raise
 
 
 def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *labels: Tensor) -> None:
@@ -341,11 +378,12 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
     )
 
 
-def expect_evaluation(ctx: Context, probe: Handle, call: Callable[[], Any], what: str) -> None:
-    """`call` uses the model in evaluation mode without gradients, and leaves it in the mode it found, either one."""
+def expect_evaluation(ctx: Context, target: str, probe: Handle, *args: Any) -> None:
+    """`target` uses the model in evaluation mode without gradients, and leaves mode and gradients as it found them."""
+    what = target.partition(".")[2]
     for training in (True, False):
         probe.train(training)
-        call()
+        ctx.call(target, probe, *args)
         ctx.expect(
             probe.get("training") is training,
             f"{what} does not give the model its mode back",
@@ -370,3 +408,15 @@ def expect_evaluation(ctx: Context, probe: Handle, call: Callable[[], Any], what
         hint="Will anybody call backward on these images?",
     )
     ctx.leaves_gradients_on(what)
+    ctx.leaves_gradients_off(target, probe, *args)
+    for trained in (True, False):
+        probe.call("requires_grad_", trained)
+        ctx.call(target, probe, *args)
+        found = list(probe.parameters().values())
+        ctx.expect(
+            found == [trained],
+            f"{what} changes which parameters of the model require gradients",
+            [trained],
+            found,
+            hint="Which parameters were frozen before, and which are afterwards?",
+        )

@@ -23,6 +23,7 @@ SAMPLE = "gaussians.sample_gaussian"
 INTEGRAL = Tolerance(
     1e-6, 0.0, "trapezoid rule over 12 sigma in steps of sigma / 10: its error for a Gaussian is below 1e-15"
 )
+PRODUCT = "What becomes of a product of 784 numbers that are all a little below 1, or all a little above it?"
 LARGE_SUM = Tolerance(1e-4, 1e-3, "float32 sums of 784 terms of one sign, up to 1e3 each")
 
 
@@ -141,8 +142,8 @@ def diagonal_value(ctx: Context) -> None:
 @declare(
     id="q1.diagonal.underflow", question=1, kind="property", points=0.5, visibility="public",
     title="784 dimensions and far points do not underflow",
-    asks="the univariate and diagonal log-densities stay finite and right for D = 784, for points 60 sigma away, and "
-    "for variances from e^-40 to e^40, in float32 and float64",
+    asks="the univariate and diagonal log-densities stay finite and right for D = 784, also where all variances are "
+    "small or all are large, for points 60 sigma away, and for variances from e^-40 to e^40, in float32 and float64",
     hint="How large is the density itself out there, and does your computation ever hold it? How small may a variance "
     "be before anything you add to it shows?",
     needs=(),
@@ -154,6 +155,13 @@ def diagonal_underflow(ctx: Context) -> None:
         logvar = ctx.rand(3, 784, low=-2, high=2, dtype=dtype)
         value = ctx.call(DIAGONAL, x, mu, logvar)
         ctx.matches(value, normal(x, mu, logvar).sum(1), tol, f"diagonal_log_prob of 784 dimensions in {kind}")
+        for level in (-1, 1):  # the product of all variances is e^-784 or e^784
+            same = torch.full((784,), level, dtype=dtype)
+            value, expected = ctx.call(DIAGONAL, x, mu, same), normal(x.double(), mu.double(), same.double()).sum(1)
+            what = f"diagonal_log_prob of 784 dimensions whose logvar is {level} in {kind}"
+            finite = ctx.tensor(value, (3,), what, finite=False).isfinite()
+            ctx.expect(bool(finite.all()), f"{what} is not finite", expected, value, hint=PRODUCT)
+            ctx.matches(value, expected.to(dtype), tol, what)
         far_out(ctx, dtype, tol)
 
 
@@ -260,7 +268,9 @@ def not_positive_definite() -> dict[str, Tensor]:
         "has one negative eigenvalue": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
         # the determinant is positive all the same
         "has two negative eigenvalues": [[-1.0, 0.2, 0.0], [0.2, -2.0, 0.0], [0.0, 0.0, 1.0]],
+        "has two negative eigenvalues and a positive diagonal": [[1.0, 2.0, 2.0], [2.0, 1.0, 2.0], [2.0, 2.0, 1.0]],
         "has an eigenvalue 0": [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.0]],
+        "is small and not symmetric": [[0.02, 0.008, 0.0], [0.001, 0.01, 0.002], [0.0, 0.002, 0.015]],
     }
     return {what: torch.tensor(rows, dtype=torch.float64) for what, rows in matrices.items()}
 

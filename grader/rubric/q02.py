@@ -28,6 +28,7 @@ BATCH = "Should the examples of a batch be combined? How many numbers belong to 
 REVERSED = "Under which of the two distributions is the expectation taken? It is not the same the other way round."
 NO_LOG_RATIO = "Try p = q, then scale one sigma. Which term notices that the two widths differ?"
 NO_MEAN = "Shift one mean far away. Does your divergence notice?"
+NO_SLOPE = "Which step of yours has no slope at exactly 0, though the divergence itself is smooth there?"
 
 
 def pairwise_kl(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> Tensor:
@@ -317,6 +318,7 @@ def full_errors(ctx: Context) -> None:
         "has one negative eigenvalue": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
         # the determinant is positive all the same
         "has two negative eigenvalues": [[-1.0, 0.2, 0.0], [0.2, -2.0, 0.0], [0.0, 0.0, 1.0]],
+        "has two negative eigenvalues and a positive diagonal": [[1.0, 2.0, 2.0], [2.0, 1.0, 2.0], [2.0, 2.0, 1.0]],
         "has an eigenvalue 0": [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.0]],
     }
     mu = ctx.randn(3)
@@ -382,7 +384,8 @@ def gradient_standard(ctx: Context) -> None:
 @declare(
     id="q2.gradient.general", question=2, kind="gradient", points=0.5, visibility="public",
     title="Divergences between Gaussians: gradients",
-    asks="gradients of the other divergences reach the parameters of p and of q, and the covariance",
+    asks="gradients of the other divergences reach the parameters of p and of q, and the covariance; that to a mean "
+    "of 0 is 0",
     hint="Is everything between the arguments and the result a tensor operation, or does a plain number get in?",
     needs=(),
 )  # fmt: skip
@@ -395,6 +398,10 @@ def gradient_general(ctx: Context) -> None:
     ctx.gradient(FULL, mu, cov, wrt=(0,), what="the gradient of kl_full_covariance")
     # steps away from symmetry are errors, and a gradient may put both halves of it into one triangle
     ctx.gradient(FULL, mu, cov, wrt=(1,), within=symmetric, what="the gradient of kl_full_covariance to cov")
+    nothing = torch.zeros(3, dtype=torch.float64)  # where a centred Gaussian is
+    what = "the gradient of kl_full_covariance to mu where mu is 0"
+    found = ctx.tensor(ctx.session.vjp(FULL, nothing, cov, wrt=(0,)).args[0], (3,), what, finite=False)
+    ctx.expect(alike(found, nothing), f"{what} is wrong", "0 everywhere", found, hint=NO_SLOPE)
 
 
 @declare(

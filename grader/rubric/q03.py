@@ -18,6 +18,7 @@ from .q03_pca import COMPONENTS, Reference
 from .q03_trained import LINEAR, TRAINED
 
 COMPARE = "pca.compare_with_pca"
+NOT_SQUARE = (50, 2, 6, 12, 783)  # 2, 6, 12 and 783 are divisible by their integer root
 
 
 # ---- comparison -----------------------------------------------------------------------------------------------------
@@ -104,8 +105,8 @@ def compare_value(ctx: Context) -> None:
 @declare(
     id="q3.compare.mode", question=3, kind="property", points=0.5, visibility="hidden",
     title="Comparison with PCA: the model is only asked",
-    asks="compare_with_pca gives images to the model, runs it in evaluation mode without gradients, which are on again "
-    "afterwards, changes nothing in it, and gives its mode back",
+    asks="compare_with_pca gives images to the model, runs it in evaluation mode without gradients, which are "
+    "afterwards as they were, changes nothing in it, and gives its mode back",
     hint="In which mode was the model before, and who says that it was training?",
     needs=(),
 )  # fmt: skip
@@ -121,6 +122,7 @@ def compare_mode(ctx: Context) -> None:
             ctx.expect(handle.get("training") is mode, f"a model in {name} mode comes back in the other mode",
                        f"training = {mode}", f"training = {not mode}")  # fmt: skip
         ctx.leaves_gradients_on("compare_with_pca")
+    ctx.leaves_gradients_off(COMPARE, model, train, test, 3)
     calls, seen = model.get("calls"), model.get("seen")
     ctx.expect(len(calls) > 0, "the model is never called", "model(x)", "no call")
     other = [tuple(x.shape) for x in seen if x.ndim != 4 or x.shape[1:] != (1, 4, 4)]
@@ -164,7 +166,7 @@ def linear_shapes(ctx: Context) -> None:
 
 
 @declare(
-    id="q3.linear.affine", question=3, kind="property", points=0.75, visibility="public",
+    id="q3.linear.affine", question=3, kind="property", points=0.5, visibility="public",
     title="Linear autoencoder: affine, with full rank and an offset",
     asks="encoder and decoder are affine, also for large and negative numbers, and map each example by itself; every "
     "entry of the code counts, and the decoder's offset can be learned",
@@ -204,6 +206,19 @@ def linear_affine(ctx: Context) -> None:
 
 
 @declare(
+    id="q3.linear.errors", question=3, kind="property", points=0.25, visibility="hidden",
+    title="Linear autoencoder: square images only",
+    asks="an input_dim that is no square number is a ValueError of LinearAutoencoder",
+    hint="How many rows has an image of 12 pixels, and how many columns? What makes a number a square?",
+    needs=(),
+)  # fmt: skip
+def linear_errors(ctx: Context) -> None:
+    for pixels in NOT_SQUARE:
+        ctx.raises("ValueError", LINEAR, input_dim=pixels, latent_dim=1, names="input_dim",
+                   case=f"LinearAutoencoder of {pixels} pixels")  # fmt: skip
+
+
+@declare(
     id="q3.linear.gradient", question=3, kind="gradient", points=0.25, visibility="public",
     title="Linear autoencoder: gradients",
     asks="gradients of reconstruction and code reach the images and all parameters",
@@ -219,7 +234,8 @@ def linear_gradient(ctx: Context) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    *COMPONENTS, compare_value, compare_mode, linear_shapes, linear_affine, linear_gradient, *TRAINED,
+    *COMPONENTS, compare_value, compare_mode, linear_shapes, linear_affine, linear_errors, linear_gradient,
+    *TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(

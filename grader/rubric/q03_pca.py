@@ -219,6 +219,8 @@ def pca_errors(ctx: Context) -> None:
     unfitted("before fit, though another PCA is fitted by now")
     first, second = cloud(ctx.seed, 11, 4), cloud(ctx.seed + 9, 13, 4)
     again, once = fitted(ctx, first, 2), fitted(ctx, second, 2)
+    for method in ("encode", "reconstruct"):  # what these keep for later is of the first fit
+        again.call(method, first)
     again.call("fit", second)
     # what is wrong with the projection itself is the business of other checks
     expected = ctx.tensor(once.call("reconstruct", second), (13, 4), "reconstruct(x)")

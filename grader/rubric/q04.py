@@ -9,11 +9,25 @@ from torch import Tensor
 
 from ..boundary import Handle
 from ..cases import random, seeds, sizes
-from ..checks import EXACT, FLOAT64, Check, Failure, Question, declare
+from ..checks import EXACT, FLOAT64, Check, Question, declare
 from ..context import Context
 from .latents import stir
 from .q04_losses import LOSSES
-from .q04_models import ACROSS, PLAIN, SMALL, UNET, VANILLA, decoded, encoded, extremes, shapes, small, squashed
+from .q04_models import (
+    ACROSS,
+    PLAIN,
+    SMALL,
+    UNET,
+    VANILLA,
+    WHILE_TRAINING,
+    decoded,
+    encoded,
+    extremes,
+    in_range,
+    shapes,
+    small,
+    squashed,
+)
 from .q04_sizes import SIZES
 from .q04_trained import TRAINED
 
@@ -67,7 +81,7 @@ def concat_errors(ctx: Context) -> None:
     id="q4.unet.shapes", question=4, kind="property", points=0.5, visibility="public",
     title="U-Net: shapes",
     asks="encode gives (z, skips) with the feature maps before each pooling, largest first; decode and forward give "
-    "images of the input's shape",
+    "images of the input's shape, for any batch size and latent_dim",
     hint="At which moment do you keep a feature map: before it is made smaller or after? In which order does the list "
     "go?",
     needs=(),
@@ -79,12 +93,14 @@ def unet_shapes(ctx: Context) -> None:
 @declare(
     id="q4.unet.range", question=4, kind="property", points=0.25, visibility="public",
     title="U-Net: squashed outputs",
-    asks="reconstructions of UNetAutoencoder take all values in [0, 1] and no other",
+    asks="reconstructions of UNetAutoencoder take all values in [0, 1] and no other, in training mode too",
     hint="What values can the last layer of the decoder give?",
     needs=("q4.unet.shapes",),
 )  # fmt: skip
 def unet_range(ctx: Context) -> None:
-    squashed(ctx, extremes(ctx, UNET)[1])
+    found = extremes(ctx, UNET)
+    squashed(ctx, found.pictures)
+    in_range(ctx, found.training, "a reconstruction in training mode", WHILE_TRAINING)
 
 
 @declare(
@@ -172,24 +188,31 @@ def agrees_with_differences(
 def models_gradients(ctx: Context) -> None:
     for target in SMALL:
         model, side = small(ctx, target)
-        stir(ctx, model, 0.7)  # a head may start at zero
-        x, name = ctx.images(3, side, torch.float64), target.partition(".")[2]
-        reached = []
-        for path, shape in (((1,), (3, SMALL[target]["latent_dim"])), ((0,), x.shape)):
-            weights = ctx.randn(*shape)
-            found = ctx.session.vjp(model, x, wrt=[0], params=[model], cotangents=[(path, weights)])
-            to_x = found.args[0]
-            if to_x is None or not float(to_x.abs().max()) > 0:
-                raise Failure(f"{name}: no gradient reaches the image", f"a gradient of output {path[0]}", "none or 0")
-            if path == (0,):
-                agrees_with_differences(ctx, model, x, weights, to_x, name)
-            reached.append({k for k, g in found.params[0].items() if g is not None and float(g.abs().max()) > 0})
+        name, shapes = target.partition(".")[2], ((3, 1, side, side), (3, SMALL[target]["latent_dim"]))
+        image, weights = [False, False], [set[str](), set[str]()]  # what gets a gradient from x_recon, and from z
+        for attempt in range(6):  # a head may start at zero; in one draw of the weights all units of a layer may be off
+            stir(ctx, model, 0.7)
+            x = ctx.images(3, side, torch.float64)
+            for output in (0, 1):
+                along = ctx.randn(*shapes[output])
+                found = ctx.session.vjp(model, x, wrt=[0], params=[model], cotangents=[((output,), along)])
+                to_x = found.args[0]
+                image[output] |= to_x is not None and float(to_x.abs().max()) > 0
+                weights[output] |= {k for k, g in found.params[0].items() if g is not None and float(g.abs().max()) > 0}
+                if output == 0 and to_x is not None and not attempt:
+                    agrees_with_differences(ctx, model, x, along, to_x, name)
+            if all(image) and weights[1] <= weights[0]:
+                break
+        for output in (0, 1):
+            ctx.expect(
+                image[output], f"{name}: no gradient reaches the image", f"a gradient of output {output}", "none"
+            )
         # whatever the code depends on, the reconstruction depends on too
-        ctx.expect(reached[0] <= reached[1] and len(reached[0]) > 0,
+        ctx.expect(weights[1] <= weights[0] and len(weights[1]) > 0,
                    f"{name}: weights that make the code get no gradient from the reconstruction",
                    "a gradient for each",
-                   ", ".join(sorted(reached[0] - reached[1])) or "the code has no weights")  # fmt: skip
-        ctx.expect(len(reached[1]) > len(reached[0]) or target == VANILLA, f"{name}: the decoder gets no gradient")
+                   ", ".join(sorted(weights[1] - weights[0])) or "the code has no weights")  # fmt: skip
+        ctx.expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: the decoder gets no gradient")
 
 
 @declare(

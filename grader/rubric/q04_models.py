@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ VANILLA, CONV, UNET = (f"autoencoders.{name}Autoencoder" for name in ("Vanilla",
 SMALL: dict[str, dict[str, int]] = {VANILLA: {"input_dim": 49, "latent_dim": 5}, CONV: {"latent_dim": 6},
                                     UNET: {"latent_dim": 5}}  # fmt: skip
 
+ONE_NUMBER = "Where a code is a single number: which axis of the codes of three images is the batch, which the code?"
+WHILE_TRAINING = "Which values may a pixel take while the model trains? What would bce_loss make of others?"
 ACROSS = Tolerance(1e-6, 1e-9, "float64; other batch sizes take other summation orders")
 
 
@@ -75,6 +77,23 @@ def shapes(ctx: Context, target: str, cases: Sequence[tuple[dict[str, int], int,
             ctx.matches(x_recon, picture, close, "the first output of forward, compared with decode of its code,")
             if index and batch == 3:
                 break  # the default sizes once in float32: what is slow is not repeated
+    narrow(ctx, target)
+
+
+def narrow(ctx: Context, target: str) -> None:
+    """A code of one number per image is a column, for one image and for several."""
+    model, unet = ctx.new(target, **{**SMALL[target], "latent_dim": 1}).eval(), target == UNET
+    for batch in (1, 3):
+        x = ctx.images(batch, 7 if target == VANILLA else 28)
+        try:
+            z, skips = encoded(ctx, model, x, 1, unet)
+        except Failure as failure:
+            failure.hint = failure.hint or ONE_NUMBER
+            raise
+        ctx.tensor(decoded(model, z, skips, unet), x.shape, "decode of codes of one number", dtype=x.dtype)
+        x_recon, code = ctx.sequence(model(x), 2, "forward(x)")
+        ctx.tensor(code, z.shape, "the second output of forward with latent_dim = 1")
+        ctx.tensor(x_recon, x.shape, "the first output of forward with latent_dim = 1")
 
 
 def blown_up(ctx: Context, model: Handle) -> None:
@@ -83,24 +102,46 @@ def blown_up(ctx: Context, model: Handle) -> None:
     model.load({k: 10 * ctx.randn(*v.shape, dtype=v.dtype) if k in names else v for k, v in model.state().items()})
 
 
-def extremes(ctx: Context, target: str) -> tuple[Tensor, Tensor]:
-    """Codes and reconstructions, from ten draws of large weights: in one draw all pixels may go to the same end."""
+def in_range(ctx: Context, pictures: Tensor, what: str, hint: str = "") -> None:
+    """Pixels lie in [0, 1]."""
+    ctx.expect(bool((pictures >= 0).all() and (pictures <= 1).all()), f"{what} leaves [0, 1]",
+               "pixels in [0, 1] whatever the weights", pictures, hint=hint)  # fmt: skip
+
+
+class Extremes(NamedTuple):
+    """What a model gives for large weights: codes and reconstructions, and the latter in training mode."""
+
+    codes: Tensor
+    pictures: Tensor
+    training: Tensor
+
+
+def extremes(ctx: Context, target: str) -> Extremes:
+    """From ten draws of large weights: in one draw all pixels may go to the same end. The last three train, too."""
     model, side = small(ctx, target)
-    codes, pictures = [], []
-    for _ in range(10):
+    codes, pictures, training = [], [], []
+
+    def rebuilt(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        z, skips = encoded(ctx, model, x, SMALL[target]["latent_dim"], target == UNET)
+        both = (decoded(model, z, skips, target == UNET), ctx.sequence(model(x), 2, "forward(x)")[0])
+        return z, [ctx.tensor(output, x.shape, "the reconstruction") for output in both]
+
+    for draw in range(10):
         blown_up(ctx, model)
         x = ctx.images(8, side, torch.float64)
-        z, skips = encoded(ctx, model, x, SMALL[target]["latent_dim"], target == UNET)
+        z, found = rebuilt(x)
         codes.append(z)
-        for output in (decoded(model, z, skips, target == UNET), ctx.sequence(model(x), 2, "forward(x)")[0]):
-            pictures.append(ctx.tensor(output, x.shape, "the reconstruction"))
-    return torch.cat(codes), torch.cat(pictures)
+        pictures += found
+        if draw >= 7:
+            model.train()
+            training += rebuilt(x)[1]
+            model.eval()
+    return Extremes(torch.cat(codes), torch.cat(pictures), torch.cat(training))
 
 
 def squashed(ctx: Context, pictures: Tensor) -> None:
     """Pixels fill [0, 1] and nothing else."""
-    ctx.expect(bool((pictures >= 0).all() and (pictures <= 1).all()), "a reconstruction leaves [0, 1]",
-               "pixels in [0, 1] whatever the weights", pictures)  # fmt: skip
+    in_range(ctx, pictures, "a reconstruction")
     dark, bright = float((pictures < 0.2).double().mean()), float((pictures > 0.8).double().mean())
     # with large random weights about half of all pixels go to each end; a second squashing stops at .5 and .73
     ctx.expect(dark > 0.05 and bright > 0.05, "the reconstruction cannot be both nearly black and nearly white",
@@ -121,7 +162,7 @@ def unbounded(ctx: Context, codes: Tensor) -> None:
     id="q4.vanilla.shapes", question=4, kind="property", points=0.5, visibility="public",
     title="Vanilla autoencoder: shapes",
     asks="encode, decode and forward of VanillaAutoencoder agree and have the right shapes and dtypes, for any batch "
-    "size and any square input_dim",
+    "size, any latent_dim and any square input_dim",
     hint="Print the shape after every layer for a batch of three 7x7 images. Where do the pixels of an image get their "
     "rows and columns back? What are the two things that forward returns?",
     needs=(),
@@ -133,14 +174,16 @@ def vanilla_shapes(ctx: Context) -> None:
 @declare(
     id="q4.vanilla.range", question=4, kind="property", points=0.5, visibility="public",
     title="Vanilla autoencoder: unbounded codes, squashed outputs",
-    asks="codes may take any value of either sign, reconstructions take all values in [0, 1] and no other",
+    asks="codes may take any value of either sign, reconstructions take all values in [0, 1] and no other, in training "
+    "mode too",
     hint="What values can the last layer of the encoder give, and the last layer of the decoder?",
     needs=("q4.vanilla.shapes",),
 )  # fmt: skip
 def vanilla_range(ctx: Context) -> None:
-    codes, pictures = extremes(ctx, VANILLA)
-    unbounded(ctx, codes)
-    squashed(ctx, pictures)
+    found = extremes(ctx, VANILLA)
+    unbounded(ctx, found.codes)
+    squashed(ctx, found.pictures)
+    in_range(ctx, found.training, "a reconstruction in training mode", WHILE_TRAINING)
 
 
 @declare(
@@ -159,6 +202,7 @@ def vanilla_nonlinear(ctx: Context) -> None:
         at = [ctx.tensor(model.call(method, middle + k * step), None, f"{method}") for k in (-1, 0, 1)]
         bend = float((at[0] + at[2] - 2 * at[1]).abs().max()) / float(at[1].abs().max())
         ctx.expect(bend > 1e-7, f"{method} is an affine map", "a second difference that is not 0", bend)
+    # that divisible by its integer root is not yet square is asked in Question 3: many share what finds the root
     ctx.raises("ValueError", VANILLA, input_dim=50, latent_dim=3, names="input_dim")
 
 
@@ -177,14 +221,16 @@ def conv_shapes(ctx: Context) -> None:
 @declare(
     id="q4.conv.range", question=4, kind="property", points=0.25, visibility="public",
     title="Convolutional autoencoder: unbounded codes, squashed outputs",
-    asks="codes may take any value of either sign, reconstructions take all values in [0, 1] and no other",
+    asks="codes may take any value of either sign, reconstructions take all values in [0, 1] and no other, in training "
+    "mode too",
     hint="What values can the last layer of the encoder give, and the last layer of the decoder?",
     needs=("q4.conv.shapes",),
 )  # fmt: skip
 def conv_range(ctx: Context) -> None:
-    codes, pictures = extremes(ctx, CONV)
-    unbounded(ctx, codes)
-    squashed(ctx, pictures)
+    found = extremes(ctx, CONV)
+    unbounded(ctx, found.codes)
+    squashed(ctx, found.pictures)
+    in_range(ctx, found.training, "a reconstruction in training mode", WHILE_TRAINING)
 
 
 @declare(

@@ -12,7 +12,7 @@ from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
 from ..context import Context
 from ..shown import alike, show
-from .q04_models import ACROSS, blown_up, squashed
+from .q04_models import ACROSS, blown_up, squashed, unbounded
 from .q05_noise import DRAWS, GAUSSIAN, KINDS, NOISE, draws_are_fresh
 from .q05_trained import TRAINED
 
@@ -31,11 +31,11 @@ def both(ctx: Context, model: Handle, x: Tensor, *args: Any, **kwargs: Any) -> t
 
 
 @declare(
-    id="q5.dae.shapes", question=5, kind="property", points=0.5, visibility="public",
+    id="q5.dae.shapes", question=5, kind="property", points=0.25, visibility="public",
     title="Denoising autoencoder: shapes",
-    asks="encode, decode and forward of DenoisingAutoencoder agree and have the right shapes, dtypes and range",
-    hint="Print the shape after every layer for a batch of three 7x7 images. What keeps the output in [0, 1]? Which "
-    "names of corruptions does the constructor know?",
+    asks="encode, decode and forward of DenoisingAutoencoder agree and have the right shapes and dtypes",
+    hint="Print the shape after every layer for a batch of three 7x7 images. What are the two things that forward "
+    "returns?",
     needs=(),
 )  # fmt: skip
 def dae_shapes(ctx: Context) -> None:
@@ -53,14 +53,30 @@ def dae_shapes(ctx: Context) -> None:
                 ctx.matches(
                     x_recon, picture, close, "the reconstruction of forward without noise, compared with decode(z),"
                 )
-    model = dae(ctx)
-    blown_up(ctx, model)
-    x = ctx.images(16, 7, torch.float64)
-    squashed(
-        ctx, torch.cat([both(ctx, model, x)[0], ctx.tensor(model.call("decode", ctx.randn(16, 5)), x.shape, "decode")])
-    )
+
+
+@declare(
+    id="q5.dae.range", question=5, kind="property", points=0.25, visibility="public",
+    title="Denoising autoencoder: unbounded codes, squashed outputs, errors",
+    asks="codes may take any value of either sign, reconstructions take all values in [0, 1] and no other; an unknown "
+    "noise, and an input_dim that is no square, is a ValueError at construction",
+    hint="What values can the last layer of the encoder give, and the last layer of the decoder? Which arguments does "
+    "the constructor look at?",
+    needs=("q5.dae.shapes",),
+)  # fmt: skip
+def dae_range(ctx: Context) -> None:
+    model, codes, pictures = dae(ctx), [], []
+    for _ in range(10):  # 50 units of a code: all of one sign by chance with probability 2^-49
+        blown_up(ctx, model)
+        x_recon, z = both(ctx, model, ctx.images(4, 7, torch.float64))
+        codes.append(z)
+        pictures.append(x_recon)
+    pictures.append(ctx.tensor(model.call("decode", ctx.randn(4, 5)), (4, 1, 7, 7), "decode(z)"))
+    unbounded(ctx, torch.cat(codes))
+    squashed(ctx, torch.cat(pictures))
     ctx.raises("ValueError", DAE, input_dim=49, latent_dim=5, noise="poisson", names="poisson",
                case="DenoisingAutoencoder with noise='poisson'")  # fmt: skip
+    ctx.raises("ValueError", DAE, input_dim=50, latent_dim=5, names="input_dim")
 
 
 @declare(
@@ -126,30 +142,32 @@ def corrupts_without_gradients(ctx: Context, models: Sequence[Handle], x: Tensor
 @declare(
     id="q5.dae.noise", question=5, kind="property", points=0.25, visibility="hidden",
     title="Denoising autoencoder: which noise",
-    asks="the model corrupts by the noise and at the level it was constructed with",
-    hint="What becomes of the constructor's arguments? Does forward use both of them?",
+    asks="a model corrupts by the noise and at the level it was constructed with, level 0 and other models beside it "
+    "or not",
+    hint="What becomes of the constructor's arguments? Does forward use both of them, whatever they are, and are they "
+    "still those of this model when there is a second one?",
     needs=("q5.dae.shapes",),
 )  # fmt: skip
 def dae_noise(ctx: Context) -> None:
-    def moved(noise: str, level: float, x: Tensor) -> float:
-        model = dae(ctx, noise, level)
+    def moved(model: Handle, x: Tensor) -> float:
         clean = ctx.tensor(model.call("encode", x), (len(x), 5), "encode(x)")
         return float((both(ctx, model, x, add_noise=True)[1] - clean).abs().max())
 
     grey, black = ctx.rand(4, 1, 7, 7, low=0.3, high=0.7), torch.zeros(4, 1, 7, 7, dtype=torch.float64)
     # each kind where it cannot be mistaken: masking leaves black images alone, salt does not; a tiny Gaussian moves
-    # everything a little, a tiny probability moves nothing. One of many draws is enough
-    for noise, level, x, moves in (("masking", 0.5, black, False), ("masking", 0.5, grey, True),
-                                   ("salt_and_pepper", 0.5, black, True), ("salt_and_pepper", 1e-9, grey, False),
-                                   ("gaussian", 1e-5, grey, True)):  # fmt: skip
-        found = next(
-            (far for far in (moved(noise, level, x) for _ in range(DRAWS if moves else 1)) if far > 1e-12), 0.0
-        )
+    # everything a little, a tiny probability moves nothing. One of many draws is enough. All models are built first
+    cases = (("masking", 0.5, black, False), ("masking", 0.5, grey, True), ("salt_and_pepper", 0.5, black, True),
+             ("salt_and_pepper", 1e-9, grey, False), ("gaussian", 0.0, grey, False),
+             ("gaussian", 1e-5, grey, True))  # fmt: skip
+    levels = (1e-3, 1e-7)
+    models = [dae(ctx, noise, level) for noise, level, _, _ in cases]
+    louder, softer = (dae(ctx, "gaussian", level) for level in levels)
+    for model, (noise, level, x, moves) in zip(models, cases, strict=True):
+        found = next((far for far in (moved(model, x) for _ in range(DRAWS if moves else 1)) if far > 1e-12), 0.0)
         ctx.expect((found > 1e-12) == moves, f"noise={noise!r} at level {level:g} is another corruption",
                    f"{'other' if moves else 'the same'} codes of {'black' if x is black else 'grey'} images",
                    f"codes move by {found:.3g}")  # fmt: skip
-    levels = (1e-3, 1e-7)
-    ratio = moved("gaussian", levels[0], grey) / max(moved("gaussian", levels[1], grey), 1e-300)
+    ratio = moved(louder, grey) / max(moved(softer, grey), 1e-300)
     # a wrong gaussian_noise costs its own checks: this one asks how large the student's own becomes
     first, second = (ctx.tensor(ctx.call(GAUSSIAN, grey, level), grey.shape, "gaussian_noise") for level in levels)
     own = float((first - grey).abs().mean()) / max(float((second - grey).abs().mean()), 1e-300)
@@ -226,7 +244,7 @@ def student_mse(ctx: Context, x_recon: Tensor, x: Tensor) -> Tensor | None:
 
 
 CHECKS: tuple[Check, ...] = (
-    *NOISE, dae_shapes, dae_modes, dae_noise, dae_fresh, loss_value, *TRAINED,
+    *NOISE, dae_shapes, dae_range, dae_modes, dae_noise, dae_fresh, loss_value, *TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(number=5, title="Denoising", points=8.0, modules=("denoising", "autoencoders"), checks=CHECKS)

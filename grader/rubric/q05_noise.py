@@ -214,6 +214,12 @@ def noise_independent(ctx: Context) -> None:
         if calls.std() > 0:
             chance_alone(ctx, (calls - calls.mean()) / calls.std(correction=0), f"{name} the variance of a call's "
                          "total", alpha)  # fmt: skip
+        # images may have any shape: of 500 independent pixels, or 40, some differ
+        rows = x.flatten(1)
+        flat = of(ctx.tensor(ctx.call(function, rows, level, generator), rows.shape, name)).double()
+        shared = flat.std() > 0 and min(float(flat.std(0).max()), float(flat.std(1).max())) == 0
+        ctx.expect(not shared, f"{name} images of shape (B, D) share a draw", "independent pixels",
+                   "all pixels of an image, or all images, get the same")  # fmt: skip
 
 
 def chance_alone(ctx: Context, scaled: Tensor, what: str, alpha: float) -> None:

@@ -1,8 +1,8 @@
 """Question 6: the training step, evaluation, early stopping and weight decay.
 
 Models, losses and optimizers are the grader's own; how many times and in which mode a model was called is noted by
-`probes.Recorder`. The loop over epochs is in `q06_fit`; layer-wise pre-training, checkpointing and mixed precision are
-in `q06_layers`.
+`probes.Recorder`. The loop over epochs is in `q06_fit`; layer-wise pre-training is in
+`q06_layers`, checkpointing and mixed precision in `q06_memory`.
 """
 
 from __future__ import annotations
@@ -146,15 +146,18 @@ def evaluate_value(ctx: Context) -> None:
 @declare(
     id="q6.evaluate.state", question=6, kind="property", points=0.25, visibility="public",
     title="Evaluation: a look without a touch",
-    asks="evaluate runs in evaluation mode without gradients, which are on again afterwards, changes nothing in the "
-    "model, keeps to batch_size and gives the model its former mode back, whichever it was",
+    asks="evaluate runs in evaluation mode without gradients, which are on again afterwards if they were on before, "
+    "changes nothing in the model, gradients and what requires one included, keeps to batch_size and gives the model "
+    "its former mode back, whichever it was",
     hint="Compare the model's running statistics and its mode before and after. What if it was in evaluation mode "
     "already?",
     needs=(),
 )  # fmt: skip
 def evaluate_state(ctx: Context) -> None:
     norm = ctx.new(TorchRef("nn.BatchNorm1d"), 3).double()
+    norm.call("requires_grad_", False)
     model = ctx.new(Probe("Recorder"), norm)
+    ctx.call(Probe("leave_gradients"), model, 3.0)
     before = model.state()
     for training in (True, False):
         model.train(training)
@@ -183,6 +186,12 @@ def evaluate_state(ctx: Context) -> None:
     for name, value in before.items():
         ctx.matches(after[name], value, EXACT, f"{name} after evaluation")
     ctx.leaves_gradients_on("evaluate")
+    ctx.leaves_gradients_off(EVALUATE, model, ctx.randn(5, 3), LOSS, batch_size=4)
+    kept = all(isinstance(grad, Tensor) and bool((grad == 3.0).all()) for grad in model.grads().values())
+    ctx.expect(kept, "the gradients that the model has collected are gone after evaluation", "gradients as before",
+               "others", hint="Whose gradients are they: is a look at the model allowed to clear them?")  # fmt: skip
+    ctx.expect(not any(model.parameters().values()), "frozen parameters require a gradient after evaluation", "frozen",
+               "not", hint="Which parameters required a gradient before you looked at the model?")  # fmt: skip
 
 
 # ---- early stopping ---------------------------------------------------------------------------------------------
@@ -289,9 +298,11 @@ def decay(ctx: Context) -> None:
         ctx.new(TorchRef("nn.Linear"), 5, 4),
         ctx.new(TorchRef("nn.GRU"), 3, 2),  # its weights are called weight_ih_l0 and weight_hh_l0
         ctx.new(Probe("Tied"), 3),
+        ctx.new(TorchRef("nn.Linear"), 2, 3),
     ]
     model = ctx.new(TorchRef("nn.Sequential"), *parts).double()
     state = {k: ctx.randn(*v.shape) if v.is_floating_point() else v for k, v in model.state().items()}
+    state["5.weight"] = torch.zeros_like(state["5.weight"])  # there the penalty has a gradient too, 0
     model.load(state)
     state = model.state()  # a weight with two names has one value
     coefficient = float(ctx.rand(1, low=0.1, high=2.0))

@@ -52,6 +52,17 @@ def history_of(ctx: Context, value: Any) -> tuple[list[Any], list[Any]]:
     return list(value["train"]), list(value["validation"])
 
 
+def expect_own_losses(ctx: Context, entries: Sequence[float], told: Sequence[float], what: str) -> None:
+    """Each epoch, one batch long, has a loss of its own: one of those that there have been, which grow and grow.
+
+    Which one it is does not matter: a loss that is taken again after the step is another matter.
+    """
+    own = all(any(math.isclose(entry, loss, rel_tol=1e-4) for loss in told) for entry in entries)
+    ctx.expect(own and all(a < b for a, b in zip(entries, entries[1:], strict=False)),
+               f"a number of {what} is not the loss of its epoch", f"losses among {list(told)}", list(entries),
+               hint="What do the earlier epochs have to do with the number of this one?")  # fmt: skip
+
+
 def rows_of(seen: Sequence[Tensor], data: Tensor) -> list[int]:
     """For each row that a probe saw, its number in `data` (-1 if it is none of these)."""
     if not seen:
@@ -99,7 +110,8 @@ def epochs_of(batches: Sequence[Sequence[int]], size: int, epochs: int) -> list[
 @declare(
     id="q6.fit.history", question=6, kind="property", points=0.5, visibility="public",
     title="The loop: history",
-    asks="fit returns the mean loss per example of every epoch, for training and for validation data",
+    asks="fit returns the mean loss per example of every epoch, of that epoch alone, for training and for validation "
+    "data",
     hint="How many numbers should three epochs leave behind? Does a smaller last batch count as much as the others?",
     needs=(),
 )  # fmt: skip
@@ -120,6 +132,9 @@ def fit_history(ctx: Context) -> None:
     train, validation = history_of(ctx, ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 2))
     losses_of(ctx, train, 2, "the history 'train' without validation data")
     losses_of(ctx, validation, 0, "the history 'validation' without validation data")
+    loss = ctx.new(Probe("DoublingLoss"))
+    train, _ = history_of(ctx, ctx.call(FIT, model, data, loss, sgd(ctx, model, lr=0.0), 4, batch_size=11))
+    expect_own_losses(ctx, losses_of(ctx, train, 4, "the history 'train'"), loss.get("told"), "the history 'train'")
 
 
 @declare(

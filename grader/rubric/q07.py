@@ -206,8 +206,8 @@ def accuracy_value(ctx: Context) -> None:
 @declare(
     id="q7.accuracy.state", question=7, kind="property", points=0.5, visibility="hidden",
     title="Accuracy: a look without a touch",
-    asks="accuracy runs in evaluation mode without gradients, in batches of batch_size, changes nothing in the model "
-    "and gives it its former mode back, and gradients to whatever comes after it",
+    asks="accuracy runs in evaluation mode without gradients, in batches of batch_size, changes nothing in the model, "
+    "what requires a gradient included, and gives it its former mode back; gradients are on afterwards if they were on",
     hint="In which mode was the model before, in which is it afterwards, and in which should it answer?",
     needs=(),
 )  # fmt: skip
@@ -215,10 +215,12 @@ def accuracy_state(ctx: Context) -> None:
     inner = [
         ctx.new(TorchRef("nn.Flatten")),
         ctx.new(TorchRef("nn.BatchNorm1d"), PIXELS),
+        ctx.new(TorchRef("nn.Linear"), PIXELS, 4),
         ctx.new(TorchRef("nn.Dropout")),
     ]
+    inner[1].call("requires_grad_", False)
     model = ctx.new(Probe("Recorder"), ctx.new(TorchRef("nn.Sequential"), *inner))
-    before = model.state()
+    before, asks = model.state(), model.parameters()
     for training in (True, False):
         model.train(training)
         ctx.call(ACCURACY, model, ctx.images(11, SIDE), ctx.randint(0, 4, 11), batch_size=4)
@@ -238,6 +240,9 @@ def accuracy_state(ctx: Context) -> None:
     # a copy whose parameters require none records no gradients either
     ctx.expect(not any(call["graph"] for call in calls), "gradients are recorded", "off", "on")
     ctx.leaves_gradients_on("accuracy")
+    ctx.leaves_gradients_off(ACCURACY, model, ctx.images(5, SIDE), ctx.randint(0, 4, 5), batch_size=4)
+    ctx.expect(model.parameters() == asks, "accuracy changes which parameters require a gradient", "the same as before",
+               "others", hint="Which parameters required a gradient before you looked at the model?")  # fmt: skip
     largest = max((call["rows"] for call in calls), default=0)
     ctx.expect(largest <= 4, "a batch is larger than batch_size", 4, largest)
     after = model.state()

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..boundary import Handle, Params, Probe, TorchRef
-from ..checks import FLOAT32, Check, declare
+from ..boundary import Handle, Params, Probe, StudentRaised, TorchRef
+from ..checks import FLOAT32, Check, Failure, declare
 from ..context import Context
 from .q07_pipelines import CLASSIFIER, FINETUNE, JOINT, LATENT, SIDE, encoder_in, off_affine, stir_head, watched
 
 RUNNING = "Which numbers of a normalisation layer change without any gradient?"
+BUFFERS = "Which layers have buffers: those of batch normalisation only?"
 
 
 @declare(
@@ -118,12 +119,13 @@ def expect_held(ctx: Context, classifier: Handle, given: Mapping[str, Tensor], a
     """Every weight and buffer of the classifier's encoder is still what the autoencoder had when it was given."""
     now = classifier.state()
     moved = [name for name, own in encoder_in(now, given).items() if not torch.equal(now[name], given[own])]
+    other = all(".tally." in f".{name}" for name in moved)
     ctx.expect(
         not moved,
         f"a weight or buffer of the frozen encoder has changed after {after}",
         "no change",
         ", ".join(moved),
-        hint="" if set(moved) & set(classifier.parameters()) else RUNNING,
+        hint="" if set(moved) & set(classifier.parameters()) else BUFFERS if other else RUNNING,
     )
 
 
@@ -202,7 +204,8 @@ def classifier_dtype(ctx: Context) -> None:
     id="q7.joint.model", question=7, kind="property", points=0.5, visibility="public",
     title="The joint model",
     asks="JointModel returns (x_recon, logits): the reconstruction of the autoencoder itself, and logits (B, "
-    "num_classes) that are an affine function of the same code; the code is computed once",
+    "num_classes) that are an affine function of the same code, which is computed once; of any autoencoder with "
+    "encode and forward",
     hint="A denoising encoder gives another code each time it is asked: do your two outputs come from the same one?",
     needs=(),
 )  # fmt: skip
@@ -241,8 +244,14 @@ def joint_model(ctx: Context) -> None:
         slope = ctx.session.vjp(model, x, wrt=(0,), cotangents=[((at,), None)]).args[0]
         ctx.expect(slope is not None and bool(slope.any()), f"no gradient goes from {what} to the encoder",
                    "a gradient from each output", "none", hint="Should the labels shape the code?")  # fmt: skip
-    default = ctx.sequence(ctx.call(ctx.new(JOINT, watched(ctx), LATENT), ctx.images(4, SIDE)), 2, "JointModel")
-    ctx.tensor(default[1], (4, 10), "the logits by default")
+    undecoded = ctx.new(JOINT, ctx.new(Probe("Undecoded"), watched(ctx)), LATENT)
+    try:
+        default = ctx.call(undecoded, ctx.images(4, SIDE))
+    except StudentRaised as raised:
+        raise Failure("JointModel cannot do with an autoencoder that has encode and forward only", "no exception",
+                      f"{raised.kinds[0]}: {raised.message}",
+                      hint="Which methods of an autoencoder may you count on?") from None  # fmt: skip
+    ctx.tensor(ctx.sequence(default, 2, "JointModel")[1], (4, 10), "the logits by default")
 
 
 CHECKS: tuple[Check, ...] = (classifier_logits, classifier_copy, classifier_freeze, classifier_dtype, joint_model)

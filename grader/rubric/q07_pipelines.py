@@ -13,7 +13,7 @@ from ..boundary import Gen, Handle, Probe, TorchRef
 from ..checks import EXACT, FLOAT32, Check, Failure, declare
 from ..context import Context
 from ..shown import alike, kind_of
-from .q06_fit import losses_of, rows_of
+from .q06_fit import expect_own_losses, losses_of, rows_of
 
 CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"
 ACCURACY, FINETUNE = "semi_supervised.accuracy", "semi_supervised.finetune"
@@ -21,9 +21,9 @@ TWO_STAGE, TRAIN_JOINT = "semi_supervised.train_two_stage", "semi_supervised.tra
 SIDE, PIXELS, LATENT = 4, 16, 6
 
 
-def watched(ctx: Context, batch_norm: bool = False, corruption: float = 0.0) -> Handle:
+def watched(ctx: Context, batch_norm: bool = False, corruption: float = 0.0, drift: float = 0.0) -> Handle:
     """An autoencoder of ours with weights large enough to bend the tanh, in training mode."""
-    model = ctx.new(Probe("Watched"), PIXELS, LATENT, batch_norm, corruption=corruption)
+    model = ctx.new(Probe("Watched"), PIXELS, LATENT, batch_norm, corruption=corruption, drift=drift)
     state = model.state()
     own = {"narrow.weight": 0.6 * ctx.randn(LATENT, PIXELS), "widen.weight": 0.3 * ctx.randn(PIXELS, LATENT)}
     model.load(state | {name: value.float() for name, value in own.items()})
@@ -352,7 +352,7 @@ def joint_of_rows(x: Tensor, x_recon: Tensor, logits: Tensor, labels: Tensor, al
     id="q7.trainjoint.rows", question=7, kind="property", points=0.75, visibility="public",
     title="Joint training: every image, every label",
     asks="train_joint uses every image once per epoch, in a fresh order, with its own label, and returns the mean "
-    "joint loss of each epoch; batches without a label do no harm",
+    "joint loss of each epoch alone; batches without a label do no harm",
     hint="What happens in a batch in which no row has a label? After shuffling, does each image still have its own "
     "label?",
     needs=(),
@@ -400,6 +400,25 @@ def trainjoint_rows(ctx: Context) -> None:
     expect_epochs(learned_rows(autoencoder, images, known), range(29), 2, "train_joint with a single label")
     for name, value in model.state().items():
         ctx.tensor(value, None, f"{name} after batches without labels")
+    losses_are_own(ctx, images, labels)
+
+
+def losses_are_own(ctx: Context, images: Tensor, labels: Tensor) -> None:
+    """The number of an epoch holds nothing of those before: with a reconstruction that gets worse with every pass."""
+    model = joint_of(ctx, watched(ctx, drift=10.0), 3)
+    noted = ctx.new(Probe("Outputs"), model, every=True)
+    value = ctx.call(TRAIN_JOINT, model, images, labels, 0.7, 3, batch_size=64, lr=0.0)
+    found = losses_of(ctx, value, 3, "train_joint")
+    told = []
+    for parts in noted.get("calls"):
+        rows = rows_of(parts[:1], images)
+        if len(parts) == 3 and sorted(rows) == list(range(len(images))):
+            recon = ctx.tensor(parts[1], parts[0].shape, "x_recon in training")
+            scores = ctx.tensor(parts[2], (len(images), 3), "the logits in training")
+            told.append(joint_of_rows(parts[0], recon, scores, labels[rows], 0.7))
+    # a loop that goes past Module.__call__, or a model past the autoencoder's forward, shows nothing
+    if told and max(told) > 1.5 * min(told):
+        expect_own_losses(ctx, found, told, "train_joint")
 
 
 @declare(

@@ -17,11 +17,13 @@ from ..context import Context
 from ..shown import alike, misread
 from .latents import (
     REPARAMETERIZE,
+    expect_apart,
     expect_chain_rule,
     expect_forward,
     expect_fresh,
     expect_generator,
     expect_loadable,
+    expect_probabilities_in_training,
     expect_rows_alone,
     expect_shapes,
     expect_standard_normal,
@@ -150,7 +152,8 @@ def small(ctx: Context, gain: float = 1.5) -> Handle:
 @declare(
     id="q8.vae.shapes", question=8, kind="property", points=0.75, visibility="public",
     title="VAE: shapes",
-    asks="encode gives (mu, logvar), decode images, forward (x_recon, mu, logvar), for all sizes and both dtypes",
+    asks="encode gives (mu, logvar), decode images, forward (x_recon, mu, logvar), for all sizes and both dtypes, also "
+    "after another model was made",
     hint="Print the shapes on the way from (B, 1, s, s) to (B, latent_dim) and back. Which of the three sizes given to "
     "the constructor belongs where?",
     needs=(),
@@ -182,6 +185,7 @@ def vae_shapes(ctx: Context) -> None:
         "more weights for hidden_dim = 50 than for 5",
         f"{wide} and {narrow}",
     )
+    expect_apart(ctx, lambda: expect_shapes(ctx, model, ctx.images(3), 20), "VAE(16, 50, 3)")
 
 
 def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: str) -> None:
@@ -274,6 +278,7 @@ def expect_all_probabilities(ctx: Context, model: Handle, batch: int, latent_dim
         f"{min(lows):.3g} to {max(highs):.3g}, however large the weights",
         hint="Which numbers can your last operation return? Is one of them applied twice?",
     )  # fmt: skip
+    expect_probabilities_in_training(ctx, model, lambda: model.call("decode", z), f"the output of {what}.decode")
     stir(ctx, model, 0.7)
     expect_rows_alone(ctx, decoded, f"the output of {what}.decode", ctx.randn(3, latent_dim))
 
@@ -294,7 +299,8 @@ def vae_heads(ctx: Context) -> None:
 @declare(
     id="q8.vae.probabilities", question=8, kind="property", points=0.25, visibility="public",
     title="VAE: decode returns probabilities",
-    asks="pixels of decode can be anything from 0 to 1 and nothing else, and depend on their own latent alone",
+    asks="pixels of decode can be anything from 0 to 1 and nothing else, in both modes, and depend on their own latent "
+    "alone",
     hint="A pixel is black or white in most images. Can your decoder say so?",
     needs=(),
 )  # fmt: skip
@@ -323,12 +329,13 @@ def vae_forward(ctx: Context) -> None:
 @declare(
     id="q8.vae.fresh", question=8, kind="property", points=0.75, visibility="public",
     title="VAE: a fresh sample on each forward pass",
-    asks="each forward pass draws new noise for every image, in training and in evaluation mode",
+    asks="each forward pass draws new noise for every image, in training and in evaluation mode, with and without "
+    "gradients",
     hint="Run the same image twice, in both modes: should the reconstructions be equal? And twice in one batch?",
     needs=(),
 )  # fmt: skip
 def vae_fresh(ctx: Context) -> None:
-    expect_fresh(ctx, small(ctx), ctx.images(5, 4, dtype=torch.float64))
+    expect_fresh(ctx, small(ctx, gain=0.7), ctx.images(5, 4, dtype=torch.float64))
 
 
 @declare(
@@ -348,7 +355,8 @@ def vae_gradient(ctx: Context) -> None:
 @declare(
     id="q8.conv.shapes", question=8, kind="property", points=0.5, visibility="public",
     title="ConvVAE: shapes",
-    asks="ConvVAE maps (B, 1, 28, 28) to (mu, logvar) and back with convolutions, in float32 and float64",
+    asks="ConvVAE maps (B, 1, 28, 28) to (mu, logvar) and back with convolutions, in float32 and float64, also after "
+    "another model was made",
     hint="Print the shape after every layer, down to 7 pixels and up again. How many numbers enter the last layer?",
     needs=(),
 )  # fmt: skip
@@ -363,6 +371,8 @@ def conv_shapes(ctx: Context) -> None:
     ctx.expect(
         4 in dims, "ConvVAE has no convolution", "weights with four dimensions", f"at most {max(dims, default=0)}"
     )
+    ctx.new(CONV, 3)
+    expect_apart(ctx, lambda: expect_shapes(ctx, model, ctx.images(2), 20), "ConvVAE(3)")
 
 
 @declare(

@@ -6,14 +6,12 @@ which mode and with or without gradients can then be read off.
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor
 
 from ..boundary import Handle, Probe
 from ..cases import sizes
-from ..checks import FLOAT32, FLOAT64, Check, declare
+from ..checks import FLOAT32, FLOAT64, Check, Failure, declare
 from ..context import Context
 from ..shown import alike
 from .latents import (
@@ -59,15 +57,15 @@ def generate_prior(ctx: Context) -> None:
 @declare(
     id="q8.generate.model", question=8, kind="property", points=0.25, visibility="public",
     title="generate: mode, gradients, dtype",
-    asks="generate runs the model in evaluation mode, without gradients, in its dtype, and gives it its mode back, and "
-    "gradients to whatever comes after it",
+    asks="generate runs the model in evaluation mode, without gradients, in its dtype, and leaves its mode, what "
+    "requires gradients and whether they are on as they were",
     hint="In which mode and with which dtype does the model decode, and in which mode does the caller get it back?",
     needs=(),
 )  # fmt: skip
 def generate_model(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
         probe = showing_latents(ctx, 2, dtype)
-        expect_evaluation(ctx, probe, functools.partial(ctx.call, GENERATE, probe, 3), "generate")
+        expect_evaluation(ctx, GENERATE, probe, 3)
         ctx.tensor(ctx.call(GENERATE, probe, 3), (3, 1, 2, 2), "generate(model, 3)", dtype=dtype)
         model = stir(ctx, ctx.new("vae.VAE", input_dim=25, hidden_dim=7, latent_dim=4))
         model = model.double() if dtype == torch.float64 else model
@@ -82,7 +80,8 @@ def generate_model(ctx: Context) -> None:
 @declare(
     id="q8.interpolate.path", question=8, kind="property", points=0.5, visibility="public",
     title="interpolate: the line between two means",
-    asks="the frames decode equally spaced points from the posterior mean of x1 (frame 0) to that of x2 (the last)",
+    asks="the frames decode equally spaced points from the posterior mean of x1 (frame 0) to that of x2 (the last); "
+    "the images stay as they are, also where those means are views of them",
     hint="Which image is frame 0, which the last one? How far apart are neighbours? Should two runs differ?",
     needs=(),
 )  # fmt: skip
@@ -105,20 +104,26 @@ def interpolate_path(ctx: Context) -> None:
         (10, 1, 3, 3),
         "interpolate with default steps",
     )
+    shared = ctx.new(Probe("IdentityDecoder"), 3, views=True).double()
+    try:
+        ctx.preserves(INTERPOLATE, shared, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3), 4)
+    except Failure as failure:
+        failure.hint = "Whose tensor is it that encode gives you, and who else may be using it?"
+        raise
 
 
 @declare(
     id="q8.interpolate.model", question=8, kind="property", points=0.25, visibility="public",
     title="interpolate: mode, gradients, a real model",
-    asks="interpolate mixes latents, not images; it runs the model in evaluation mode without gradients and gives it "
-    "its mode back",
+    asks="interpolate mixes latents, not images; it runs the model in evaluation mode without gradients and leaves its "
+    "mode, what requires gradients and whether they are on as they were",
     hint="In which mode does the model encode and decode, and in which mode does the caller get it back?",
     needs=(),
 )  # fmt: skip
 def interpolate_model(ctx: Context) -> None:
     probe = showing_latents(ctx, 2)
     x1, x2 = ctx.rand(1, 1, 2, 2), ctx.rand(1, 1, 2, 2)
-    expect_evaluation(ctx, probe, lambda: ctx.call(INTERPOLATE, probe, x1, x2, 4), "interpolate")
+    expect_evaluation(ctx, INTERPOLATE, probe, x1, x2, 4)
     for dtype, tol in ((torch.float64, FLOAT64), (torch.float32, FLOAT32)):
         model = stir(ctx, ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4).eval())
         model = model.double() if dtype == torch.float64 else model
@@ -141,13 +146,15 @@ def interpolate_model(ctx: Context) -> None:
 @declare(
     id="q8.errors", question=8, kind="property", points=0.25, visibility="hidden",
     title="Bad arguments",
-    asks="vae_loss, kl_annealing, free_bits_kl, interpolate and VAE raise a ValueError that names a bad argument",
+    asks="vae_loss, kl_annealing, free_bits_kl, interpolate and VAE raise a ValueError that names a bad argument, and "
+    "vae_loss its value",
     hint="Which arguments make no sense here, and what does your code do with them?",
     needs=(),
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     mu, x = ctx.randn(4, 6), ctx.rand(4, 1, 3, 3, low=0.1, high=0.9)
     ctx.raises("ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="beta")
+    ctx.raises("ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="0.5", case="vae_loss with beta = -0.5")
     ctx.raises("ValueError", "vae.kl_annealing", -1, 10, names="step")
     ctx.raises("ValueError", "vae.kl_annealing", 3, -10, names="warmup_steps")
     ctx.raises("ValueError", "vae.kl_annealing", 3, 10, -1.0, names="beta_max")

@@ -18,6 +18,7 @@ from ..shown import alike
 from ..trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out
 from .latents import (
     REPARAMETERIZE,
+    expect_apart,
     expect_chain_rule,
     expect_evaluation,
     expect_few,
@@ -25,6 +26,7 @@ from .latents import (
     expect_fresh,
     expect_generator,
     expect_loadable,
+    expect_probabilities_in_training,
     expect_rows_alone,
     expect_shapes,
     expect_standard_normal,
@@ -55,15 +57,19 @@ def small(ctx: Context, classes: int = 5) -> Handle:
 @declare(
     id="q9.shapes", question=9, kind="property", points=0.75, visibility="public",
     title="CVAE: shapes",
-    asks="encode(x, y), decode(z, y) and forward(x, y) have the shapes of a VAE, for all sizes and both dtypes",
+    asks="encode(x, y), decode(z, y) and forward(x, y) have the shapes of a VAE, for all sizes and both dtypes, with "
+    "more classes than pixels and after another model was made too",
     hint="How many numbers enter the first layer of the encoder, and of the decoder, once the class has joined?",
     needs=(),
 )  # fmt: skip
 def shapes(ctx: Context) -> None:
-    def body(batch: int, side: int, hidden: int, latent: int, classes: int) -> None:
-        model = ctx.new(CVAE, side * side, hidden, latent, classes).eval()
+    def knows(model: Handle, classes: int) -> None:
         named = model.get("num_classes")
         ctx.expect(named == classes, "the attribute num_classes is wrong", classes, named)
+
+    def body(batch: int, side: int, hidden: int, latent: int, classes: int) -> None:
+        model = ctx.new(CVAE, side * side, hidden, latent, classes).eval()
+        knows(model, classes)
         for dtype in (torch.float32, torch.float64):
             model = model.double() if dtype == torch.float64 else model
             expect_shapes(ctx, model, ctx.images(batch, side, dtype), latent, ctx.randint(0, classes, batch))
@@ -77,10 +83,18 @@ def shapes(ctx: Context) -> None:
         latent=sizes(1, 5),
         classes=sizes(1, 7),
     )
+    ctx.guard(lambda: body(3, 2, 7, 5, 10), {"pixels": 4, "classes": 10})
     model = ctx.new(CVAE)
     labels = torch.tensor([9, 0, 4])
-    expect_shapes(ctx, model, ctx.images(3), 20, labels)
+
+    def as_asked() -> None:
+        knows(model, 10)
+        expect_shapes(ctx, model, ctx.images(3), 20, labels)
+
+    as_asked()
     ctx.preserves(model, ctx.images(3), labels)
+    ctx.new(CVAE, 16, 7, 3, 5)
+    expect_apart(ctx, as_asked, "CVAE(16, 7, 3, 5)")
 
 
 def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, labels: Tensor, what: str) -> None:
@@ -147,7 +161,7 @@ def encoder(ctx: Context) -> None:
     id="q9.decoder", question=9, kind="property", points=0.75, visibility="public",
     title="CVAE: the decoder sees the class",
     asks="the image of one latent depends on the class and, whatever the class, on the latent; in each row of a "
-    "batch on that row's class and latent alone",
+    "batch on that row's class and latent alone; its pixels are probabilities in both modes",
     hint="Decode one z with all labels. If the images are equal, how could anybody ask for a digit?",
     needs=(),
 )  # fmt: skip
@@ -162,13 +176,14 @@ def decoder(ctx: Context) -> None:
     expect_conditioned(ctx, each, decoded(labels), labels, "the image of decode(z, y)")
     expect_rows_alone(ctx, decoded_rows, "the image of decode(z, y)", z, labels)
     expect_each_class_sees(ctx, model, decoded, "the image of decode(z, y)")
+    expect_probabilities_in_training(ctx, model, lambda: model.call("decode", z, labels), "the image of decode(z, y)")
 
 
 @declare(
     id="q9.forward", question=9, kind="property", points=0.5, visibility="public",
     title="CVAE: forward",
-    asks="forward(x, y, eps=eps) encodes and decodes with the same class, and draws fresh noise if no eps is given; a "
-    "second model with the first one's state_dict computes the same",
+    asks="forward(x, y, eps=eps) encodes and decodes with the same class, and draws fresh noise if no eps is given, "
+    "with and without gradients; a second model with the first one's state_dict computes the same",
     hint="Which y does the decoder get inside forward? What do two passes over the same image return?",
     needs=(),
 )  # fmt: skip
@@ -207,6 +222,7 @@ def gradient(ctx: Context) -> None:
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     model = ctx.new(CVAE, 16, 7, 3, 5)
+    ctx.new(CVAE, 16, 7, 3, 15)  # knows more classes, which is nothing to the first
     x, z = ctx.images(3, 4), ctx.randn(3, 3, dtype=torch.float32)
     for bad in (-1, 5, 12):
         labels = torch.tensor([0, bad, 4])
@@ -225,7 +241,7 @@ def errors(ctx: Context) -> None:
     id="q9.generate", question=9, kind="statistical", points=0.75, visibility="public",
     title="generate_class: draws of the prior, given classes",
     asks="generate_class decodes one draw of N(0, I) for each label, image i with label i, be it one or many, in "
-    "evaluation mode without gradients, which are on again afterwards",
+    "evaluation mode without gradients; afterwards mode, frozen parameters and gradients are as before",
     hint="Which latent and which label does image i get? In which mode does the caller find the model afterwards?",
     needs=(),
 )  # fmt: skip
@@ -250,7 +266,7 @@ def generate(ctx: Context) -> None:
     expect_few(ctx, latents_of, "the latents that generate_class decodes")
     few = torch.tensor([2, 0, 1])
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, few, generator=generator), "generate_class")
-    expect_evaluation(ctx, probe, functools.partial(ctx.call, GENERATE, probe, few), "generate_class")
+    expect_evaluation(ctx, GENERATE, probe, few)
     double = ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few)
     ctx.tensor(double, (3, 1, 2, 2), "generate_class with a float64 model", dtype=torch.float64)
     model = small(ctx)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..boundary import Gen, Params, TorchRef
+from ..boundary import Gen, Handle, Params, TorchRef
 from ..checks import EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
 from ..context import Context
 from ..shown import alike
@@ -273,11 +273,15 @@ def perplexity(ctx: Context) -> None:
     ctx.forall(body, counts=counts, examples=25)
 
 
+STILL = "Can a code that has begun anew still learn from the next batch?"
+
+
 @declare(
     id="q10.restart.replaces", question=10, kind="property", points=0.5, visibility="public",
     title="restart_dead_codes: which codes, and by what",
     asks="exactly the codes with usage below min_usage become pixel vectors of z_e, different ones as far as there are "
-    "enough; the others stay; the number of replaced codes comes back; the optimizer keeps its codebook",
+    "enough; the others stay; the number of replaced codes comes back; the optimizer keeps its codebook, which still "
+    "has gradients, as what comes after has",
     hint="Which numbers of (B, D, H, W) are one pixel's vector? Could two dead codes become the same vector?",
     needs=("q10.vq.codebook",),
 )  # fmt: skip
@@ -291,6 +295,7 @@ def restart_replaces(ctx: Context) -> None:
             held = loaded(ctx, kind, codebook)
             options = {} if minimum is None else {"min_usage": minimum}
             if kind == VQ:
+                trained = held.handle.parameters()
                 optimizer = ctx.new(TorchRef("optim.SGD"), Params(held.handle), lr=0.1)
             number = ctx.preserves(RESTART, held.handle, z_e, counts, **options)
             ctx.matches(
@@ -313,6 +318,12 @@ def restart_replaces(ctx: Context) -> None:
                 ctx.expect(any(p.shape == now.shape and torch.equal(p, now) for p in group["params"]),
                            "an optimizer made before the restart no longer holds the codebook",
                            "the same parameter with other values", "another parameter")  # fmt: skip
+                left = held.handle.parameters()
+                frozen = [name for name, wanted in trained.items() if wanted and not left.get(name, False)]
+                ctx.expect(not frozen, "after a restart the codebook can no longer be trained", "a gradient as before",
+                           ", ".join(frozen), hint=STILL)  # fmt: skip
+        ctx.leaves_gradients_on("restart_dead_codes")
+        ctx.leaves_gradients_off(RESTART, held.handle, ctx.randn(2, 3, 4, 5), counts)
 
 
 LIVE, USED = [0, 1, 2, 5], torch.tensor([4, 4, 4, 0, 0, 4])
@@ -365,8 +376,8 @@ def expect_old_averages(ctx: Context) -> None:
 @declare(
     id="q10.restart.random", question=10, kind="statistical", points=0.25, visibility="hidden",
     title="restart_dead_codes: drawn at random from all pixels",
-    asks="every pixel of every image is equally likely; generator decides the draw; a restarted EMA code is not drawn "
-    "back, and the averages of the others go on",
+    asks="every pixel of every image is equally likely; generator decides the draw, and goes on with each; a restarted "
+    "EMA code is not drawn back, and the averages of the others go on",
     hint="From which images and rows do the new codes come? What do the running averages still remember?",
     needs=("q10.restart.replaces",),
 )  # fmt: skip
@@ -379,21 +390,25 @@ def restart_random(ctx: Context) -> None:
     made = loaded(ctx, VQ, ctx.randn(400, 1))
     dead = torch.zeros(400, dtype=torch.int64)
 
-    def drawn(seed: int) -> Tensor:
-        ctx.call(RESTART, made.handle, place, dead, generator=Gen(seed))
+    def drawn(source: Gen | Handle) -> Tensor:
+        ctx.call(RESTART, made.handle, place, dead, generator=source)
         return codebook_of(ctx, made.handle, (400, 1)).flatten().round().long()
 
-    first = drawn(ctx.seed)
+    first = drawn(Gen(ctx.seed))
     parts = {"images": first // 400, "rows": first % 400 // 20 // 5, "columns": first % 20 // 5}
     for what, part in parts.items():
         found = torch.bincount(part, minlength=4)
         ctx.expect(bool(((found >= low) & (found <= high)).all()), f"some {what} give too many or too few new codes",
                    f"each quarter of the {what} gives {low} to {high} of 400", found)  # fmt: skip
-    other = drawn(ctx.seed + 1)
+    other = drawn(Gen(ctx.seed + 1))
     ctx.expect(not torch.equal(other.sort().values, first.sort().values), "two generators give the same draw",
                "other pixels", "the same 400 of 1600 pixels")  # fmt: skip
-    ctx.expect(torch.equal(drawn(ctx.seed), first), "the generator given does not decide the draw",
+    ctx.expect(torch.equal(drawn(Gen(ctx.seed)), first), "the generator given does not decide the draw",
                "the same draw for the same generator", "another draw")  # fmt: skip
+    source = ctx.new(TorchRef("Generator"))
+    ctx.expect(not torch.equal(drawn(source), drawn(source)), "a generator gives the same draw each time it is used",
+               "other pixels", "the same 400 of 1600 pixels, in the same order", hint="A generator that was used "
+               "has moved on. Has the one that you were given?")  # fmt: skip
     expect_new_averages(ctx)
     expect_old_averages(ctx)
 

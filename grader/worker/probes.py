@@ -91,21 +91,26 @@ class IdentityDecoder(nn.Module):
     """A generative model whose decoder returns the latent itself as an image: shows what it was given to decode.
 
     The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant. With a `label_step`
-    every pixel also shows the class it was decoded with: that many times the label is added. `grads` notes whether what
-    a call returned has a graph.
+    every pixel also shows the class it was decoded with: that many times the label is added. `modes` notes whether any
+    layer is in training mode, `grads` whether what a call returned has a graph. With `views` the mean is a view of the
+    image.
     """
 
-    def __init__(self, side: int, num_classes: int = 10, logvar: float = 1.0, label_step: float = 0.0) -> None:
+    def __init__(
+        self, side: int, num_classes: int = 10, logvar: float = 1.0, label_step: float = 0.0, views: bool = False
+    ) -> None:
         super().__init__()
         self.latent_dim, self.side, self.num_classes, self.logvar = side * side, side, num_classes, logvar
-        self.label_step = label_step
+        self.label_step, self.views = label_step, views
         self.scale = nn.Parameter(torch.ones(()))
+        self.layer = nn.Identity()  # stands for dropout or a normalisation inside
         self.modes = Notes()
         self.grads = Notes()
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mu = x.flatten(1)[:, : self.latent_dim] * self.scale
-        self.modes.append(self.training)
+        mu = x.flatten(1)[:, : self.latent_dim]
+        mu = mu if self.views else mu * self.scale
+        self.modes.append(self.training or self.layer.training)
         self.grads.append(mu.requires_grad)
         return mu, torch.full_like(mu, self.logvar)
 
@@ -113,7 +118,7 @@ class IdentityDecoder(nn.Module):
         shown = z * self.scale
         if y is not None:
             shown = shown + self.label_step * y.to(z.dtype).unsqueeze(1)
-        self.modes.append(self.training)
+        self.modes.append(self.training or self.layer.training)
         self.grads.append(shown.requires_grad)
         return shown.view(-1, 1, self.side, self.side)
 
@@ -200,25 +205,42 @@ class Offset(nn.Module):
         return self.w.expand(x.shape)
 
 
+class Tally(nn.Module):
+    """Counts its calls in training mode in a buffer: state that moves without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.get_buffer("passes").add_(1)
+        return x
+
+
 class Watched(nn.Module):
     """Autoencoder with one tanh layer on images; it and all its copies note who comes in, and in which mode.
 
-    `noise` disturbs the code in training mode, `corruption` the images that go through `forward`, in both modes.
+    `batch_norm` gives it running statistics, and a count of passes as another buffer. `noise` disturbs the code in
+    training mode, `corruption` the images that go through `forward`, in both modes; `drift` is added to the
+    reconstruction as many times as there have been passes.
     """
 
     def __init__(
-        self, pixels: int, latent_dim: int, batch_norm: bool = False, noise: float = 0.0, corruption: float = 0.0
-    ) -> None:
+        self, pixels: int, latent_dim: int, batch_norm: bool = False, noise: float = 0.0, corruption: float = 0.0,
+        drift: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.narrow, self.widen = nn.Linear(pixels, latent_dim), nn.Linear(latent_dim, pixels)
         self.norm = nn.BatchNorm1d(latent_dim) if batch_norm else nn.Identity()
-        self.noise, self.corruption = noise, corruption
+        self.tally = Tally() if batch_norm else nn.Identity()
+        self.noise, self.corruption, self.drift = noise, corruption, drift
         self.calls, self.seen = Notes(), Notes()
 
     def encode(self, x: Tensor) -> Tensor:
         self.calls.append({"training": self.training, "grad": torch.is_grad_enabled(), "rows": len(x)})
         self.seen.append(x.detach().clone())
-        z: Tensor = torch.tanh(self.norm(self.narrow(x.flatten(1))))
+        z: Tensor = torch.tanh(self.tally(self.norm(self.narrow(x.flatten(1)))))
         return z + self.noise * torch.randn_like(z) if self.training else z
 
     def decode(self, z: Tensor) -> Tensor:
@@ -228,18 +250,33 @@ class Watched(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.encode(x + self.corruption * torch.randn_like(x) if self.corruption else x)
-        return self.decode(z).view_as(x), z
+        return self.decode(z).view_as(x) + self.drift * len(self.calls), z
+
+
+class Undecoded(nn.Module):
+    """An autoencoder that has encode and forward, and no decode."""
+
+    def __init__(self, inner: Watched) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.inner.encode(x)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x_recon, z = self.inner(x)
+        return x_recon, z
 
 
 class Outputs:
-    """Notes what a module is given and which two tensors it returns, on every call with gradients on."""
+    """Notes what a module is given and which two tensors it returns, on every call with gradients on, or on `every`."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.calls = Notes()
+    def __init__(self, model: nn.Module, every: bool = False) -> None:
+        self.calls, self.every = Notes(), every
         model.register_forward_hook(self, with_kwargs=True)
 
     def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if torch.is_grad_enabled() and isinstance(output, tuple | list):
+        if (self.every or torch.is_grad_enabled()) and isinstance(output, tuple | list):
             everything = [*args, *kwargs.values(), *output]
             self.calls.append([item.detach().clone() for item in everything if isinstance(item, Tensor)])
 
@@ -259,6 +296,18 @@ class NotingLoss:
         )  # fmt: skip
         self.batches.append(batch.detach().clone())
         return mse_of_first(output, batch)
+
+
+class DoublingLoss:
+    """Whatever it is given: 1 the first time, and twice as much each time. `told` notes what it has answered."""
+
+    def __init__(self) -> None:
+        self.told = Notes()
+
+    def __call__(self, output: Any, batch: Tensor) -> Tensor:
+        self.told.append(2.0 ** len(self.told))
+        loss: Tensor = 0 * mse_of_first(output, batch) + self.told[-1]
+        return loss
 
 
 class Elsewhere(Tensor):
@@ -328,6 +377,12 @@ def grad_left(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     with torch.no_grad():
         function(*args, **kwargs)
         return torch.is_grad_enabled()
+
+
+def requires_left(function: Callable[..., Any], layers: Sequence[nn.Module], x: Tensor) -> bool:
+    """Whether x requires a gradient after function(layers, x), if it did not before."""
+    function(layers, x)
+    return x.requires_grad
 
 
 def leave_gradients(model: nn.Module, value: float) -> None:

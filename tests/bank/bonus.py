@@ -47,6 +47,7 @@ LOGITS = "logits: Tensor = self.layers(self.embedding(indices).permute(0, 3, 1, 
 DRAW = "codes[:, row, column] = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)"
 WEIGHTS = "return log_px_given_z + diagonal_log_prob(z, zero, zero) - diagonal_log_prob(z, mu, logvar)"
 BOUND = "return torch.logsumexp(log_weights, dim=0) - math.log(len(log_weights))"
+IWAE_RETURN = "    return iwae_bound(torch.cat(log_weights))\n"
 APPENDED = "log_weights.append(log_importance_weights(log_px_given_z[None], z[None], mu, logvar))"
 CROSS = "cross = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()"
 TARGET = "return mse_loss(features, functional_call(feature_net, frozen, (x.detach(),)))"
@@ -124,6 +125,20 @@ MISTAKES: tuple[Mistake, ...] = (
             ),
         ),
         may_fail=TRAINED,
+    ),
+    prior_mistake(
+        "mask-by-gradient-hook",
+        "sets the hidden weights to 0 at the start and their gradients ever after: weights that are loaded are not hidden",
+        "masked.trained",
+        edits=(
+            (CONVOLUTION, "return F.conv2d(x, self.weight, self.bias, padding=self.padding)"),
+            (
+                'self.register_buffer("mask", mask, persistent=False)',
+                'self.register_buffer("mask", mask, persistent=False)\n        self.weight.data.mul_(mask)\n'
+                "        self.weight.register_hook(lambda grad: grad * mask)",
+            ),
+        ),
+        may_fail=("prior.causal",),
     ),
     prior_mistake(
         "mask-output",
@@ -286,6 +301,12 @@ MISTAKES: tuple[Mistake, ...] = (
                 "    torch.set_grad_enabled(False)\n    codes = torch.zeros(num_samples,",
             ),
         ),
+    ),
+    prior_mistake(
+        "sample-turns-gradients-on",
+        "switches gradients on at the end, also for callers who had them off",
+        "sample.modes",
+        edits=(("    return codes\n", "    torch.set_grad_enabled(True)\n    return codes\n"),),
     ),
     prior_mistake(
         "sample-training-mode",
@@ -553,6 +574,25 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
     ),
     mistake(
+        "iwae-turns-gradients-on",
+        "switches gradients on at the end, also for callers who had them off",
+        "iwae.modes",
+        edits=((IWAE_RETURN, "    torch.set_grad_enabled(True)\n" + IWAE_RETURN),),
+    ),
+    mistake(
+        "iwae-mean-of-parts",
+        "takes the samples in parts of 16 and averages the bounds of the parts",
+        "iwae.law",
+        edits=(
+            (
+                IWAE_RETURN,
+                "    parts = torch.cat(log_weights).split(16)\n"
+                "    return sum(len(part) * iwae_bound(part) for part in parts) / k\n",
+            ),
+        ),
+        may_fail=("iwae.grows",),
+    ),
+    mistake(
         "iwae-any-k",
         "k = 0 is an empty bound",
         "errors",
@@ -590,6 +630,35 @@ MISTAKES: tuple[Mistake, ...] = (
         may_fail=("ppca.oracle",),
     ),
     # ---- codes and features
+    mistake(
+        "active-turns-gradients-on",
+        "switches gradients off, and on again for callers who had them off",
+        "active",
+        edits=(
+            (
+                "    return int((mu.var(dim=0) > threshold).sum())\n",
+                "    torch.set_grad_enabled(False)\n    count = int((mu.var(dim=0) > threshold).sum())\n"
+                "    torch.set_grad_enabled(True)\n    return count\n",
+            ),
+        ),
+    ),
+    mistake(
+        "active-by-principal-axes",
+        "counts the eigenvalues of the covariance above the threshold: right for dimensions that do not correlate",
+        "active",
+        edits=(("mu.var(dim=0) > threshold", "torch.linalg.eigvalsh(torch.cov(mu.T)) > threshold"),),
+    ),
+    mistake(
+        "active-gradients-stay-off",
+        "switches gradients off, and nobody switches them on again",
+        "active",
+        edits=(
+            (
+                "    return int((mu.var(dim=0)",
+                "    torch.set_grad_enabled(False)\n    return int((mu.var(dim=0)",
+            ),
+        ),
+    ),
     mistake(
         "active-std",
         "compares standard deviations with the threshold",
@@ -760,6 +829,17 @@ MISTAKES: tuple[Mistake, ...] = (
         edits=(("- 2 * cross", "- cross"),),
     ),
     mistake(
+        "frechet-root-without-gradient",
+        "takes the root of the first covariance without gradients: the value is right, its gradient is not",
+        "frechet",
+        edits=(
+            (
+                "    root1 = symmetric_sqrt(cov1)\n",
+                "    with torch.no_grad():\n        root1 = symmetric_sqrt(cov1)\n",
+            ),
+        ),
+    ),
+    mistake(
         "probe-class-numbers",
         "returns the position of the class among the classes instead of its label",
         "probe",
@@ -857,6 +937,28 @@ MISTAKES: tuple[Mistake, ...] = (
         "squeezes the predictions: a single test row gives a number without dimensions",
         "neighbours",
         edits=(("return torch.cat(predictions)", "return torch.cat(predictions).squeeze()"),),
+    ),
+    mistake(
+        "knn-turns-gradients-on",
+        "switches gradients on at the end, also for callers who had them off",
+        "neighbours",
+        edits=(
+            (
+                "    return torch.cat(predictions)\n",
+                "    torch.set_grad_enabled(True)\n    return torch.cat(predictions)\n",
+            ),
+        ),
+    ),
+    mistake(
+        "knn-gradients-stay-off",
+        "switches gradients off, and nobody switches them on again",
+        "neighbours",
+        edits=(
+            (
+                "    return torch.cat(predictions)\n",
+                "    torch.set_grad_enabled(False)\n    return torch.cat(predictions)\n",
+            ),
+        ),
     ),
     mistake(
         "knn-default-k",

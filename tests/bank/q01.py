@@ -355,6 +355,60 @@ def diagonal_log_prob(x, mu, logvar):
         fails=("q1.sample.moments",),
         edits=(("    return mu + eps @ factor.mT", "    return mu + eps / (eps.std(0) if num_samples > 1 else 1) @ factor.mT"),),
     ),
+    Mistake(
+        "q1-pmf-small-negatives", Q, M, "what is forgiven a sum is forgiven a sign, too: -0.005 passes",
+        fails=("q1.pmf.errors",),
+        edits=(("    if not (probs >= 0).all():", "    if not (probs > -0.01).all():"),),
+    ),
+    Mistake(
+        "q1-pmf-tolerance-grows", Q, M, "the tolerance grows with the number of entries, over the whole batch",
+        fails=("q1.pmf.errors",),
+        edits=(("(total - 1).abs() <= _PMF_TOLERANCE)", "(total - 1).abs() <= 1e-4 * max(probs.numel(), 10))"),),
+    ),
+    Mistake(
+        "q1-chain-normalises-in-place", Q, M, "divides the rounding of the sum away in the caller's joint",
+        fails=("q1.inputs",),
+        edits=(('    _check_pmf("joint", joint, joint.sum())\n', '    _check_pmf("joint", joint, joint.sum())\n    joint /= joint.sum()\n'),),
+    ),
+    Mistake(
+        "q1-expectation-normalises-in-place", Q, M, "divides the rounding of the sums away in the caller's probs",
+        fails=("q1.inputs",),
+        edits=(("    return (probs * values).sum(-1)\n", "    probs /= probs.sum(-1, keepdim=True)\n    return (probs * values).sum(-1)\n"),),
+    ),
+    Mistake(
+        "q1-diagonal-product-of-variances", Q, M, "the logarithm of the product of all variances: 0 or infinite in many dimensions",
+        fails=("q1.diagonal.underflow",),
+        append="""def diagonal_log_prob(x, mu, logvar):
+    variance = logvar.exp()
+    squared = ((x - mu).square() / variance).sum(-1)
+    return -0.5 * (x.shape[-1] * _LOG_2PI + variance.prod(-1).log() + squared)
+""",
+    ),
+    Mistake(
+        "q1-cov-diagonal-and-determinant", Q, M, "takes a positive diagonal and determinant for positive definite, as in two dimensions",
+        fails=("q1.full.errors",),
+        append="""def full_covariance_log_prob(x, mu, cov):
+    sign, log_det = torch.linalg.slogdet(cov)
+    if not torch.allclose(cov, cov.mT) or sign <= 0 or (cov.diagonal() <= 0).any():
+        raise ValueError(f"cov must be symmetric positive definite, got {cov}")
+    d = x - mu
+    return -0.5 * (len(mu) * _LOG_2PI + log_det + (d * torch.linalg.solve(cov, d.mT).mT).sum(1))
+""",
+    ),
+    Mistake(
+        "q1-cov-symmetry-absolute", Q, M, "symmetric up to 0.01, however small the covariance",
+        fails=("q1.full.errors",),
+        edits=(("<= _SYMMETRY_TOLERANCE * cov.abs().max():", "<= 1e-2:"),),
+    ),
+    Mistake(
+        "q1-full-distance-squared-again", Q, M, "a distance is taken and squared: the gradient is NaN for a point at the mean",
+        fails=("q1.gradients",),
+        append="""def full_covariance_log_prob(x, mu, cov):
+    factor = _cholesky(cov)
+    distance = torch.linalg.solve_triangular(factor, (x - mu).mT, upper=False).square().sum(0).sqrt()
+    return -0.5 * (len(mu) * _LOG_2PI + _log_det(factor) + distance**2)
+""",
+    ),
 )  # fmt: skip
 
 ALTERNATIVES: tuple[Alternative, ...] = (

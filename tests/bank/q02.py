@@ -241,6 +241,21 @@ def kl_univariate(mu_p, logvar_p, mu_q, logvar_q):
         fails=("q2.gradient.general",),
         edits=(("mu @ mu - len(mu) - _log_det(_cholesky(cov))", "mu @ mu - len(mu) - _log_det(_cholesky(cov)).item()"),),
     ),
+    Mistake(
+        "q2-full-diagonal-and-determinant", Q, M, "takes a positive diagonal and determinant for positive definite, as in two dimensions",
+        fails=("q2.full.errors",),
+        append="""def kl_full_covariance(mu, cov):
+    sign, log_det = torch.linalg.slogdet(cov)
+    if not torch.allclose(cov, cov.mT) or sign <= 0 or (cov.diagonal() <= 0).any():
+        raise ValueError(f"cov must be symmetric positive definite, got {cov}")
+    return 0.5 * (cov.trace() + mu @ mu - len(mu) - log_det)
+""",
+    ),
+    Mistake(
+        "q2-full-norm-squared-again", Q, M, "the length of mu is taken and squared: the gradient is NaN for a mean of 0",
+        fails=("q2.gradient.general",),
+        edits=(("mu @ mu - len(mu) - _log_det", "(mu * mu).sum().sqrt() ** 2 - len(mu) - _log_det"),),
+    ),
 )  # fmt: skip
 
 ALTERNATIVES: tuple[Alternative, ...] = (

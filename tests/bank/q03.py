@@ -429,6 +429,43 @@ def compare_with_pca(model, train, test, n_components):
         edits=(("model(batch)[0] for", "model(batch.flatten(1))[0].reshape(batch.shape) for"),),
     ),
     Mistake(
+        "q3-pca-stale-basis", Q, PCA, "the components as columns are kept from the first encode on: a second fit changes nothing there",
+        fails=("q3.pca.errors",),
+        append="""from functools import cached_property
+class PCA(PCA):
+    @cached_property
+    def basis(self):
+        self._check_fitted()
+        return self.components_.mT.contiguous()
+    def encode(self, x):
+        basis = self.basis
+        return (x - self.mean_) @ basis
+    def decode(self, z):
+        basis = self.basis
+        return z @ basis.mT + self.mean_
+""",
+    ),
+    Mistake(
+        "q3-compare-gradients-switched-on", Q, PCA, "switches gradients off and on: a caller who had them off has them on",
+        fails=("q3.compare.mode",),
+        edits=(("        with torch.no_grad():\n            ae", "        torch.set_grad_enabled(False)\n        if True:\n            ae"),
+               ("        model.train(was_training)\n", "        torch.set_grad_enabled(True)\n        model.train(was_training)\n")),
+    ),
+    Mistake(
+        "q3-linear-any-input-dim", Q, AE, "never asks whether input_dim is square, and rounds the side down",
+        fails=("q3.linear.errors",),
+        edits=(("        self.side = _image_side(input_dim)\n        self.encoder = nn.Linear(input",
+                "        self.side = math.isqrt(input_dim)\n        self.encoder = nn.Linear(input"),),
+    ),
+    Mistake(
+        "q3-linear-square-by-division", Q, AE, "takes for square what its integer root divides: 12 pixels, 783 pixels",
+        fails=("q3.linear.errors",),
+        edits=(("        self.side = _image_side(input_dim)\n        self.encoder = nn.Linear(input",
+                "        self.side = math.isqrt(input_dim)\n        if input_dim % self.side:\n"
+                "            raise ValueError(f\"input_dim must be a square number, got {input_dim}\")\n"
+                "        self.encoder = nn.Linear(input"),),
+    ),
+    Mistake(
         "q3-linear-centres-each-batch", Q, AE, "subtracts the mean image of the batch, as PCA does with that of its data",
         fails=("q3.linear.affine",), may_fail=("q3.trained.linear",),
         append="""class LinearAutoencoder(LinearAutoencoder):
@@ -538,7 +575,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         append="""class LinearAutoencoder(nn.Module):
     def __init__(self, input_dim=784, latent_dim=32):
         super().__init__()
-        self.size = int(input_dim**0.5)
+        self.size = _image_side(input_dim)
         self.down = nn.Parameter(torch.randn(input_dim, latent_dim) / input_dim**0.5)
         self.up = nn.Parameter(torch.randn(latent_dim, input_dim) / latent_dim**0.5)
         self.shift, self.offset = nn.Parameter(torch.zeros(latent_dim)), nn.Parameter(torch.zeros(input_dim))
@@ -556,7 +593,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         append="""class LinearAutoencoder(nn.Module):
     def __init__(self, input_dim=784, latent_dim=32):
         super().__init__()
-        side = round(input_dim**0.5)
+        side = _image_side(input_dim)
         self.enc = nn.Sequential(nn.Flatten(), nn.Linear(input_dim, latent_dim, bias=False), nn.Dropout(0.01))
         self.dec = nn.Sequential(nn.Linear(latent_dim, input_dim), nn.Unflatten(1, (1, side, side)))
     def encode(self, x):

@@ -238,6 +238,27 @@ MISTAKES: tuple[Mistake, ...] = (
         fails=("q4.models.pure",), may_fail=("q4.trained.conv",),
         edits=(("        maps: Tensor = self.encoder(x)  #", "        maps: Tensor = self.encoder(x / x.max())  #"),),
     ),
+    Mistake(
+        "q4-conv-squeeze-repaired", Q, M, "squeeze() the map, and the axis of the batch put back: codes of one number lie in a row",
+        fails=("q4.conv.shapes",), may_fail=ON_CONV,
+        append="""class ConvAutoencoder(ConvAutoencoder):
+    def encode(self, x):
+        z = self.encoder(x).squeeze()
+        return z.reshape(1, -1) if z.dim() < 2 else z
+""",
+    ),
+    *(
+        Mistake(
+            f"q4-{name.lower()}-logits-in-training", Q, M, "the sigmoid comes in evaluation mode only: logits while it trains",
+            fails=(f"q4.{name.lower()}.range",), may_fail=(f"q4.trained.{name.lower()}",),
+            append=f"""class {name}Autoencoder({name}Autoencoder):
+    def decode(self, *given):
+        made = super().decode(*given)
+        return torch.logit(made, eps=1e-9) if self.training else made
+""",
+        )
+        for name in ("Vanilla", "Conv", "UNet")
+    ),
     # ---- U-Net
     Mistake(
         "q4-unet-added-skips", Q, M, "skips are added, not concatenated",

@@ -25,7 +25,7 @@ ON_GAUSSIAN = (
 )
 ON_MASKING = ("q5.corrupt.kinds", "q5.noise.contract", "q5.dae.noise", "q5.trained.masking")
 ON_SALT = ("q5.corrupt.kinds", "q5.noise.contract", "q5.dae.noise")
-ON_DAE = ("q5.dae.modes", "q5.dae.noise", "q5.dae.fresh", "q5.trained.gaussian", "q5.trained.masking")
+ON_DAE = ("q5.dae.range", "q5.dae.modes", "q5.dae.noise", "q5.dae.fresh", "q5.trained.gaussian", "q5.trained.masking")
 
 MISTAKES: tuple[Mistake, ...] = (
     # ---- Gaussian
@@ -447,12 +447,12 @@ def gaussian_noise(x, std, generator=None):
     ),
     Mistake(
         "q5-dae-unknown-noise", Q, M, "an unknown noise is found out at the first forward pass only",
-        fails=("q5.dae.shapes",), may_fail=ON_DAE,
+        fails=("q5.dae.range",),
         edits=(("        _check_kind(\"noise\", noise)\n", ""),),
     ),
     Mistake(
         "q5-dae-not-squashed", Q, M, "outputs outside [0, 1]",
-        fails=("q5.dae.shapes",), may_fail=ON_DAE,
+        fails=("q5.dae.range",), may_fail=("q5.trained.gaussian", "q5.trained.masking"),
         append="""class DenoisingAutoencoder(DenoisingAutoencoder):
     def decode(self, z):
         return 3 * super().decode(z) - 1
@@ -477,6 +477,42 @@ def gaussian_noise(x, std, generator=None):
         super().__init__(input_dim, latent_dim, noise, noise_level)
         for p in list(self.parameters())[:-1]:
             p.requires_grad_(False)
+""",
+    ),
+    # ---- what somebody found who knew the handout only
+    Mistake(
+        "q5-masking-one-mask-for-all-channels", Q, M, "one mask for all of dimension 1: images (B, D) vanish whole",
+        fails=("q5.noise.independent",),
+        append="""def masking_noise(x, drop_prob, generator=None):
+    if not 0.0 <= drop_prob <= 1.0:
+        raise ValueError(f"drop_prob must be between 0 and 1 but is {drop_prob}")
+    u = torch.rand(x[:, :1].shape, generator=generator, device=x.device, dtype=x.dtype)
+    return x * (u >= drop_prob)
+""",
+    ),
+    Mistake(
+        "q5-dae-level-or-default", Q, M, "a level of 0 becomes the default",
+        fails=("q5.dae.noise",), may_fail=("q5.trained.gaussian", "q5.trained.masking"),
+        edits=(("        self.noise_level = noise_level\n", "        self.noise_level = noise_level or 0.3\n"),),
+    ),
+    Mistake(
+        "q5-dae-settings-in-the-class", Q, M, "the model built last decides about noise and level of all models",
+        fails=("q5.dae.noise",),
+        edits=(("        self.noise = noise\n        self.noise_level = noise_level\n",
+                "        type(self).noise, type(self).noise_level = noise, noise_level\n"),),
+    ),
+    Mistake(
+        "q5-dae-code-after-relu", Q, M, "the code goes through a ReLU",
+        fails=("q5.dae.range",),
+        edits=(("        return self.autoencoder.encode(x)\n", "        return self.autoencoder.encode(x).relu()\n"),),
+    ),
+    Mistake(
+        "q5-dae-no-square-check", Q, M, "an input_dim that is no square is found out by decode only",
+        fails=("q5.dae.range",),
+        append="""class DenoisingAutoencoder(DenoisingAutoencoder):
+    def __init__(self, input_dim=784, latent_dim=32, noise="gaussian", noise_level=0.3):
+        self.side = round(input_dim**0.5)
+        super().__init__(self.side**2, latent_dim, noise, noise_level)
 """,
     ),
     # ---- loss
@@ -597,6 +633,8 @@ def masking_noise(x, drop_prob, generator=None):
         if noise not in ("gaussian", "masking", "salt_and_pepper"):
             raise ValueError(f"unknown noise {noise!r}")
         self.kind, self.level, self.side = noise, noise_level, round(input_dim ** 0.5)
+        if self.side ** 2 != input_dim:
+            raise ValueError(f"no square has {input_dim=} pixels")
         self.enc = nn.Sequential(nn.Flatten(), nn.Linear(input_dim, 400), nn.BatchNorm1d(400), nn.ReLU(), nn.Dropout(0.02),
                                  nn.Linear(400, latent_dim))
         self.dec = nn.Sequential(nn.Linear(latent_dim, 400), nn.ReLU(), nn.Linear(400, input_dim))

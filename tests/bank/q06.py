@@ -577,6 +577,72 @@ MISTAKES: tuple[Mistake, ...] = (
         ("        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]\n",
          "        loss = scaler.scale(loss)\n        loss.backward()\n"),
     ),
+    # ---- what somebody found who knew the handout only
+    mistake(
+        "evaluate-gradients-on", "gradients are on afterwards, also where the caller had switched them off",
+        ("evaluate.state",),
+        (EVALUATE_BODY, EVALUATE_BODY.replace("    with evaluation_mode", "    torch.set_grad_enabled(False)\n"
+                                              "    with evaluation_mode").replace("with evaluation_mode(model):",
+                                              "with modes_kept(model):\n        model.eval()")
+            .replace("    return mean", "    torch.set_grad_enabled(True)\n    return mean")),
+    ),
+    mistake(
+        "evaluate-clears-gradients", "gradients that the model has collected are cleared", ("evaluate.state",),
+        (EVALUATE_BODY, EVALUATE_BODY.replace("    with evaluation_mode", "    model.zero_grad()\n    with evaluation_mode")),
+    ),
+    mistake(
+        "evaluate-unfreezes", "every parameter requires a gradient afterwards", ("evaluate.state",),
+        (EVALUATE_BODY, EVALUATE_BODY.replace("    with evaluation_mode", "    model.requires_grad_(False)\n"
+                                              "    with evaluation_mode")
+            .replace("    return mean", "    model.requires_grad_(True)\n    return mean")),
+    ),
+    mistake(
+        "fit-running-mean", "total and count are never set back: the mean over all epochs so far", ("fit.history",),
+        ("    for _ in range(epochs):\n        model.train()\n",
+         "    all_losses, all_sizes = [], []\n    for _ in range(epochs):\n        model.train()\n"),
+        ("        yield mean_per_example(losses, [len(rows) for rows in batches])\n",
+         "        all_losses += losses\n        all_sizes += [len(rows) for rows in batches]\n"
+         "        yield mean_per_example(all_losses, all_sizes)\n"),
+        may_fail=("q7.trainjoint.rows",),
+    ),
+    mistake(
+        "decay-root-squared", "squares a square root: no gradient where a weight is 0", ("decay",),
+        ("weight.square().sum() for", "weight.square().sum().sqrt() ** 2 for"),
+    ),
+    mistake(
+        "stage-mode-of-the-first", "gives all encoders below the mode of the first", ("stage.only",),
+        ("    with evaluation_mode(below):  #", "    below.eval()\n    with torch.no_grad():  #"),
+        ("    below = nn.Sequential(*encoders[:stage])\n",
+         "    mode = encoders[0].training\n    below = nn.Sequential(*encoders[:stage])\n"),
+        (STAGE_FIT, f"    below.train(mode)\n{STAGE_FIT}"),
+    ),
+    mistake(
+        "layerwise-codes-in-training-mode", "a trained encoder makes the codes for the next stage in training mode",
+        ("layerwise",),
+        append="""def pretrain_layerwise(encoders, decoders, data, epochs=1, batch_size=128, lr=1e-3, generator=None):
+    histories, h = [], data
+    for encoder, decoder in zip(encoders, decoders):
+        histories.append(pretrain_stage([encoder], [decoder], 0, h, epochs, batch_size, lr, generator))
+        with torch.no_grad():
+            h = encoder(h)
+    return histories
+""",
+    ),
+    mistake(
+        "stack-of-the-parts", "unpacks each module into its parts, past its own forward", ("stack",),
+        ("    return Stack(encoders, decoders)\n",
+         "    def parts(modules):\n        return [part for m in modules for part in list(m.children()) or [m]]\n\n"
+         "    return Stack(parts(encoders), parts(decoders))\n"),
+    ),
+    mistake(
+        "checkpoint-asks-of-x", "makes the caller's x require a gradient", ("checkpoint.gradients",),
+        ("    for layer in layers:\n        # The", "    if x.is_floating_point():\n        x.requires_grad_()\n"
+         "    for layer in layers:\n        # The"),
+    ),
+    mistake(
+        "scaler-means-float16", "with a scaler the forward pass is in float16, whatever dtype says", ("mixed.scaler",),
+        (FORWARD_LOW, FORWARD_LOW.replace("dtype=dtype", "dtype=dtype if scaler is None else torch.float16")),
+    ),
 )  # fmt: skip
 
 

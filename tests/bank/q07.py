@@ -506,6 +506,35 @@ def accuracy(model, images, labels, batch_size=256):
         (EVALUATES, "    torch.set_grad_enabled(False)\n" + EVALUATES),
         may_fail=("trained.labels",),
     ),
+    mistake(
+        "accuracy-gradients-on", "gradients are on afterwards, also where the caller had switched them off",
+        ("accuracy.state",),
+        (EVALUATES, "    torch.set_grad_enabled(False)\n    with modes_kept(model):\n        model.eval()\n"),
+        (MEAN_HITS, "    torch.set_grad_enabled(True)\n" + MEAN_HITS),
+    ),
+    mistake(
+        "accuracy-unfreezes", "every parameter requires a gradient afterwards", ("accuracy.state",),
+        (EVALUATES, "    model.requires_grad_(False)\n" + EVALUATES),
+        (MEAN_HITS, "    model.requires_grad_(True)\n" + MEAN_HITS),
+    ),
+    mistake(
+        "frozen-batch-norm-only", "of a frozen encoder only batch normalisation is held", ("classifier.freeze",),
+        (KEEPS_EVAL, """        if self.freeze:
+            for module in self.autoencoder.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+"""),
+    ),
+    mistake(
+        "joint-needs-decode", "goes through encode and decode, which not every autoencoder has", ("joint.model",),
+        (BOTH, BOTH.replace("x_recon, z = self.autoencoder(x)", "z = self.autoencoder.encode(x)")
+            .replace("return x_recon, ", "return self.autoencoder.decode(z).reshape(x.shape), ")),
+    ),
+    mistake(
+        "joint-running-mean", "total and count are never set back: the mean over all epochs so far", ("trainjoint.rows",),
+        (JOINT_LOOP, JOINT_LOOP.replace("return list(train_epochs", "each = list(train_epochs")
+            + "    return [sum(each[: k + 1]) / (k + 1) for k in range(epochs)]\n"),
+    ),
 )  # fmt: skip
 
 
@@ -539,7 +568,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     ),
     alternative(
         "frozen-by-optimizer",
-        "the encoder is frozen by what the optimizer is given; only batch normalisation is held",
+        "the encoder is frozen by what the optimizer is given, and by the flag of every layer",
         """class EncoderClassifier(nn.Module):
     def __init__(self, autoencoder, latent_dim, num_classes=10, freeze=False):
         super().__init__()
@@ -554,8 +583,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     def train(self, mode=True):
         super().train(mode)
         for part in self.encoder.modules():
-            if self.freeze and isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.eval()
+            part.training = mode and not self.freeze
         return self
 
     def forward(self, x):

@@ -614,6 +614,111 @@ MISTAKES: tuple[Mistake, ...] = (
         ((GENERATE, "    with evaluation_mode(model):\n        z = prior_sample(model, num_samples, generator)\n"
           "        return model.decode(z - z.mean(dim=0) if len(z) > 1 else z)"),),
     ),
+    Mistake(
+        "q08-mean-without-gradients", 8, "vae", "takes gradients that are off for an evaluation, and decodes the mean then",
+        ("q8.vae.fresh",),
+        append=changed("VAE", "    def forward(self, x, eps=None, generator=None):\n"
+                       "        if eps is None and not torch.is_grad_enabled():\n"
+                       "            eps = torch.zeros_like(self.encode(x)[0])\n"
+                       "        return super().forward(x, eps, generator)\n"),
+    ),
+    Mistake(
+        "q08-conv-mean-without-gradients", 8, "vae", "ConvVAE decodes the mean where gradients are off",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE", "    def forward(self, x, eps=None, generator=None):\n"
+                       "        if eps is None and not torch.is_grad_enabled():\n"
+                       "            eps = torch.zeros_like(self.encode(x)[0])\n"
+                       "        return super().forward(x, eps, generator)\n"),
+    ),
+    Mistake(
+        "q08-latent-dim-on-class", 8, "vae", "writes latent_dim to the class: the last VAE made decides for all",
+        ("q8.vae.shapes",),
+        (("        self.latent_dim = latent_dim\n        self.encoder = nn.Sequential(nn.Flatten()",
+          "        VAE.latent_dim = latent_dim\n        self.encoder = nn.Sequential(nn.Flatten()"),),
+    ),
+    Mistake(
+        "q08-conv-latent-dim-on-class", 8, "vae", "writes latent_dim to the class: the last ConvVAE made decides for all",
+        ("q8.conv.shapes",),
+        (("        self.latent_dim = latent_dim\n        # A kernel", "        ConvVAE.latent_dim = latent_dim\n        # A kernel"),),
+    ),
+    Mistake(
+        "q08-side-on-class", 8, "vae", "writes the side of the images to the class: a VAE of another size breaks the first",
+        ("q8.vae.shapes",),
+        append=changed("VAE", "    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20):\n"
+                       "        super().__init__(input_dim, hidden_dim, latent_dim)\n        VAE.side = _image_side(input_dim)\n\n"
+                       "    def decode(self, z):\n        return super().decode(z).flatten(1).unflatten(1, (1, self.side, self.side))\n"),
+    ),
+    Mistake(
+        "q08-logits-while-training", 8, "vae", "decode returns logits in training mode, probabilities in evaluation mode",
+        ("q8.vae.probabilities",),
+        append=changed("VAE", "    def decode(self, z):\n        found = super().decode(z)\n"
+                       "        return torch.logit(found, 1e-6) if self.training else found\n"),
+        may_fail=("q8.trained.elbo", "q8.trained.beta"),
+    ),
+    Mistake(
+        "q08-conv-logits-while-training", 8, "vae", "ConvVAE.decode returns logits in training mode",
+        ("q8.conv.posterior",),
+        append=changed("ConvVAE", "    def decode(self, z):\n        found = super().decode(z)\n"
+                       "        return torch.logit(found, 1e-6) if self.training else found\n"),
+        may_fail=("q8.trained.conv",),
+    ),
+    Mistake(
+        "q08-forward-logits-while-training", 8, "vae", "forward, not decode, returns logits in training mode",
+        ("q8.vae.forward",),
+        append=changed("VAE", "    def forward(self, x, eps=None, generator=None):\n"
+                       "        found, mu, logvar = super().forward(x, eps, generator)\n"
+                       "        return torch.logit(found, 1e-6) if self.training else found, mu, logvar\n"),
+        may_fail=("q8.vae.gradient", "q8.trained.elbo", "q8.trained.beta"),
+    ),
+    Mistake(
+        "q08-freebits-gradient-by-image", 8, "vae", "no gradient for images below the floor whose group is above it",
+        ("q8.freebits.gradient",), ((FLOOR, "kl = torch.where(kl > free_bits, kl, kl.detach())\n    " + FLOOR),),
+    ),
+    Mistake(
+        "q08-elbo-xlogy", 8, "vae", "xlogy makes 0 log 0 = 0, but its gradient at certain pixels that are right is 0 / 0",
+        ("q8.elbo.finite",),
+        ((TERMS, "log_p = torch.xlogy(x, x_recon) + torch.xlogy(1 - x, 1 - x_recon)\n"
+          "    return -log_p.clamp(min=-100).flatten(1).sum(1).mean(), kl_divergence(mu, logvar).mean()"),),
+    ),
+    Mistake(
+        "q08-interpolate-walks-in-place", 8, "vae", "adds the step to the first mean in place: an image of which it is a view",
+        ("q8.interpolate.path",),
+        ((LERP, "step = (mu2 - mu1) / (steps - 1)\n        frames = [model.decode(mu1)]\n        for _ in range(steps - 1):\n"
+          "            mu1 += step\n            frames.append(model.decode(mu1))\n        return torch.cat(frames)"),),
+    ),
+    Mistake(
+        "q08-interpolate-switches-gradients-on", 8, "vae", "switches gradients on afterwards, whatever they were",
+        ("q8.interpolate.model",),
+        ((LERP, f"frames: Tensor = {LERP.removeprefix('return ')}\n    torch.set_grad_enabled(True)\n    return frames"),),
+    ),
+    Mistake(
+        "q08-generate-switches-gradients-on", 8, "vae", "switches gradients on afterwards, whatever they were",
+        ("q8.generate.model",),
+        ((GENERATE, f"{GENERATE.replace('return', 'images: Tensor =')}\n    torch.set_grad_enabled(True)\n    return images"),),
+    ),
+    Mistake(
+        "q08-generate-unfreezes", 8, "vae", "freezes the model for the time of the call, then frees what was frozen before too",
+        ("q8.generate.model",),
+        ((GENERATE, "    model.requires_grad_(False)\n" + GENERATE.replace("return", "images: Tensor =")
+          + "\n    model.requires_grad_(True)\n    return images"),),
+    ),
+    Mistake(
+        "q08-interpolate-freezes", 8, "vae", "freezes the model for the call and leaves it so",
+        ("q8.interpolate.model",),
+        (("    with evaluation_mode(model):\n        mu1, _", "    model.requires_grad_(False)\n"
+          "    with evaluation_mode(model):\n        mu1, _"),),
+    ),
+    Mistake(
+        "q08-generate-flag-only", 8, "vae", "sets model.training by hand, which the layers inside do not notice",
+        ("q8.generate.model",),
+        ((GENERATE, "    before, model.training = model.training, False\n"
+          + GENERATE.replace("evaluation_mode(model)", "torch.no_grad()").replace("return", "images: Tensor =")
+          + "\n    model.training = before\n    return images"),),
+    ),
+    Mistake(
+        "q08-beta-error-without-value", 8, "vae", "the error of vae_loss does not say what it got",
+        ("q8.errors",), (('f"beta must be at least 0, got {beta}"', '"beta must not be negative"'),),
+    ),
 )  # fmt: skip
 
 

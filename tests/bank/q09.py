@@ -102,7 +102,7 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "q09-decodes-logits", 9, "vae", "decode returns logits",
-        ("q9.generate", "q9.trained"),
+        ("q9.generate", "q9.decoder", "q9.trained"),
         append=changed("    def decode(self, z, y):\n        return torch.logit(super().decode(z, y), 1e-6)\n"),
         may_fail=("q9.gradient",),
     ),
@@ -219,6 +219,58 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "q09-generate-switches-gradients-off", 9, "vae", "gradients are switched off for good",
         ("q9.generate",), ((GENERATE, "    torch.set_grad_enabled(False)\n" + GENERATE),),
+    ),
+    Mistake(
+        "q09-num-classes-on-class", 9, "vae", "writes num_classes to the class: the last CVAE made decides for all",
+        ("q9.shapes", "q9.errors"), (("        self.num_classes = num_classes\n", "        CVAE.num_classes = num_classes\n"),),
+    ),
+    Mistake(
+        "q09-logits-while-training", 9, "vae", "decode returns logits in training mode, probabilities in evaluation mode",
+        ("q9.decoder", "q9.trained"),
+        append=changed("    def decode(self, z, y):\n        found = super().decode(z, y)\n"
+                       "        return torch.logit(found, 1e-6) if self.training else found\n"),
+    ),
+    Mistake(
+        "q09-forward-logits-while-training", 9, "vae", "forward, not decode, returns logits in training mode",
+        ("q9.forward", "q9.trained"),
+        append=changed("    def forward(self, x, y, eps=None, generator=None):\n"
+                       "        found, mu, logvar = super().forward(x, y, eps, generator)\n"
+                       "        return torch.logit(found, 1e-6) if self.training else found, mu, logvar\n"),
+        may_fail=("q9.gradient",),
+    ),
+    Mistake(
+        "q09-mean-without-gradients", 9, "vae", "decodes the mean where gradients are off",
+        ("q9.forward",),
+        append=changed("    def forward(self, x, y, eps=None, generator=None):\n"
+                       "        if eps is None and not torch.is_grad_enabled():\n"
+                       "            eps = torch.zeros_like(self.encode(x, y)[0])\n"
+                       "        return super().forward(x, y, eps, generator)\n"),
+        may_fail=("q9.gradient",),
+    ),
+    Mistake(
+        "q09-label-on-first-pixels", 9, "vae", "writes the label over the first pixels, of which there must be enough",
+        ("q9.shapes",),
+        ((ENCODE, "pixels = x.flatten(1).clone()\n"
+          "        pixels[:, : self.num_classes] = (y.unsqueeze(1) == torch.arange(self.num_classes)).to(x)\n"
+          f"        {ENCODE.replace('x.flatten(1)', 'pixels')}"),),
+    ),
+    Mistake(
+        "q09-generate-switches-gradients-on", 9, "vae", "switches gradients on afterwards, whatever they were",
+        ("q9.generate",),
+        ((GENERATE, f"{GENERATE.replace('return', 'images: Tensor =')}\n    torch.set_grad_enabled(True)\n    return images"),),
+    ),
+    Mistake(
+        "q09-generate-unfreezes", 9, "vae", "freezes the model for the time of the call, then frees what was frozen before too",
+        ("q9.generate",),
+        ((GENERATE, "    model.requires_grad_(False)\n" + GENERATE.replace("return", "images: Tensor =")
+          + "\n    model.requires_grad_(True)\n    return images"),),
+    ),
+    Mistake(
+        "q09-generate-flag-only", 9, "vae", "sets model.training by hand, which the layers inside do not notice",
+        ("q9.generate",),
+        ((GENERATE, "    before, model.training = model.training, False\n"
+          + GENERATE.replace("evaluation_mode(model)", "torch.no_grad()").replace("return", "images: Tensor =")
+          + "\n    model.training = before\n    return images"),),
     ),
 )  # fmt: skip
 

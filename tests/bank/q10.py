@@ -753,6 +753,44 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
     ),
     mistake(
+        "restart-generator-stands-still",
+        "draws from a copy of the generator, so that each call with it draws the same pixels",
+        "restart.random",
+        edits=(
+            (
+                "    order = torch.randperm(len(candidates), generator",
+                "    generator = None if generator is None else generator.clone_state()\n"
+                "    order = torch.randperm(len(candidates), generator",
+            ),
+        ),
+    ),
+    mistake(
+        "restart-freezes-the-codebook",
+        "switches the codebook's gradient off to write into it, and nobody switches it on again",
+        "restart.replaces",
+        edits=(
+            (
+                "    with torch.no_grad():\n        quantizer.codebook[dead] = chosen\n",
+                "    quantizer.codebook.requires_grad_(False)\n"
+                "    with torch.no_grad():\n        quantizer.codebook[dead] = chosen\n",
+            ),
+        ),
+        may_fail=("restart.random",),
+    ),
+    mistake(
+        "restart-turns-gradients-on",
+        "switches gradients off, and on again for callers who had them off",
+        "restart.replaces",
+        edits=(
+            (
+                "    with torch.no_grad():\n        quantizer.codebook[dead]",
+                "    torch.set_grad_enabled(False)\n    if True:\n        quantizer.codebook[dead]",
+            ),
+            ("    return len(dead)\n", "    torch.set_grad_enabled(True)\n    return len(dead)\n"),
+        ),
+        may_fail=("restart.random",),
+    ),
+    mistake(
         "restart-new-parameter",
         "assigns a new parameter, which the optimizer does not know",
         "restart.replaces",
