@@ -38,14 +38,14 @@ def active(ctx: Context) -> None:
         for threshold, wanted in ((0.5, 2.0), (0.001, 5.0), (9.0, 0.0)):
             got = ctx.number(ctx.call(ACTIVE, mu.float(), threshold=threshold), "active_units")
             ctx.matches(got, wanted, FLOAT64, f"active_units(mu, threshold={threshold})")
-    still = noise[:64] * torch.tensor([1.0, 0, 1, 0, 0, 1, 0]) + torch.tensor([0.0, 2, 1, 0, -4, 0, 1])
-    got = ctx.number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
-    ctx.matches(got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
-                hint="The variance of a constant is 0. Is that above a threshold of 0?")  # fmt: skip
     twins = noise[:, :1] * torch.tensor([1.0, -0.8, 0.05])  # variances 1, .64 and .0025 along one line
     ctx.matches(ctx.number(ctx.call(ACTIVE, twins), "active_units"), 2.0, FLOAT64,
                 "active_units(mu) where all dimensions follow one of them",
                 hint="Two dimensions vary together: is that one dimension of the code, or two?")  # fmt: skip
+    still = noise[:64] * torch.tensor([1.0, 0, 1, 0, 0, 1, 0]) + torch.tensor([0.0, 2, 1, 0, -4, 0, 1])
+    got = ctx.number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
+    ctx.matches(got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
+                hint="The variance of a constant is 0. Is that above a threshold of 0?")  # fmt: skip
     ctx.leaves_gradients_on("active_units")
     ctx.leaves_gradients_off(ACTIVE, mu)
 
