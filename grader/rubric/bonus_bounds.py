@@ -160,8 +160,10 @@ def expect_many(ctx: Context) -> None:
     log_px = -F.binary_cross_entropy_with_logits(bias, x.flatten(), reduction="sum")
     value = ctx.session.infer(IWAE, model, x.repeat_interleave(times, 0), 64, generator=Gen(ctx.seed + 2))
     bounds = ctx.tensor(value, (times,), "iwae(model, x, 64)", dtype=torch.float64)
-    ratio = float((bounds - log_px).exp().mean())
-    allowed = mean_bound(math.sqrt(((4 / math.sqrt(2 - 1 / 16)) ** size - 1) / 64), times)
+    ratios = (bounds - log_px).exp()
+    # draws that the 64 share spread eight times as far; that has its own check
+    spread = max(math.sqrt(((4 / math.sqrt(2 - 1 / 16)) ** size - 1) / 64), float(ratios.std()))
+    ratio, allowed = float(ratios.mean()), mean_bound(spread, times)
     ctx.expect(abs(ratio - 1) <= allowed, "the mean of exp(iwae) with k=64 is not the likelihood of an image",
                f"p(x) times 1 ± {allowed:.4f}", f"p(x) times {ratio:.4f}",
                hint="Do you take many samples in parts? How do the parts become one bound?")  # fmt: skip
