@@ -382,8 +382,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     console, deadline = Console(stderr=True), time.monotonic() + 60 * options.minutes
     KEPT.parent.mkdir(exist_ok=True)
-    asked = [task for task in tasks() if options.training or not is_extra(task)]
-    extra = [] if options.training else [task for task in tasks() if is_extra(task)]
+    asked, extra = list[Task](), list[Task]()  # the latter are counted where kept results of them hold, and not run
+    for task in tasks():
+        (extra if is_extra(task) and not options.training else asked).append(task)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, spawn, start, max_tasks_per_child=1500) as pool:
 
