@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from grader.datasets import DataError, load_dataset, to_float
+from grader.check.datasets import DataError, load_dataset, to_float
 
 from .checkpoints import (
     CHECKPOINT,

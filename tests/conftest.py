@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader.boundary import Limits, Session
-from grader.datasets import Dataset, load_dataset
-from grader.ingest import Submission, read_submission
-from grader.launch import Worker
+from grader.boundary.launch import Worker
+from grader.boundary.session import Limits, Session
+from grader.check.datasets import Dataset, load_dataset
+from grader.classes.ingest import Submission, read_submission
 from grader.rubric import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from grader.cases import drawn_cases
+from grader.check.cases import drawn_cases
 
 KEPT: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
 

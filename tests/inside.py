@@ -21,8 +21,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from grader.boundary import Limits, Session, SessionEnded, TimedOut
-from grader.launch import Worker
+from grader.boundary.launch import Worker
+from grader.boundary.session import Limits, Session, SessionEnded, TimedOut
 from grader.worker import session as worker_session
 from grader.worker import values
 from grader.worker.importer import PACKAGE, SubmissionFinder

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from unittest import mock
 
-from grader import context
-from grader.checks import Check
-from grader.ingest import Submission
-from grader.judge import Bench, Outcome, Setting, judge_all
-from grader.launch import Worker
+from grader.boundary.launch import Worker
+from grader.check import context
+from grader.check.declaration import Check
+from grader.classes.ingest import Submission
+from grader.grading.judge import Bench, Outcome, Setting, judge_all
 
 from .inside import Here, Inside
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from grader.author.starter import ROOT
-from grader.checks import BONUS
+from grader.check.declaration import BONUS
 from grader.report.write import put
 from grader.rubric import CHECKS, QUESTIONS
 

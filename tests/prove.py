@@ -10,7 +10,6 @@ stopped early holds some of everything. ``docs/proof.md`` says how much was run.
 from __future__ import annotations
 
 import argparse
-import ast
 import functools
 import gc
 import hashlib
@@ -31,19 +30,19 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from grader import context
 from grader.author.starter import ROOT
-from grader.boundary import Session
-from grader.cases import drawn_cases
-from grader.checks import BONUS, Check, Tolerance
-from grader.context import Context
-from grader.datasets import load_dataset
-from grader.ingest import Submission, read_submission
-from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
+from grader.boundary.session import Session
+from grader.check import context
+from grader.check.cases import drawn_cases
+from grader.check.context import Context
+from grader.check.datasets import load_dataset
+from grader.check.declaration import BONUS, Check, Tolerance
+from grader.check.thresholds import load_thresholds
+from grader.classes.ingest import Submission, read_submission
+from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
+from grader.grading.run import cores
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
-from grader.run import cores
-from grader.thresholds import load_thresholds
 
 from . import bank, drawn, inside
 from .bank import Alternative, Mistake
@@ -52,6 +51,7 @@ from .inside import Inside
 from .nearby import Nearby
 from .strange import CHANGES, public, strange
 from .test_bank import ALTERNATIVES, MISTAKES, QUICK_MISTAKES, with_needs
+from .test_imports import imports_of, path_of
 from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
@@ -60,10 +60,8 @@ VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 TRAINING = [check for check in CHECKS if check.kind == "trained"]
 UNSEEN = [mistake for mistake in MISTAKES if mistake not in QUICK_MISTAKES]
-RUBRIC = ROOT / "grader" / "rubric"
 TRAINED_ON = "digits"
-JUDGING = ("checks", "boundary", "cases", "context", "datasets", "ingest", "judge", "launch", "patterns", "shown",
-           "statistics")  # fmt: skip
+GRADER = ROOT / "grader"
 JUDGING_TRAINED = ("trained.py", "thresholds.py", "thresholds.json", "judge_network.py")
 FREE = ("passed", "not_run")
 Touched = Mapping[int, Mapping[str, Sequence[str]]]  # functions that each check runs, by seed
@@ -168,12 +166,11 @@ def modules_of(question: int, trained: bool = False) -> frozenset[Path]:
     With `trained`, those of its trained checks as well.
     """
     name = "bonus" if question == BONUS else f"q{question:02}"
-    found, todo = set[Path](), sorted(RUBRIC.glob(f"{name}*.py"))
+    found, todo = set[Path](), sorted((GRADER / "rubric" / name).glob("*.py"))
     while todo:
         found.add(path := todo.pop())
-        imported = [node.module for node in ast.walk(ast.parse(path.read_text()))
-                    if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module]  # fmt: skip
-        todo += [part for part in (RUBRIC / f"{module}.py" for module in imported) if part not in found]
+        imported = [path_of(module) for module in imports_of(path) if module.startswith("grader.rubric.")]
+        todo += [part for part in imported if part not in found]
     return frozenset(path for path in found if trained or "trained" not in path.stem)
 
 
@@ -190,12 +187,11 @@ def trains(task: Mapping[str, Any]) -> bool:
 
 def state(task: Mapping[str, Any], questions: Collection[int]) -> str:
     """Digest of what a task's result depends on: the judging code, these questions' part of the rubric, the sources."""
-    judging = [ROOT / "grader" / f"{name}.py" for name in JUDGING] + sorted((ROOT / "grader" / "worker").glob("*.py"))
-    judging += [Path(inside.__file__), Path(drawn.__file__)]
-    if trains(task):
-        judging += [ROOT / "grader" / name for name in JUDGING_TRAINED]
+    rooms = [path for room in ("check", "boundary", "classes", "worker") for path in sorted((GRADER / room).glob("*"))
+             if path.is_file() and (trains(task) or path.name not in JUDGING_TRAINED)]  # fmt: skip
+    judging = [*rooms, GRADER / "grading" / "judge.py", Path(inside.__file__), Path(drawn.__file__)]
     modules = (modules_of(question, trains(task)) for question in questions)
-    rubric = sorted({RUBRIC / "borrowed.py"}.union(*modules))
+    rubric = sorted({path_of("grader.rubric.shared.borrowed")}.union(*modules))
     return digest_of((*judging, *rubric)) + text_of(tuple(task["names"]))
 
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import pytest
 
-from grader.checks import Check
-from grader.datasets import Dataset
-from grader.ingest import Submission
-from grader.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
+from grader.check.datasets import Dataset
+from grader.check.declaration import Check
+from grader.check.thresholds import load_thresholds
+from grader.classes.ingest import Submission
+from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
 from grader.rubric import CHECKS, MODULES, QUESTIONS
-from grader.thresholds import load_thresholds
 
 from . import bank
 from .bank import Alternative, Mistake

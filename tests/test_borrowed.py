@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from grader import judge as judging
-from grader.checks import BONUS
-from grader.ingest import Submission
-from grader.judge import Bench, Setting, judge, judge_all
+from grader.check.declaration import BONUS
+from grader.classes.ingest import Submission
+from grader.grading import judge as judging
+from grader.grading.judge import Bench, Setting, judge, judge_all
+from grader.grading.run import Plan, grade
 from grader.rubric import CHECKS
-from grader.rubric.borrowed import BORROWED
-from grader.run import Plan, grade
+from grader.rubric.shared.borrowed import BORROWED
 from grader.worker import parts, probes
 
 from . import bank

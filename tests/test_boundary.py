@@ -10,7 +10,8 @@ import psutil
 import pytest
 import torch
 
-from grader.boundary import (
+from grader.boundary.launch import GraderFault, Worker, WorkerDied
+from grader.boundary.session import (
     Crashed,
     Foreign,
     Gen,
@@ -26,8 +27,7 @@ from grader.boundary import (
     TimedOut,
     TorchRef,
     Violation,
-)  # fmt: skip
-from grader.launch import GraderFault, Worker, WorkerDied
+)
 
 from .conftest import SHORT, Opener
 

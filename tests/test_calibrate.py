@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.author.calibrate import LOSE_ANY, SEEDS, Task, chance_to_lose, derived, enter, full_credit
-from grader.context import Measurement
+from grader.check.context import Measurement
+from grader.check.thresholds import FILE, load_thresholds
 from grader.rubric import CHECKS
-from grader.thresholds import FILE, load_thresholds
 
 CONTENT: dict[str, Any] = json.loads(FILE.read_text())
 TRAINED = [check for check in CHECKS if check.kind == "trained"]

@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grader.boundary import Image8, Probe, Session
-from grader.checks import Check
-from grader.datasets import Dataset
-from grader.ingest import Submission
-from grader.judge import TRAINED, Bench, Outcome, Setting, judge
+from grader.boundary.session import Image8, Probe, Session
+from grader.check.datasets import Dataset
+from grader.check.declaration import Check
+from grader.check.thresholds import load_thresholds
+from grader.check.trained import X, out
+from grader.classes.ingest import Submission
+from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge
 from grader.rubric import CHECKS
-from grader.thresholds import load_thresholds
-from grader.trained import X, out
 
 from .cheats import CHEATS, PRETRAINED, Cheat
 

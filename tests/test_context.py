@@ -13,13 +13,13 @@ import torch
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from grader.boundary import Foreign, Gen, Limits, StudentRaised
-from grader.cases import drawn_cases
-from grader.checks import Check, Failure
-from grader.context import Context
-from grader.launch import Worker
+from grader.boundary.launch import Worker
+from grader.boundary.session import Foreign, Gen, Limits, StudentRaised
+from grader.check.cases import drawn_cases
+from grader.check.context import Context
+from grader.check.declaration import Check, Failure
+from grader.check.shown import mentions, unchanged
 from grader.rubric import CHECKS
-from grader.shown import mentions, unchanged
 from grader.worker.probes import Recorder
 
 LIMITS = Limits(request_s=3.0, check_s=20.0, memory=1200 << 20, threads=1)

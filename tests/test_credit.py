@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from grader.checks import FOLLOW_THROUGH, Check, Part, declare
-from grader.context import Context
-from grader.datasets import Dataset
-from grader.ingest import Submission
-from grader.judge import TRAINED, Bench, Setting, judge, judge_all
+from grader.check.context import Context
+from grader.check.datasets import Dataset
+from grader.check.declaration import FOLLOW_THROUGH, Check, Part, declare
+from grader.check.thresholds import Cut, Thresholds, load_thresholds
+from grader.classes.ingest import Submission
+from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
 from grader.rubric import CHECKS
-from grader.thresholds import Cut, Thresholds, load_thresholds
 
 from . import bank
 from .strange import strange

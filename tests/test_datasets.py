@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader import datasets
-from grader.datasets import DataError, Dataset, draw_label_subsets, load_dataset, load_mnist, to_float
+from grader.check import datasets
+from grader.check.datasets import DataError, Dataset, draw_label_subsets, load_dataset, load_mnist, to_float
 
 
 def test_digits(digits: Dataset) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from grader.datasets import Dataset
-from grader.ingest import Submission, read_submission
+from grader.check.datasets import Dataset
+from grader.classes.ingest import Submission, read_submission
+from grader.grading.run import Plan, grade
 from grader.report.model import Report
 from grader.rubric import CHECKS, MODULES, QUESTIONS
-from grader.run import Plan, grade
 
 from .conftest import ROOT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.cli import expand
-from grader.ingest import MAX_FILE, IngestError, read_submission, submission_name
+from grader.classes.ingest import MAX_FILE, IngestError, read_submission, submission_name
+from grader.cli.main import expand
 
 MODULES = ("gaussians", "vae")
 TWO = {"gaussians.py": "a = 1\n", "vae.py": "b = 2\n"}

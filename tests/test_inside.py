@@ -13,11 +13,11 @@ import torch
 from hypothesis import Phase
 from torch.testing import assert_close
 
-from grader import context
-from grader.boundary import Limits, StudentRaised, TimedOut
-from grader.cases import drawn_cases
-from grader.checks import Question
-from grader.launch import Worker
+from grader.boundary.launch import Worker
+from grader.boundary.session import Limits, StudentRaised, TimedOut
+from grader.check import context
+from grader.check.cases import drawn_cases
+from grader.check.declaration import Question
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake

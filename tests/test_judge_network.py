@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader import judge_network
-from grader.datasets import Dataset
-from grader.judge_network import JudgeNetwork, judge_for
+from grader.check import judge_network
+from grader.check.datasets import Dataset
+from grader.check.judge_network import JudgeNetwork, judge_for
 
 
 @pytest.fixture(scope="module")

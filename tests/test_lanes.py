@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.lanes import Lanes
+from grader.grading.lanes import Lanes
 
 
 def work(folder: Path, part: str) -> str:

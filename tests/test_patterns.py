@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grader.patterns import Pair, Reading, describe, describe_shape, sizes_of
+from grader.check.patterns import Pair, Reading, describe, describe_shape, sizes_of
 
 Wrong = Callable[[Tensor], Tensor]
 

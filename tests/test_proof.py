@@ -13,7 +13,7 @@ from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
 from .proof import PAGE, caught, quick_fails
-from .prove import RUBRIC, Task, modules_of, perform, state, tasks, variant
+from .prove import GRADER, Task, modules_of, perform, state, tasks, variant
 from .stays import STAYS
 from .test_bank import MISTAKES
 from .touched import changed, changes, instrumented
@@ -38,13 +38,13 @@ def test_tasks_have_names_of_their_own() -> None:
 def test_a_result_depends_on_the_modules_of_its_questions_and_on_what_they_import() -> None:
     for question in QUESTIONS:
         own = {
-            RUBRIC / f"{check.run.__module__.rpartition('.')[2]}.py"
+            GRADER / f"{check.run.__module__.rpartition('.')[2]}.py"
             for check in question.checks
             if check.kind != "trained"
         }
         assert own <= modules_of(question.number)
-    assert RUBRIC / "q04_models.py" in modules_of(5)
-    assert RUBRIC / "q05_noise.py" not in modules_of(4)
+    assert GRADER / "rubric" / "q04" / "models.py" in modules_of(5)
+    assert GRADER / "rubric" / "q05" / "noise.py" not in modules_of(4)
     task = {"kind": "reference", "names": (), "question": None}
     assert len({state(task, {2}), state(task, {5}), state(task, {2, 5})}) == 3
 

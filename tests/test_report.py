@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader.context import Measurement
-from grader.judge import Outcome, Status
+from grader.check.context import Measurement
+from grader.grading.judge import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
 from grader.report.model import Circumstances, Report, as_dict, complete
 from grader.report.words import explanation

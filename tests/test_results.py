@@ -9,8 +9,8 @@ import torch
 
 from grader.author.bench import FILE, UsualVAE, epoch_flops, loss_of
 from grader.author.results import CURVES, NOTES, PAGE, page
+from grader.check.thresholds import FILE as THRESHOLDS
 from grader.rubric import CHECKS
-from grader.thresholds import FILE as THRESHOLDS
 
 
 def test_the_page_is_made_from_the_committed_figures() -> None:

@@ -8,9 +8,9 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from grader.checks import Check, Question
-from grader.context import NOTHING_BACK
-from grader.patterns import CURVES, FACTORS
+from grader.check.context import NOTHING_BACK
+from grader.check.declaration import Check, Question
+from grader.check.patterns import CURVES, FACTORS
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from .conftest import ROOT

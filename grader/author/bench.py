@@ -31,15 +31,15 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import ToTensor
 
-from ..boundary import Image8, Probe, Session
-from ..cli import pick_device
-from ..datasets import DataError, Dataset, load_dataset
-from ..ingest import read_submission
-from ..judge import TRAINED, Bench
+from ..boundary.session import Image8, Probe, Session
+from ..check.datasets import DataError, Dataset, load_dataset
+from ..check.trained import X, out
+from ..classes.ingest import read_submission
+from ..cli.main import pick_device
+from ..grading.judge import TRAINED, Bench
+from ..grading.run import Plan, cores, grade
 from ..report.write import put
 from ..rubric import CHECKS, MODULES, QUESTIONS
-from ..run import Plan, cores, grade
-from ..trained import X, out
 from .starter import ROOT
 
 FILE = ROOT / "docs" / "bench.json"

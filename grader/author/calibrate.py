@@ -1,4 +1,4 @@
-"""Trains the reference for every trained check over many seeds and writes the cuts to ``grader/thresholds.json``.
+"""Trains the reference for every trained check over many seeds and writes the cuts to ``grader/check/thresholds.json``.
 
 Usage: ``python -m grader.author.calibrate [--dataset digits|mnist|auto] [--seeds N] [--only CHECK] [--fresh]``.
 
@@ -29,17 +29,17 @@ from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from ..checks import Check
-from ..cli import pick_device
-from ..context import Measurement
-from ..datasets import Dataset, load_dataset
-from ..ingest import read_submission
-from ..judge import TRAINED, Bench, Setting, judge
+from ..check.context import Measurement
+from ..check.datasets import Dataset, load_dataset
+from ..check.declaration import Check
+from ..check.thresholds import FILE, UNCALIBRATED
+from ..classes.ingest import read_submission
+from ..cli.main import pick_device
+from ..grading.judge import TRAINED, Bench, Setting, judge
+from ..grading.run import cores
 from ..report.model import versions
 from ..report.write import put
 from ..rubric import CHECKS, MODULES
-from ..run import cores
-from ..thresholds import FILE, UNCALIBRATED
 from .starter import ROOT
 
 LOSE_ANY = 1e-3  # probability that the reference loses any trained point in one run

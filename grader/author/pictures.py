@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from .. import terminal
-from ..cli import ALL_KINDS, QUICK_KINDS
-from ..datasets import load_dataset
-from ..ingest import Submission, read_submission
+from ..check.datasets import load_dataset
+from ..classes.ingest import Submission, read_submission
+from ..cli import terminal
+from ..cli.main import ALL_KINDS, QUICK_KINDS
+from ..grading.run import Plan, cores, grade
 from ..report.model import Report
 from ..rubric import MODULES, QUESTIONS
-from ..run import Plan, cores, grade
 from .starter import ROOT
 
 IMAGES = ROOT / "docs" / "images"

@@ -1,6 +1,6 @@
 """Writes ``docs/results.md`` and its picture from the committed figures: ``python -m grader.author.results``.
 
-Cuts and the results behind them come from ``grader/thresholds.json`` (`calibrate`), speed from ``docs/bench.json``
+Cuts and the results behind them come from ``grader/check/thresholds.json`` (`calibrate`), speed from ``docs/bench.json``
 (`bench`). With ``--curves`` it also trains the reference for the learning curves. A test compares the page.
 """
 
@@ -16,16 +16,19 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..boundary import Image8, Session, Slot, TorchRef
-from ..checks import FOLLOW_THROUGH
-from ..datasets import Dataset, load_dataset
-from ..ingest import read_submission
-from ..judge import TRAINED, Bench
+from ..boundary.session import Image8, Session, Slot, TorchRef
+from ..check.datasets import Dataset, load_dataset
+from ..check.declaration import FOLLOW_THROUGH
+from ..check.thresholds import CLOSE_SPREADS
+from ..check.thresholds import FILE as THRESHOLDS
+from ..check.trained import X, out
+from ..classes.ingest import read_submission
+from ..grading.judge import TRAINED, Bench
 from ..report.write import put
-from ..rubric import CHECKS, MODULES, q04_trained, q08_trained, q10_trained
-from ..thresholds import CLOSE_SPREADS
-from ..thresholds import FILE as THRESHOLDS
-from ..trained import X, out
+from ..rubric import CHECKS, MODULES
+from ..rubric.q04 import trained as q04_trained
+from ..rubric.q08 import trained as q08_trained
+from ..rubric.q10 import trained as q10_trained
 from .bench import FILE as BENCH
 from .calibrate import LOSE_ANY, LOSE_ONE
 from .starter import ROOT
@@ -37,7 +40,7 @@ TITLES = {check.id: check.title for check in CHECKS}
 
 INTRODUCTION = f"""# What the reference reaches, and what the cuts are
 
-Made by `python -m grader.author.results` from `grader/thresholds.json` (`make calibrate`) and `docs/bench.json`
+Made by `python -m grader.author.results` from `grader/check/thresholds.json` (`make calibrate`) and `docs/bench.json`
 (`make bench`). All errors are per pixel on held-out images, all nats per image.
 
 ## How a cut is found

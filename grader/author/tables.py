@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ..checks import Kind
+from ..check.declaration import Kind
 from ..rubric import QUESTIONS
 from .starter import ROOT
 

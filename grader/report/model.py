@@ -10,9 +10,9 @@ from importlib import metadata
 from typing import Any
 
 from .. import __version__
-from ..checks import BONUS, Question
-from ..judge import Outcome
-from ..launch import SANDBOX
+from ..boundary.launch import SANDBOX
+from ..check.declaration import BONUS, Question
+from ..grading.judge import Outcome
 from ..rubric import QUESTIONS, rubric_hash
 
 SCHEMA_VERSION = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..judge import Outcome
+from ..grading.judge import Outcome
 
 STATUS_WORDS = {
     "passed": "passed",

@@ -5,8 +5,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ..checks import Check, Question
-from . import bonus, q01, q02, q03, q04, q05, q06, q07, q08, q09, q10
+from ..check.declaration import Check, Question
+from ..check.thresholds import FILE as THRESHOLDS
+from .bonus import prior as bonus
+from .q01 import samples as q01
+from .q02 import divergences as q02
+from .q03 import comparison as q03
+from .q04 import unet as q04
+from .q05 import model as q05
+from .q06 import steps as q06
+from .q07 import losses as q07
+from .q08 import model as q08
+from .q09 import model as q09
+from .q10 import quantizer as q10
 
 QUESTIONS: tuple[Question, ...] = (
     q01.QUESTION, q02.QUESTION, q03.QUESTION, q04.QUESTION, q05.QUESTION, q06.QUESTION, q07.QUESTION, q08.QUESTION,
@@ -19,9 +30,9 @@ CHECKS: tuple[Check, ...] = tuple(check for question in QUESTIONS for check in q
 
 
 def rubric_hash() -> str:
-    """Digest of everything that decides a mark: the rubric's modules and the thresholds."""
+    """Digest of everything that decides a mark: the rubric's modules, what they work with, and the thresholds."""
     digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "thresholds.json"]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    grader = Path(__file__).resolve().parents[1]
+    for path in [*sorted(grader.glob("rubric/**/*.py")), *sorted(grader.glob("check/*.py")), THRESHOLDS]:
+        digest.update(path.relative_to(grader).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,0 +1,515 @@
+"""The trusted end of a session: requests out, checked data back, a deadline and a memory limit on everything.
+
+A `Session` is one fresh process holding the submission and nothing else. Values come back as plain Python data and
+CPU tensors; anything else is a `Handle` (an object that stays in there) or `Foreign` (a type that does not travel).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import psutil
+import torch
+from torch import Tensor
+
+from ..worker import values, wire
+from .launch import GraderFault, Worker, WorkerDied
+
+PRINTED_KEPT = 4000
+POLL_SECONDS = 0.05
+
+
+# ---- what can go wrong in there ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of a traceback through the student's files."""
+
+    file: str
+    line: int
+    function: str
+    code: str
+
+
+class StudentRaised(Exception):
+    """The student's code raised an exception; data only, its class stays in the worker."""
+
+    def __init__(self, kinds: Sequence[str], message: str, frames: Sequence[Frame]) -> None:
+        super().__init__(f"{kinds[0] if kinds else 'Exception'}: {message}")
+        self.kinds, self.message, self.frames = tuple(kinds), message, tuple(frames)
+
+
+class SessionEnded(BaseException):
+    """The session cannot go on. A BaseException, so that Hypothesis does not try to shrink it."""
+
+
+class TimedOut(SessionEnded):
+    """No answer within the deadline."""
+
+
+class OutOfMemory(SessionEnded):
+    """The process used more memory than it may."""
+
+
+class Crashed(SessionEnded):
+    """The process ended without an answer."""
+
+
+class Violation(SessionEnded):
+    """The process wrote something that is not the protocol."""
+
+
+# ---- values that only go in -------------------------------------------------------------------------------------
+
+
+class Ref(NamedTuple):
+    """``module.name`` of the submission, passed as an argument."""
+
+    name: str
+
+
+class TorchRef(NamedTuple):
+    """A name in torch: "nn.Linear", "optim.SGD", "nn.functional.mse_loss", "Generator"."""
+
+    name: str
+
+
+class Probe(NamedTuple):
+    """A class or function of `grader.worker.probes`."""
+
+    name: str
+
+
+class Gen(NamedTuple):
+    """A fresh torch.Generator with this seed."""
+
+    seed: int
+
+
+class Params(NamedTuple):
+    """All parameters of an object."""
+
+    of: Handle
+
+
+class DType(NamedTuple):
+    """A torch dtype by name."""
+
+    name: str
+
+
+class Slot(NamedTuple):
+    """A place in a training objective: see `grader.worker.loop`."""
+
+    name: str
+    at: int | None = None
+
+
+@dataclass(frozen=True)
+class Image8:
+    """uint8 pixels, which the worker reads as float32 in [0, 1]: a quarter of the bytes."""
+
+    pixels: Tensor
+
+
+# ---- values that come out ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Something that is no plain data: a NumPy array, a tensor on another device, an object."""
+
+    description: str
+    tensor: Tensor | None = None
+
+
+class Gradients(NamedTuple):
+    """Result of `Session.vjp`: the call's value, and gradients by argument and by (object, parameter name)."""
+
+    value: Any
+    args: dict[int | str, Tensor | None]
+    params: list[dict[str, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Handle:
+    """An object that stays in the worker."""
+
+    session: Session = field(repr=False)
+    number: int
+    type: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the object itself."""
+        return self.session.call(self, *args, **kwargs)
+
+    def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a public method."""
+        return self.session.call((self, method), *args, **kwargs)
+
+    def get(self, name: str) -> Any:
+        """Reads a public attribute."""
+        return self.session.request("get", on=self, name=name)
+
+    def train(self, mode: bool = True) -> Handle:
+        """Puts the module into training (or evaluation) mode."""
+        self.session.call((self, "train"), mode)
+        return self
+
+    def eval(self) -> Handle:
+        """Puts the module into evaluation mode."""
+        return self.train(False)
+
+    def double(self) -> Handle:
+        """Converts the module to float64."""
+        self.session.call((self, "double"))
+        return self
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors of its state_dict."""
+        return dict(self.session.request("state", on=self))
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Loads tensors into its state_dict (strictly)."""
+        self.session.request("load", on=self, state=dict(state))
+
+    def parameters(self) -> dict[str, bool]:
+        """Names of its parameters, and whether each requires a gradient."""
+        return dict(self.session.request("parameters", on=self))
+
+    def grads(self) -> dict[str, Tensor | None]:
+        """The accumulated ``.grad`` of its parameters."""
+        return dict(self.session.request("grads", on=self))
+
+
+Target = str | TorchRef | Probe | Ref | Handle | tuple[Handle, str]
+
+
+# ---- the session ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one check may use: seconds per request, seconds in all, bytes of memory, threads."""
+
+    request_s: float
+    check_s: float
+    memory: int
+    threads: int
+
+
+def oddity(tensors: Iterable[Tensor]) -> str:
+    """What is odd about the first of these tensors with which no check can go on; empty if nothing is."""
+    for tensor in tensors:
+        if tensor.is_complex() or tensor.dtype == torch.bool:
+            return f"a tensor of type {str(tensor.dtype).removeprefix('torch.')}"
+        if not tensor.numel():
+            return f"an empty tensor of shape {tuple(tensor.shape)}"
+    return ""
+
+
+class Session:
+    """One fresh process that can import the submission. Use as a context manager."""
+
+    def __init__(self, worker: Worker, seed: int, limits: Limits) -> None:
+        self.worker, self.limits = worker, limits
+        self.started = time.monotonic()
+        self.device = "cpu"
+        self.printed, self.printing = b"", True
+        self.nonce = 0
+        self.odd = ""  # the first returned value that no check can work with
+        self.socket, theirs = socket.socketpair()
+        self.output, out = os.pipe()
+        try:
+            answer = worker.ask("fork", [theirs.fileno(), out], seed=seed, threads=limits.threads, memory=limits.memory)
+        except BaseException:
+            self.socket.close()
+            os.close(self.output)
+            raise
+        finally:
+            theirs.close()
+            os.close(out)
+        self.pid = int(answer["pid"])
+        with contextlib.suppress(psutil.Error):
+            self.process: psutil.Process | None = psutil.Process(self.pid)
+        self.socket.setblocking(False)
+        os.set_blocking(self.output, False)
+        self.open = True
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> str:
+        """Kills the process and everything it started; says how it had ended, if it had."""
+        if not self.open:
+            return ""
+        self.open = False
+        self.drain()
+        self.socket.close()
+        os.close(self.output)
+        with contextlib.suppress(WorkerDied):
+            ended = self.worker.ask("reap", pid=self.pid)
+            if ended["exit"] is not None:
+                return f"exit code {ended['exit']}"
+            return f"signal {ended['signal']}" if ended["signal"] else ""
+        return "the worker was killed"
+
+    # ---- requests ---------------------------------------------------------------------------------------------
+
+    def call(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls a function of the submission ("module.name"), a handle, or a method (handle, "name")."""
+        return self.request("call", **self._target(target), args=list(args), kwargs=kwargs)
+
+    def infer(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
+        """`call` without gradients: large batches need much less memory."""
+        return self.request("call", **self._target(target), args=list(args), kwargs=kwargs, grad=False)
+
+    def effects(self, target: Target, /, *args: Any, **kwargs: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+        """`call`, and the arguments as the call left them."""
+        answer = self.request("effects", **self._target(target), args=list(args), kwargs=kwargs)
+        return answer["value"], answer["args"], answer["kwargs"]
+
+    def new(self, target: Target, /, *args: Any, **kwargs: Any) -> Handle:
+        """Calls, and keeps the result as a handle whatever it is."""
+        made = self.request("new", **self._target(target), args=list(args), kwargs=kwargs)
+        if not isinstance(made, Handle):
+            raise Violation("the worker answered a construction with something else")
+        return made
+
+    def vjp(
+        self, target: Target, /, *args: Any, wrt: Sequence[int | str] = (), params: Sequence[Handle] = (),
+        cotangents: Sequence[tuple[Sequence[int | str], Tensor | None]] = (((), None),), **kwargs: Any,
+    ) -> Gradients:  # fmt: skip
+        """Gradients of Σ output·cotangent with respect to arguments `wrt` (positions or names) and parameters.
+
+        `cotangents` pairs a path into the output (``()``, ``(0,)``, ``("kl",)``) with weights (None: ones).
+        """
+        answer = self.request(
+            "vjp", **self._target(target), args=list(args), kwargs=kwargs, wrt=list(wrt),
+            params=[handle.number for handle in params], cotangents=[[list(path), w] for path, w in cotangents],
+        )  # fmt: skip
+        return Gradients(answer["value"], dict(zip(wrt, answer["grads"], strict=True)), answer["params"])
+
+    def saved_bytes(self, target: Target, /, *args: Any, params: Sequence[Handle] = (), **kwargs: Any) -> int:
+        """Bytes of activations that autograd keeps after the call (parameters of `params` not counted)."""
+        numbers = [handle.number for handle in params]
+        return int(self.request("saved", **self._target(target), args=list(args), kwargs=kwargs, params=numbers))
+
+    def train(
+        self, model: Handle, data: Mapping[str, Tensor | Image8], objective: Sequence[Mapping[str, Any]], *,
+        epochs: int, batch_size: int, lr: float, seed: int, inputs: Sequence[Any] = (Slot("x"),),
+    ) -> list[float]:  # fmt: skip
+        """Trains in the worker's loop (see `grader.worker.loop`); the losses it returns serve display only."""
+        losses = self.request(
+            "train", model=model, data=dict(data), objective=list(objective), inputs=list(inputs), epochs=epochs,
+            batch_size=batch_size, lr=lr, seed=seed,
+        )  # fmt: skip
+        return [float(loss) for loss in losses]
+
+    def stand_in(self, name: str, value: Probe) -> None:
+        """Replaces "module.name" of the submission, for modules imported from now on: call it first of all.
+
+        An error in a function of one question then costs nothing in another that builds on it.
+        """
+        module, _, attribute = name.partition(".")
+        self.request("stand_in", module=module, name=attribute, value=value)
+
+    def use_device(self, device: str) -> None:
+        """From now on tensors sent arrive on `device`, and results must be there."""
+        self.request("device", device=device)
+        self.device = device
+
+    @staticmethod
+    def _target(target: Target) -> dict[str, Any]:
+        if isinstance(target, tuple) and not isinstance(target, Ref | TorchRef | Probe):
+            return {"of": target[0], "method": target[1]}
+        return {"of": Ref(target) if isinstance(target, str) else target}
+
+    def request(self, op: str, **fields: Any) -> Any:
+        """One request and its checked answer."""
+        if not self.open:
+            raise Crashed("the process has ended")
+        self.nonce += 1
+        out = values.Outgoing()
+        # fields that hold values travel as value trees; the protocol's own fields are plain JSON
+        plain = ("method", "name", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad")
+        body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
+        if "cotangents" in fields:
+            body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
+        header, tensors = self.exchange({"op": op, "nonce": self.nonce, **body}, out.tensors)
+        if header.get("nonce") != self.nonce:
+            raise self._end(Violation("the process answered a question that was not asked"))
+        if "refused" in header:
+            raise GraderFault(f"request {op!r} was refused: {header['refused']}")
+        if "error" in header:
+            fault = self._raised(header["error"])
+            raise self._end(fault) if isinstance(fault, SessionEnded) else fault
+        if op in ("call", "effects", "vjp") and not self.odd:
+            self.odd = oddity(tensors.values())
+        try:
+            return values.decode(header.get("value"), self._special(tensors))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
+
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> wire.Frame:
+        """Sends a frame and returns the one that comes back, within the time that is left."""
+        left = self.limits.check_s - (time.monotonic() - self.started)
+        deadline = time.monotonic() + max(0.0, min(self.limits.request_s, left))
+        self._send(wire.pack(header, tensors), deadline)
+        try:
+            return self._receive(deadline)
+        except wire.ProtocolError as error:
+            raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
+
+    # ---- values -------------------------------------------------------------------------------------------------
+
+    def _encode(self, value: Any, out: values.Outgoing) -> Any:
+        def special(item: Any) -> Any:
+            raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
+
+        def tree(item: Any) -> Any:
+            if item is None or type(item) in (bool, int, float):  # most of what travels
+                return item
+            match item:
+                case Handle():
+                    return {"handle": item.number}
+                case Ref():
+                    module, _, name = item.name.partition(".")
+                    return {"ref": f"{module}:{name}"}
+                case TorchRef():
+                    return {"torch": item.name}
+                case Probe():
+                    return {"probe": item.name}
+                case Gen():
+                    return {"generator": item.seed}
+                case Params():
+                    return {"params": item.of.number}
+                case DType():
+                    return {"dtype": item.name}
+                case Slot():
+                    return {"slot": list(item)}
+                case Image8():
+                    return {"image8": out.add(item.pixels)}
+                case Tensor():
+                    return {"tensor": out.add(item)}
+                case dict():
+                    return {"dict": [[tree(k), tree(v)] for k, v in item.items()]}
+                case list():
+                    return [tree(part) for part in item]
+                case tuple():
+                    return {"tuple": [tree(part) for part in item]}
+            return values.encode(item, out, special)
+
+        return tree(value)
+
+    def _special(self, tensors: Mapping[str, Tensor]) -> Any:
+        def special(kind: str, content: Any, whole: dict[str, Any]) -> Any:
+            match kind:
+                case "tensor":
+                    where = torch.device(str(whole.get("device", "cpu"))).type
+                    found = tensors[content]
+                    expected = torch.device(self.device).type
+                    return found if where == expected else Foreign(f"a tensor on {where}", found)
+                case "numpy":
+                    return Foreign("a NumPy array", tensors[content])
+                case "handle":
+                    return Handle(self, int(content), str(whole.get("type"))[:100])
+                case "opaque":
+                    return Foreign(f"an object of type {str(content)[:100]}")
+            raise ValueError(f"unknown kind of value {kind!r:.50}")
+
+        return special
+
+    @staticmethod
+    def _raised(error: Any) -> StudentRaised | SessionEnded:
+        kinds = [str(kind)[:100] for kind in error["kinds"]][:10]
+        message = str(error["message"])[:2000]
+        if "MemoryError" in kinds or "can't allocate memory" in message or "CUDA out of memory" in message:
+            return OutOfMemory("an allocation was refused")
+        frames = [Frame(str(f["file"])[:100], int(f["line"]), str(f["function"])[:100], str(f["code"])[:200])
+                  for f in error["frames"][:10]]  # fmt: skip
+        return StudentRaised(kinds, message, frames)
+
+    # ---- bytes --------------------------------------------------------------------------------------------------
+
+    def _end(self, fault: SessionEnded) -> SessionEnded:
+        how = self.close()
+        return type(fault)(f"{fault} ({how})") if how and isinstance(fault, Crashed) else fault
+
+    def _wait(self, events: int, deadline: float) -> None:
+        """Until the socket is ready. Empties the output pipe meanwhile, and watches clock and memory."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, events)
+            if self.printing:
+                selector.register(self.output, selectors.EVENT_READ)
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise self._end(TimedOut(f"no answer within {self.limits.request_s:g} s"))
+                ready = {key.fd for key, _ in selector.select(min(left, POLL_SECONDS))}
+                if self.output in ready:
+                    self.drain()
+                    if not self.printing:
+                        selector.unregister(self.output)
+                if self.socket.fileno() in ready:
+                    return
+                if self._memory() > self.limits.memory > 0:
+                    raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
+
+    def _memory(self) -> int:
+        with contextlib.suppress(psutil.Error):
+            return int(self.process.memory_info().rss) if self.process else 0
+        return 0
+
+    def drain(self) -> None:
+        """Takes what the process printed, so that it never blocks on a full pipe; keeps the last few lines."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(64):
+                chunk = os.read(self.output, 1 << 16)
+                if not chunk:
+                    self.printing = False
+                    return
+                self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.socket.send(view[: 1 << 20]) :]
+            except BlockingIOError:
+                self._wait(selectors.EVENT_WRITE, deadline)
+            except OSError as error:
+                raise self._end(Crashed("the process ended while it was asked")) from error
+
+    def _receive(self, deadline: float) -> wire.Frame:
+        def read(size: int) -> bytes:
+            chunks = bytearray()
+            while len(chunks) < size:
+                try:
+                    chunk = self.socket.recv(min(size - len(chunks), 1 << 20))
+                except BlockingIOError:
+                    self._wait(selectors.EVENT_READ, deadline)
+                    continue
+                except OSError:
+                    chunk = b""
+                if not chunk:
+                    raise self._end(Crashed("the process ended without an answer"))
+                chunks += chunk
+            return bytes(chunks)
+
+        frame = wire.read_frame(read)
+        with contextlib.suppress(BlockingIOError, OSError):
+            if self.socket.recv(1):
+                raise self._end(Violation("the process sent more than the answer"))
+        return frame

@@ -1,0 +1,196 @@
+"""What trained checks share: train in one process, judge what fresh processes return for images without labels.
+
+No number that the worker computes about itself is used. The bottleneck is shown, not believed: images go into one fresh
+process and only the code comes out of it; a second fresh process, which never saw an image, decodes the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..boundary.session import Handle, Image8, Ref, Session, Slot
+from .context import Context
+from .datasets import to_float
+from .declaration import Failure
+
+CHUNK = 500
+
+
+DECOYS = 512  # a few steps: enough to set off whatever waits for a training, too few to learn anything
+HELD_BACK = 0.5  # of the points: what a model may at most reach before it has seen a digit
+MEMORISED = 0.1  # error on training images, relative to unseen ones; the reference's are nearly equal
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a check trains on a dataset: the same on every device. `lr` is the largest step of one cycle."""
+
+    epochs: int
+    batch_size: int = 128
+    lr: float = 2e-3
+    train_size: int = 60_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model of the submission: what constructs it, how a batch goes in, and what its training minimises."""
+
+    target: str
+    kwargs: Mapping[str, Any]
+    objective: Sequence[Mapping[str, Any]]
+    inputs: Sequence[Any] = (Slot("x"),)
+
+    def build(self, session: Session, state: Mapping[str, Tensor] | None = None) -> Handle:
+        """The model in a session, on its device, in evaluation mode if it gets a trained state."""
+        model = session.new(self.target, **self.kwargs)
+        if session.device != "cpu":
+            session.call((model, "to"), session.device)
+        if state is not None:
+            model.load(state)
+            model.eval()
+        return model
+
+
+def term(function: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """A term of an objective: a function of the submission applied to slots."""
+    return {"fn": Ref(function), "args": list(args), "kwargs": kwargs}
+
+
+X = Slot("x")
+
+
+def out(index: int | None = None) -> Slot:
+    """Output `index` of the model."""
+    return Slot("out", index)
+
+
+def fit(
+    ctx: Context, recipe: Recipe, budget: Budget, data: Mapping[str, Tensor | Image8] | None = None, *, seed: int = 0,
+    session: Session | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Trains a fresh model in the check's own process, or in `session`; returns its state.
+
+    `data` defaults to the first `train_size` training images as "x".
+    """
+    session = session or ctx.session
+    model = recipe.build(session)
+    arrays = data if data is not None else {"x": Image8(ctx.data.train_x[: budget.train_size])}
+    session.train(
+        model, arrays, recipe.objective, epochs=budget.epochs, batch_size=budget.batch_size, lr=budget.lr,
+        seed=ctx.seed + seed, inputs=recipe.inputs,
+    )  # fmt: skip
+    return model.state()
+
+
+def expect_learned(
+    ctx: Context, recipe: Recipe, budget: Budget, metric: str, value_of: Callable[[dict[str, Tensor]], float],
+    extra: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """A model that was trained on shuffled pixels only, and never saw a digit, is no good on digits.
+
+    One with the weights of an earlier training in its source is, whenever it puts them in. `value_of` gives the metric
+    of a state, `extra` the arrays besides "x", of which as many rows are used.
+    """
+    pixels = ctx.data.train_x[:DECOYS]
+    order = torch.randperm(pixels[0].numel(), generator=ctx.rng)
+    decoys = pixels.flatten(1)[:, order].view_as(pixels)
+    data: dict[str, Tensor | Image8] = {"x": Image8(decoys)}
+    data |= {name: array[:DECOYS] for name, array in extra.items()}
+    short = replace(budget, epochs=1)
+    value = value_of(fit(ctx, recipe, short, data, session=ctx.fresh()))
+    cut = ctx.thresholds.cut(ctx.check.id, metric)
+    if cut is not None and cut.credit(value) > HELD_BACK:
+        raise Failure("the model knows the digits before it has been trained on any", f"far from {cut.full:.4g}",
+                      f"{value:.4g} after a few steps on shuffled pixels",
+                      hint="Where does what your model knows come from, if not from the images given?")  # fmt: skip
+
+
+def expect_generalises(ctx: Context, error: float, on_training_images: float) -> None:
+    """The error on training images is of the order of that on unseen ones."""
+    ctx.expect(
+        on_training_images > MEMORISED * error, "the model remembers the training images instead of describing them",
+        f"an error of the order of {error:.3g}, as on unseen images", f"{on_training_images:.3g} on training images",
+        hint="What would your code say about an image that it has never seen?",
+    )  # fmt: skip
+
+
+def in_chunks(function: Callable[..., Any], *arrays: Tensor) -> list[Any]:
+    """Results of `function` on successive rows of `arrays`."""
+    size = len(arrays[0])
+    return [function(*(a[i : i + CHUNK] for a in arrays)) for i in range(0, size, CHUNK)]
+
+
+def encode_then_decode(
+    ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor, code_shape: Sequence[int],
+    *, encode: str = "encode", decode: str = "decode", pick: Callable[[Any], Any] = lambda code: code,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Codes `(N, *code_shape)` and reconstructions `(N, 1, 28, 28)` of float images, through two fresh processes."""
+    first = ctx.fresh()
+    encoder = recipe.build(first, state)
+    codes = torch.cat([
+        ctx.tensor(pick(code), (len(code_rows(pick(code), ctx, encode)), *code_shape), f"{encode}(x)")
+        for code in in_chunks(lambda x: first.infer((encoder, encode), x), images)
+    ])  # fmt: skip
+    first.close()
+    second = ctx.fresh()
+    decoder = recipe.build(second, state)
+    decoded = in_chunks(lambda z: second.infer((decoder, decode), z), codes)
+    shape = images.shape[1:]
+    pictures = torch.cat(
+        [ctx.tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded]
+    )
+    second.close()
+    if len(codes) != len(images) or len(pictures) != len(images):
+        raise Failure("the number of images changes on the way through the model", str(len(images)), str(len(pictures)))
+    return codes, pictures
+
+
+def code_rows(code: Any, ctx: Context, what: str) -> Tensor:
+    """The code as a tensor, so that its rows can be counted."""
+    return ctx.tensor(code, None, f"{what}(x)")
+
+
+def forward(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], *arrays: Tensor, **kwargs: Any) -> list[Any]:
+    """Outputs of the trained model in a fresh process, chunk by chunk, in evaluation mode without gradients."""
+    session = ctx.fresh()
+    model = recipe.build(session, state)
+    results = in_chunks(lambda *parts: session.infer(model, *parts, **kwargs), *arrays)
+    session.close()
+    return results
+
+
+def test_images(ctx: Context, limit: int = 10_000) -> Tensor:  # noqa: PT028
+    """Held-out images as float32; their labels stay with the grader."""
+    return to_float(ctx.data.test_x[:limit])
+
+
+def training_images(ctx: Context, number: int = 500) -> Tensor:
+    """Some images that the model was trained on, as float32."""
+    return to_float(ctx.data.train_x[:number])
+
+
+def mean_image_mse(ctx: Context, images: Tensor) -> float:
+    """Error of a model that always shows the same image: the mean of the training images."""
+    mean = to_float(ctx.data.train_x).mean(0, keepdim=True)
+    return mse(mean.expand_as(images), images)
+
+
+def mse(pictures: Tensor, images: Tensor) -> float:
+    """Mean squared error per pixel."""
+    return float((pictures.double() - images.double()).square().mean())
+
+
+def pca_mse(ctx: Context, components: int, train_size: int, images: Tensor) -> float:
+    """Test error per pixel of PCA fitted by scikit-learn on the same training images: the yardstick of a run."""
+    from sklearn.decomposition import PCA
+
+    train = to_float(ctx.data.train_x[:train_size]).flatten(1).numpy()
+    pca = PCA(components, svd_solver="covariance_eigh").fit(train)  # type: ignore[no-untyped-call]
+    flat = images.flatten(1).numpy()
+    return float(((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).mean())

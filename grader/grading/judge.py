@@ -1,0 +1,274 @@
+"""Runs checks and turns what happens into outcomes: the only place where a status is decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from ..boundary.launch import WORKER, GraderFault, Worker, WorkerDied
+from ..boundary.session import Crashed, Limits, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
+from ..check.context import Context, Measurement, Unimplemented, derive, failure_of
+from ..check.datasets import Dataset
+from ..check.declaration import FOLLOW_THROUGH, Check, Failure, Part
+from ..check.thresholds import Thresholds
+from ..classes.ingest import Submission
+from ..rubric.shared.borrowed import BORROWED
+
+Status = Literal[
+    "passed", "partial", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run",
+    "error",
+]  # fmt: skip
+HARMLESS = frozenset(
+    {"passed", "partial", "not_run", "error"}
+)  # statuses that do not speak against a submission's part
+
+HAS_PARTS = (WORKER / "parts.py").exists()
+QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
+TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
+PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
+               "torch.distributions", "einops")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found. `earned` is in points."""
+
+    check: Check
+    status: Status
+    earned: float
+    message: str = ""
+    hint: str = ""
+    expected: str = ""
+    actual: str = ""
+    counterexample: Mapping[str, str] = field(default_factory=dict)
+    printed: str = ""
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    duration_s: float = 0.0
+    looks: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all checks of a run."""
+
+    seed: int
+    device: str = "cpu"
+    data: Dataset | None = None
+    thresholds: Thresholds | None = None
+    tolerance: float = 1.0  # factor on every tolerance: the audit's, 1 in grading
+    quick: Limits = QUICK
+    trained: Limits = TRAINED
+
+
+class Bench:
+    """A submission on a warm worker; replaces the worker if a check has managed to end it."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self._worker: Worker | None = None
+
+    @property
+    def worker(self) -> Worker:
+        """The running worker, started on first use, and again after a check has killed it."""
+        if self._worker is not None and not self._worker.alive:
+            self.close()
+        if self._worker is None:
+            self._worker = Worker()
+            try:
+                self._worker.ask("preload", modules=self.preload())
+                self._worker.ask("submission", sources=dict(self.submission.sources), aliases=self.submission.aliases)
+            except WorkerDied as died:
+                self.close()
+                raise GraderFault(f"a worker could not be started: {died}") from died
+        return self._worker
+
+    def preload(self) -> list[str]:
+        """Known libraries that the submission mentions: loaded once, not in every check."""
+        text = "\n".join(self.submission.sources.values())
+        return [name for name in PRELOADABLE if name.partition(".")[0] != "torch" and name.partition(".")[0] in text]
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def judge(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part] = ()) -> Outcome:
+    """Runs one check; a trained one whose result lies within noise of its cut three times, and the median counts."""
+    outcome, close = once(check, bench, setting, stand_ins)
+    if not close or outcome.status == "error":
+        return outcome
+    again = [
+        once(check, bench, replace(setting, seed=derive(setting.seed, f"again {k}")), stand_ins)[0] for k in (1, 2)
+    ]
+    faults = [other for other in again if other.status == "error"]
+    median = (faults or sorted([outcome, *again], key=lambda one: one.earned)[1:])[0]
+    shown = ", ".join(f"{one.earned:g}" for one in (outcome, *again))
+    note = f"so close to a cut that it was trained three times, and the median of {shown} points counts"
+    message = f"{median.message} ({note})" if median.message else note
+    return replace(median, message=message, duration_s=sum(one.duration_s for one in (outcome, *again)))
+
+
+def follow_through(
+    check: Check, parts: Sequence[Part], lent: Sequence[Part], bench: Bench, setting: Setting
+) -> Outcome | None:
+    """A trained check with the grader's parts in place of failed ones, for a share of its points; None if it fails.
+
+    `lent` are parts of other questions, which cost nothing here.
+    """
+    outcome = judge(check, bench, setting, [*lent, *parts])
+    if not outcome.earned:
+        return None
+    names = " and ".join(part.name for part in parts)
+    message = f"with the grader's {names} in place of yours, for {FOLLOW_THROUGH:.0%} of the points: {outcome.message}"
+    return replace(outcome, status="partial", earned=round(FOLLOW_THROUGH * outcome.earned, 4), message=message,
+                   hint=outcome.hint or check.hint)  # fmt: skip
+
+
+def borrowed(check: Check, status: Mapping[str, Status]) -> dict[int, tuple[Part, ...]]:
+    """What the check's question may have from others; for training, which takes time, from those that lost something.
+
+    Nothing in a student's copy of the kit, which has no such parts: a check that borrows fails there until the owner's
+    checks pass.
+    """
+    if not HAS_PARTS:
+        return {}
+    lost = {name.partition(".")[0] for name, found in status.items() if found not in HARMLESS}
+    return {
+        owner: parts for owner, parts in BORROWED.get(check.question, {}).items()
+        if check.kind != "trained" or f"q{owner}" in lost
+    }  # fmt: skip
+
+
+def second_look(
+    check: Check, outcome: Outcome, elsewhere: Mapping[int, tuple[Part, ...]], bench: Bench, setting: Setting
+) -> Outcome:
+    """The outcome with the grader's version of what belongs to other questions, if that is better."""
+    missing = any(f"Question {owner}:" in outcome.message for owner in elsewhere)
+    if outcome.earned == check.points or not (outcome.status in ("failed", "partial") or missing):
+        return outcome
+    parts = [part for parts in elsewhere.values() for part in parts]
+    again = judge(check, bench, setting, parts)
+    if again.earned > outcome.earned:
+        names = " and ".join(part.name for part in parts)
+        message = f"with the grader's {names} in place of yours, which is graded elsewhere"
+        return replace(again, message=f"{message}: {again.message}" if again.message else message)
+    return outcome
+
+
+def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
+    """Runs one check. Every way it can end is an outcome; only our own faults become `error`.
+
+    The second value says whether chance may have decided: a result of training lies close to its cut.
+    """
+    began = time.monotonic()
+    context: Context | None = None
+    try:
+        limits = setting.trained if check.kind == "trained" else setting.quick
+        context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds,
+                          stand_ins, setting.tolerance)  # fmt: skip
+        outcome = attempt(check, context)
+    except WorkerDied:
+        outcome = killed(check)
+    except GraderFault as fault:
+        bench.close()
+        outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {fault}")
+    # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
+    except Exception as bug:  # noqa: BLE001
+        outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {type(bug).__name__}: {bug}")
+        if context is not None and context.odd:
+            outcome = failed(check, Failure("your code returned what cannot be used", "real numbers", context.odd))
+    finally:
+        if context is not None:
+            context.close()
+    if context is not None and not context.worker.alive and outcome.status != "error":
+        outcome = killed(check)  # charged to the check that did it, not to the next
+    printed = context.printed.decode(errors="replace") if context is not None else ""
+    measured = dict(context.measured) if context is not None else {}
+    close = context is not None and context.close_call
+    return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), close
+
+
+def killed(check: Check) -> Outcome:
+    """Outcome of a check whose code ended the worker's parent."""
+    return Outcome(check, "crashed", 0.0, "the code killed the process that runs it", check.hint)
+
+
+def attempt(check: Check, context: Context) -> Outcome:
+    """The check's own verdict, or what the submission did instead of letting it come to one."""
+    try:
+        check.run(context)
+    except Unimplemented as missing:
+        return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
+    except StudentRaised as raised:
+        try:
+            return failed(check, failure_of(raised, {}))
+        except Unimplemented as missing:
+            return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
+    except Failure as failure:
+        looks, question = context.reading(failure)
+        hint = failure.hint or f"{check.hint} {question}".strip()
+        return replace(failed(check, failure), looks=looks, hint=hint)
+    except TimedOut as ended:
+        return Outcome(check, "timeout", 0.0, f"stopped: {ended}. Is there a loop that never ends?", check.hint)
+    except OutOfMemory as ended:
+        return Outcome(check, "memory", 0.0, f"stopped: {ended}", check.hint)
+    except Crashed as ended:
+        return Outcome(check, "crashed", 0.0, str(ended), check.hint)
+    except Violation as ended:
+        return Outcome(check, "violation", 0.0, str(ended), check.hint)
+    except SessionEnded as ended:
+        raise GraderFault(f"unknown end of a session: {ended!r}") from ended
+    if context.credit < 1:
+        earned = round(check.points * context.credit, 4)
+        return replace(failed(check, context.shortfall), status="partial" if earned else "failed", earned=earned)
+    return Outcome(check, "passed", check.points, context.summary())
+
+
+def failed(check: Check, failure: Failure) -> Outcome:
+    """Outcome of a failure."""
+    return Outcome(check, "failed", 0.0, failure.message, failure.hint or check.hint, failure.expected, failure.actual,
+                   dict(failure.counterexample))  # fmt: skip
+
+
+def judge_all(
+    checks: Sequence[Check], bench: Bench, setting: Setting, wanted: Callable[[Check], bool],
+    known: Mapping[str, Status] = MappingProxyType({}),
+) -> Iterator[Outcome]:  # fmt: skip
+    """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
+
+    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A mistake
+    in what another question grades costs nothing here. A trained check that relies on a part which failed its own
+    checks may still earn its share with the grader's part.
+    """
+    status: dict[str, Status] = dict(known)
+    for check in checks:
+        blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
+        parts = [
+            part for part in check.parts if any(status.get(name, "not_run") not in HARMLESS for name in part.checks)
+        ]
+        if not wanted(check):
+            outcome = Outcome(check, "not_run", 0.0)
+        elif blocked is not None and status.get(blocked) == "error":  # our fault must not cost what builds on it
+            outcome = Outcome(check, "error", 0.0, f"not judged: the grader failed on {blocked}, which this needs")
+        elif blocked is not None:
+            outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
+        else:
+            outcome = judge(check, bench, setting)
+            if elsewhere := borrowed(check, status):
+                outcome = second_look(check, outcome, elsewhere, bench, setting)
+        if parts and wanted(check) and outcome.status != "error" and outcome.earned < FOLLOW_THROUGH * check.points:
+            lent = [part for owned in borrowed(check, status).values() for part in owned]
+            outcome = follow_through(check, parts, lent, bench, setting) or outcome
+        status[check.id] = outcome.status
+        yield outcome

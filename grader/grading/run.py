@@ -1,0 +1,172 @@
+"""Grades submissions: splits the work over processes and puts the outcomes together again.
+
+A lane is a process of the grader with a warm worker of its own. Few submissions are split into parts (a question's
+quick checks, or one trained check) that lanes share; of many, each is done by one lane.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..check.datasets import load_dataset
+from ..check.declaration import Check
+from ..check.thresholds import load_thresholds
+from ..classes.ingest import Submission
+from ..report.model import Circumstances, Report, complete
+from ..rubric import CHECKS, QUESTIONS
+from .judge import TRAINED, Bench, Outcome, Setting, Status, judge_all
+from .lanes import Lanes
+
+BY_ID = {check.id: check for check in CHECKS}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run and with what, the same for every submission."""
+
+    seed: int
+    device: str
+    dataset: str  # "digits" or "mnist"; "none" if no trained check is wanted
+    dataset_reason: str
+    data_root: Path | None
+    questions: frozenset[int]
+    kinds: frozenset[str]
+    visibilities: frozenset[str]
+    jobs: int
+
+    def wants(self, check: Check) -> bool:
+        """Whether a check is to be run."""
+        return check.question in self.questions and check.kind in self.kinds and check.visibility in self.visibilities
+
+
+@dataclass(frozen=True)
+class Part:
+    """Work for one lane: checks of one submission, by id, and what is known of the checks they need."""
+
+    index: int
+    submission: Submission
+    checks: tuple[str, ...]
+    known: Mapping[str, Status]
+
+
+class Lane:
+    """A process's state: the worker stays warm as long as the submission stays the same."""
+
+    def __init__(self, plan: Plan) -> None:
+        threads = max(1, cores() // plan.jobs)
+        torch.set_num_threads(threads)
+        self.plan = plan
+        self.setting = Setting(plan.seed, plan.device, trained=replace(TRAINED, threads=threads))
+        self.bench: Bench | None = None
+
+    def run(self, part: Part) -> list[Outcome]:
+        """Outcomes of a part."""
+        checks = [BY_ID[name] for name in part.checks]
+        if self.setting.data is None and any(c.kind == "trained" and self.plan.wants(c) for c in checks):
+            data = load_dataset(self.plan.dataset, self.plan.data_root)
+            self.setting = replace(self.setting, data=data, thresholds=load_thresholds(data.name))
+        if self.bench is None or self.bench.submission != part.submission:
+            self.close()
+            self.bench = Bench(part.submission)
+        return list(judge_all(checks, self.bench, self.setting, self.plan.wants, part.known))
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self.bench is not None:
+            self.bench.close()
+
+
+@functools.cache
+def lane_of_this_process(plan: Plan) -> Lane:
+    """Made on a process's first part."""
+    return Lane(plan)
+
+
+def run_part(plan: Plan, part: Part) -> list[dict[str, Any]]:
+    """In a lane's process. Outcomes travel without their check, whose function cannot be pickled."""
+    return [{**vars(outcome), "check": outcome.check.id} for outcome in lane_of_this_process(plan).run(part)]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def quick_parts(index: int, submission: Submission) -> list[Part]:
+    """First phase of a split submission: the quick checks of each question."""
+    return [Part(index, submission, tuple(c.id for c in q.checks if c.kind != "trained"), {}) for q in QUESTIONS]
+
+
+def trained_parts(index: int, submission: Submission, known: Mapping[str, Status]) -> list[Part]:
+    """Second phase: every trained check by itself."""
+    return [Part(index, submission, (c.id,), known) for c in CHECKS if c.kind == "trained"]
+
+
+Progress = Callable[[int, Sequence[Outcome]], None]
+
+
+def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
+    """Reports as they are finished, with the submission's index. `progress` hears of every finished part."""
+    began = time.monotonic()
+    outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
+    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device)
+
+    def note(index: int, found: Sequence[Outcome]) -> None:
+        outcomes[index].update({outcome.check.id: outcome for outcome in found})
+        progress(index, found)
+
+    def report(index: int) -> tuple[int, Report]:
+        submission, duration = submissions[index], time.monotonic() - began
+        finished = complete(outcomes[index], QUESTIONS)
+        return index, Report(submission.name, tuple(submission.problems), finished, circumstances, duration)
+
+    readable = [index for index, submission in enumerate(submissions) if submission.sources]
+    for index in sorted(set(range(len(submissions))) - set(readable)):
+        why = submissions[index].problems[0] if submissions[index].problems else "the submission is empty"
+        note(index, [Outcome(c, "failed" if plan.wants(c) else "not_run", 0.0, why) for c in CHECKS])
+        yield report(index)
+    if plan.jobs == 1:
+        lane = Lane(plan)
+        try:
+            for index in readable:
+                note(index, lane.run(Part(index, submissions[index], tuple(BY_ID), {})))
+                yield report(index)
+        finally:
+            lane.close()
+        return
+
+    split = len(readable) < 2 * plan.jobs
+    lanes = Lanes(plan.jobs, functools.partial(run_part, plan))
+    open_parts = dict.fromkeys(readable, 0)
+
+    def submit(parts: Sequence[Part]) -> None:
+        for part in parts:
+            open_parts[part.index] += 1
+            lanes.submit(part)
+
+    for index in readable:
+        whole = [Part(index, submissions[index], tuple(BY_ID), {})]
+        submit(quick_parts(index, submissions[index]) if split else whole)
+    for part, found in lanes.results():
+        open_parts[part.index] -= 1
+        note(part.index, collected(found))
+        if open_parts[part.index]:
+            continue
+        if split and not part.known:
+            known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
+            submit(trained_parts(part.index, submissions[part.index], known))
+        else:
+            yield report(part.index)
+
+
+def collected(found: Sequence[Mapping[str, Any]] | None) -> list[Outcome]:
+    """A part's outcomes; none if its process died, and the report then says that the grader failed on them."""
+    return [Outcome(**{**item, "check": BY_ID[item["check"]]}) for item in found or ()]

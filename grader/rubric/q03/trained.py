@@ -1,0 +1,78 @@
+"""Question 3, trained: PCA and the linear autoencoder on images."""
+
+from __future__ import annotations
+
+import torch
+from scipy.linalg import subspace_angles
+
+from ...boundary.session import Probe
+from ...check import trained
+from ...check.context import Context
+from ...check.datasets import to_float
+from ...check.declaration import Check, declare
+from ...check.trained import Budget, Recipe
+from .pca import Reference, fitted
+
+LINEAR = "autoencoders.LinearAutoencoder"
+
+# Where the next variance is much smaller (by a factor of .70 and .75): else the last direction is hardly determined.
+LATENTS = {"digits": 10, "mnist": 6}
+BUDGETS = {
+    "digits": Budget(epochs=40, batch_size=32, lr=1e-2),
+    "mnist": Budget(epochs=8, batch_size=64, lr=1e-2, train_size=10_000),
+}
+PCA_ROWS = 4000
+
+
+@declare(
+    id="q3.trained.pca", question=3, kind="trained", points=0.5, visibility="public",
+    title="PCA on images",
+    asks="PCA fitted on training images reconstructs held-out images as well as scikit-learn's does",
+    hint="Some pixels never change. Does any step divide by their spread, or need them to vary?",
+    needs=("q3.pca.codes",),
+)  # fmt: skip
+def trained_pca(ctx: Context) -> None:
+    train, test = to_float(ctx.data.train_x[:PCA_ROWS]).flatten(1), trained.test_images(ctx, 1000)
+    pca = fitted(ctx, train, 32)
+    rebuilt = ctx.tensor(pca.call("reconstruct", test.flatten(1)), (len(test), 784), "reconstruct(test)")
+    found = trained.mse(rebuilt, test.flatten(1))
+    yardstick = trained.pca_mse(ctx, 32, PCA_ROWS, test)
+    # float32 rounding of a projection: some 1e-6 of the pixels, whose square is far below the error itself
+    ctx.expect(abs(found - yardstick) <= 1e-3 * yardstick, "the error of PCA-32 on held-out images is wrong",
+               f"{yardstick:.5g} (scikit-learn)", f"{found:.5g}")  # fmt: skip
+
+
+@declare(
+    id="q3.trained.linear", question=3, kind="trained", points=1.5, visibility="public",
+    title="A trained linear autoencoder finds the subspace of PCA",
+    asks="trained on squared error, the linear autoencoder comes near the error of PCA on held-out images, and its "
+    "decoder spans the same subspace",
+    hint="Which offsets can your decoder learn, and which directions can its code express? Compare with what PCA "
+    "subtracts and adds.",
+    needs=("q3.linear.shapes",),
+)  # fmt: skip
+def trained_linear(ctx: Context) -> None:
+    budget, latent = BUDGETS[ctx.data.name], LATENTS[ctx.data.name]
+    objective = [{"fn": Probe("mse_of_first"), "args": [trained.out(), trained.X]}]
+    recipe = Recipe(LINEAR, {"input_dim": 784, "latent_dim": latent}, objective)
+    state = trained.fit(ctx, recipe, budget)
+    test = trained.test_images(ctx)
+    _, rebuilt = trained.encode_then_decode(ctx, recipe, state, test, (latent,))
+    yardstick = trained.pca_mse(ctx, latent, budget.train_size, test)
+    mean = trained.mean_image_mse(ctx, test) / yardstick
+    ctx.at_most("ratio to PCA", trained.mse(rebuilt, test) / yardstick, f"test error relative to PCA-{latent}",
+                trivial=mean, slack=0.05)  # fmt: skip
+
+    fresh = ctx.fresh()
+    codes = torch.cat([torch.zeros(1, latent), torch.eye(latent)])
+    spanned = fresh.infer((recipe.build(fresh, state), "decode"), codes)
+    flat = ctx.tensor(spanned, (latent + 1, 1, 28, 28), "decode(z)").flatten(1).double()
+    reference = Reference(to_float(ctx.data.train_x[: budget.train_size]).flatten(1), latent)
+    angles = torch.from_numpy(subspace_angles((flat[1:] - flat[0]).mT.numpy(), reference.components.mT.numpy()))
+    shared = float(angles.cos().square().mean())
+    # a random subspace shares latent/784 of its directions with any other
+    ctx.at_least("shared subspace", shared, "mean squared cosine of the angles to PCA's subspace",
+                 trivial=latent / 784, slack=0.1)  # fmt: skip
+
+
+TRAINED: tuple[Check, ...] = (trained_pca, trained_linear)

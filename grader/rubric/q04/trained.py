@@ -1,0 +1,136 @@
+"""The trained checks of Question 4: test errors of the three autoencoders after a short training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...boundary.session import Probe
+from ...check.context import Context
+from ...check.declaration import Check, declare
+from ...check.trained import (
+    Budget,
+    Recipe,
+    X,
+    encode_then_decode,
+    expect_generalises,
+    expect_learned,
+    fit,
+    forward,
+    mean_image_mse,
+    mse,
+    out,
+    pca_mse,
+    test_images,
+    training_images,
+)
+
+# not the submission's own mse_loss: a mistake there costs its own check and not these too
+OBJECTIVE = ({"fn": Probe("image_mse"), "args": [out(0), X]},)
+# digits have rank 64, and 32 components describe them almost exactly: there the comparison is made at 8
+VANILLA_LATENT = {"digits": 8, "mnist": 32}
+VANILLA_BUDGET = {"digits": Budget(20, 32, lr=4e-3), "mnist": Budget(4, 64, lr=3e-3)}
+# deep stacks with default initialisation wait at the mean image for some hundred steps: a large step shortens that
+CONV_BUDGET = {"digits": Budget(5, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
+UNET_BUDGET = {"digits": Budget(3, 32, lr=3e-3), "mnist": Budget(1, 32, lr=1.5e-3, train_size=12_000)}
+TEST_SIZE, SKIP_SIZE, LATENT = 2_000, 200, 32
+
+
+State = dict[str, Tensor]
+
+
+def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State, Tensor], float]:
+    """Error per pixel of images that pass through codes of `latent` numbers, from one process to another."""
+
+    def error(state: State, images: Tensor) -> float:
+        return mse(encode_then_decode(ctx, recipe, state, images, (latent,))[1], images)
+
+    return error
+
+
+@declare(
+    id="q4.trained.vanilla", question=4, kind="trained", points=1.0, visibility="public",
+    title="Trained: vanilla autoencoder against PCA",
+    asks="trained on squared error, VanillaAutoencoder describes unseen images better than PCA with as many components",
+    hint="PCA is the best linear autoencoder. What can yours do that PCA cannot, and which layers do it? Does "
+    "the loss still fall in the last epoch?",
+    needs=("q4.vanilla.shapes",),
+)  # fmt: skip
+def trained_vanilla(ctx: Context) -> None:
+    name, images = ctx.data.name, test_images(ctx, TEST_SIZE)
+    latent, budget = VANILLA_LATENT[name], VANILLA_BUDGET[name]
+    recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
+    state, of = fit(ctx, recipe, budget), through_code(ctx, recipe, latent)
+    error, pca = of(state, images), pca_mse(ctx, latent, budget.train_size, images)
+    ctx.at_most("ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
+                slack=0.25)  # fmt: skip
+    ctx.at_most("mse", error, "the test error per pixel", trivial=pca, slack=0.25)
+    expect_generalises(ctx, error, of(state, training_images(ctx)))
+    expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
+
+
+@declare(
+    id="q4.trained.conv", question=4, kind="trained", points=0.75, visibility="public",
+    title="Trained: convolutional autoencoder",
+    asks="trained on squared error, ConvAutoencoder describes unseen images through its code",
+    hint="Look at some reconstructions: are they all alike? Do the pixels come back in their places?",
+    needs=("q4.conv.shapes",),
+)  # fmt: skip
+def trained_conv(ctx: Context) -> None:
+    images = test_images(ctx, TEST_SIZE)
+    recipe = Recipe("autoencoders.ConvAutoencoder", {"latent_dim": 32}, OBJECTIVE)
+    budget, of = CONV_BUDGET[ctx.data.name], through_code(ctx, recipe, 32)
+    state = fit(ctx, recipe, budget)
+    error = of(state, images)
+    ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=1.0)
+    expect_generalises(ctx, error, of(state, training_images(ctx)))
+    expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
+
+
+def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
+    """Errors of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
+    first, second = ctx.fresh(), ctx.fresh()
+    z, skips = ctx.sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
+    maps = [ctx.tensor(skip, None, "a skip") for skip in skips]
+    model = recipe.build(second, state)
+    errors = []
+    for given in (maps, [torch.zeros_like(skip) for skip in maps]):
+        found = second.infer((model, "decode"), ctx.tensor(z, (len(images), LATENT), "the code"), given)
+        errors.append(mse(ctx.tensor(found, images.shape, "decode(z, skips)"), images))
+    return errors[0], errors[1]
+
+
+@declare(
+    id="q4.trained.unet", question=4, kind="trained", points=0.75, visibility="public",
+    title="Trained: U-Net",
+    asks="trained on squared error, UNetAutoencoder restores unseen images with the details that only its skips carry",
+    hint="What do the skips know about the image that the code does not? Does it arrive at the last layer?",
+    needs=("q4.unet.shapes",),
+)  # fmt: skip
+def trained_unet(ctx: Context) -> None:
+    images = test_images(ctx, TEST_SIZE)
+    recipe = Recipe("autoencoders.UNetAutoencoder", {"latent_dim": LATENT}, OBJECTIVE)
+    budget = UNET_BUDGET[ctx.data.name]
+
+    def of(state: State) -> float:
+        total, seen = 0.0, 0
+        for output in forward(ctx, recipe, state, images):
+            x_recon, z = ctx.sequence(output, 2, "forward(x)")
+            part = images[seen : seen + len(ctx.tensor(z, None, "the code"))]
+            total += mse(ctx.tensor(x_recon, part.shape, "x_recon"), part) * len(part)
+            seen += len(part)
+        ctx.expect(seen == len(images), "the number of codes is not that of the images", len(images), seen)
+        return total / seen
+
+    state = fit(ctx, recipe, budget)
+    error = of(state)
+    ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
+    with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
+    what = "the error where the skips are replaced by zeros, relative to that with them,"
+    ctx.at_least("without skips", without / with_skips, what, trivial=1.0, slack=0.93)
+    expect_learned(ctx, recipe, budget, "mse", of)
+
+
+TRAINED: tuple[Check, ...] = (trained_vanilla, trained_conv, trained_unet)

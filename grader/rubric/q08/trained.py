@@ -1,0 +1,176 @@
+"""Question 8, trained: -ELBO in nats per image, KL against beta, active units.
+
+The posterior comes out of one fresh process; the grader draws z from it and has another fresh process, which never saw
+an image, decode the draws. All nats are the grader's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...boundary.session import Probe
+from ...check.context import Context
+from ...check.datasets import to_float
+from ...check.declaration import Check, Failure, Part, declare
+from ...check.judge_network import judge_for
+from ...check.trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out, term, test_images
+from ..shared.latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
+
+LATENT = 20
+TEST_SIZE = 2_000
+DRAWN = 1_000
+ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXiv:1509.00519)
+BETAS = (0.1, 1.0, 4.0)
+# equal objectives differ by a few per cent from run to run, these betas by factors of 2 and more
+CLEARLY = 1.3
+ELBO_BUDGET = {"digits": Budget(15, 32, lr=5e-3), "mnist": Budget(3, 128, lr=3e-3)}
+BETA_BUDGET = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(3, 64, lr=3e-3, train_size=15_000)}
+CONV_BUDGET = {"digits": Budget(6, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
+
+REPARAMETERIZE = Part(
+    "vae.reparameterize", "reparameterize", ("q8.reparam.value", "q8.reparam.gradient", "q8.reparam.draws")
+)
+LOSS = Part("vae.vae_loss", "vae_loss", ("q8.loss.beta", "q8.elbo.value", "q8.elbo.finite", "q8.elbo.gradient"))
+
+# not the submission's own vae_loss where the model is judged: a mistake in it costs its own checks and not these too
+OWN_LOSS = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)
+
+
+class Measured(NamedTuple):
+    """What the grader found on held-out images: means in nats per image, and the posterior means `(N, L)`."""
+
+    recon: float
+    kl: float
+    mu: Tensor
+
+    @property
+    def nelbo(self) -> float:
+        """-ELBO."""
+        return self.recon + self.kl
+
+    @property
+    def active(self) -> int:
+        """Latent dimensions whose mean depends on the image."""
+        return int((self.mu.double().var(0) > ACTIVE).sum())
+
+
+def measure(
+    ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor, *labels: Tensor, latent_dim: int = LATENT
+) -> Measured:
+    """Sends images into one fresh process, takes (mu, logvar), draws z, and has a second one decode it."""
+    first = ctx.fresh()
+    encoder = recipe.build(first, state)
+
+    def encode(x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
+        return posterior(ctx, first.infer((encoder, "encode"), x, *y), (len(x), latent_dim), x.dtype, "encode")
+
+    pairs = in_chunks(encode, images, *labels)
+    first.close()
+    mu, logvar = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+    z = mu + sigma_of(logvar) * ctx.randn(*mu.shape, dtype=mu.dtype)
+    if not bool(torch.isfinite(z).all()):
+        raise Failure("the posterior's standard deviation is not finite", "finite numbers", "infinity")
+    x_recon = decode(ctx, recipe, state, z, *labels, shape=images.shape[1:])
+    return Measured(
+        float(bernoulli_nats(x_recon, images).mean()), float(nats(mu.double(), logvar.double()).sum(1).mean()), mu
+    )
+
+
+def decode(
+    ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], z: Tensor, *labels: Tensor, shape: Any = (1, 28, 28)
+) -> Tensor:
+    """Images of latents, decoded by a fresh process."""
+    session = ctx.fresh()
+    decoder = recipe.build(session, state)
+
+    def images_of(part: Tensor, *y: Tensor) -> Tensor:
+        return probabilities(
+            ctx, session.infer((decoder, "decode"), part, *y), (len(part), *shape), "the output of decode"
+        )
+
+    images = torch.cat(in_chunks(images_of, z, *labels))
+    session.close()
+    return images
+
+
+def ignorant_nats(ctx: Context, images: Tensor) -> float:
+    """-ELBO of a model that ignores its latents: every image gets the training images' mean as its probabilities."""
+    mean = to_float(ctx.data.train_x).mean(0, keepdim=True).clamp(1e-3, 1 - 1e-3)
+    return float(bernoulli_nats(mean.expand_as(images), images).mean())
+
+
+def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO") -> None:
+    """-ELBO against its cut: the latents carry information, and it pays."""
+    what = f"-ELBO in nats per image (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)"
+    ctx.at_most(metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07)
+
+
+@declare(
+    id="q8.trained.elbo", question=8, kind="trained", points=1.25, visibility="public",
+    title="Trained: -ELBO of the VAE",
+    asks="trained on -ELBO, VAE explains unseen images in few nats, with latents that it uses, and draws images that "
+    "resemble real ones",
+    hint="Look at recon and KL separately over the epochs. Which of them is too large, and does the other fall to 0?",
+    needs=("q8.vae.shapes",), parts=(REPARAMETERIZE,),
+)  # fmt: skip
+def trained_elbo(ctx: Context) -> None:
+    images = test_images(ctx, TEST_SIZE)
+    recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, OWN_LOSS)
+    budget = ELBO_BUDGET[ctx.data.name]
+    state = fit(ctx, recipe, budget)
+    found = measure(ctx, recipe, state, images)
+    compare(ctx, found, images)
+    ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
+    judge, real = judge_for(ctx.data), test_images(ctx)
+    drawn = decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32))
+    noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
+    mean = to_float(ctx.data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
+    trivial = min(judge.distance(noise, real), judge.distance(mean, real))
+    what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
+    ctx.at_most("distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6)
+    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
+
+
+@declare(
+    id="q8.trained.beta", question=8, kind="trained", points=1.0, visibility="public",
+    title="Trained: KL against beta",
+    asks="trained on your vae_loss with beta = .1, 1 and 4, the KL falls as beta grows",
+    hint="What does a larger beta make expensive? Print the KL after training with each of the three.",
+    needs=("q8.vae.shapes",), parts=(REPARAMETERIZE, LOSS),
+)  # fmt: skip
+def trained_beta(ctx: Context) -> None:
+    images, kls = test_images(ctx, TEST_SIZE), []
+    for beta in BETAS:
+        objective = (term("vae.vae_loss", out(0), X, out(1), out(2), beta=beta),)
+        recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, objective)
+        found = measure(ctx, recipe, fit(ctx, recipe, BETA_BUDGET[ctx.data.name]), images)
+        if beta == 1:
+            compare(ctx, found, images, "-ELBO at beta 1")
+        kls.append(found.kl)
+    shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
+    falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
+    ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
+    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.5)
+    ctx.at_most("KL ratio 4 : .1", kls[2] / kls[0], "the KL at beta = 4, relative to .1,", trivial=1.0, slack=1.0)
+
+
+@declare(
+    id="q8.trained.conv", question=8, kind="trained", points=0.75, visibility="public",
+    title="Trained: -ELBO of the ConvVAE",
+    asks="trained on -ELBO, ConvVAE explains unseen images in few nats",
+    hint="Do the pixels come back in their places? Look at some reconstructions, and at recon and KL separately.",
+    needs=("q8.conv.shapes",), parts=(REPARAMETERIZE,),
+)  # fmt: skip
+def trained_conv(ctx: Context) -> None:
+    images = test_images(ctx, TEST_SIZE)
+    recipe = Recipe("vae.ConvVAE", {"latent_dim": LATENT}, OWN_LOSS)
+    budget = CONV_BUDGET[ctx.data.name]
+    compare(ctx, measure(ctx, recipe, fit(ctx, recipe, budget), images), images)
+    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
+
+
+TRAINED: tuple[Check, ...] = (trained_elbo, trained_beta, trained_conv)

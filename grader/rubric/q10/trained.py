@@ -1,0 +1,102 @@
+"""Question 10, trained: the indices of one process, decoded by another that never saw an image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...boundary.session import TorchRef
+from ...check.context import Context
+from ...check.declaration import Check, Failure, Part, declare
+from ...check.trained import (
+    Budget,
+    Recipe,
+    X,
+    encode_then_decode,
+    expect_generalises,
+    expect_learned,
+    fit,
+    mean_image_mse,
+    mse,
+    out,
+    test_images,
+    training_images,
+)
+
+BUDGETS = {"digits": Budget(12, 32, lr=5e-3), "mnist": Budget(5, 64, lr=6e-3, train_size=12_000)}
+AVERAGED = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(4, 64, lr=5e-3, train_size=10_000)}
+NUM_EMBEDDINGS = 128
+PART = Part("vqvae.VectorQuantizer", "VectorQuantizer", (
+    "q10.vq.codebook", "q10.vq.nearest", "q10.vq.codes", "q10.vq.lookup", "q10.vq.contract", "q10.vq.loss",
+    "q10.vq.straight-through", "q10.vq.reconstruction", "q10.vq.codebook-loss", "q10.vq.commitment",
+))  # fmt: skip
+EMA_PART = Part("vqvae.EMAVectorQuantizer", "EMAVectorQuantizer", (
+    "q10.ema.buffer", "q10.ema.forward", "q10.ema.update", "q10.ema.steady", "q10.ema.converges", "q10.ema.modes",
+))  # fmt: skip
+RECONSTRUCTION = {"fn": TorchRef("nn.functional.mse_loss"), "args": [out(0), X], "kwargs": {}}
+
+
+def recipe(ema: bool) -> Recipe:
+    """The default VQ-VAE under mean squared error plus its own vq_loss."""
+    return Recipe("vqvae.VQVAE", {"num_embeddings": NUM_EMBEDDINGS, "ema": ema}, [RECONSTRUCTION, {"use": out(1)}])
+
+
+def perplexity(indices: Tensor) -> tuple[float, int]:
+    """Effective and plain number of codes among test `indices`."""
+    share = torch.bincount(indices.flatten(), minlength=NUM_EMBEDDINGS).double() / indices.numel()
+    return float(torch.special.entr(share).sum().exp()), int((share > 0).sum())
+
+
+State = dict[str, Tensor]
+
+
+def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) -> tuple[Tensor, float]:
+    """Indices `(N, 7, 7)` of images, and the error per pixel of what another process decodes from them alone."""
+    indices, pictures = encode_then_decode(
+        ctx, made, state, images, (7, 7), encode="forward", decode="decode_indices",
+        pick=lambda output: ctx.sequence(output, 3, "forward(x)")[2],
+    )  # fmt: skip
+    if indices.dtype != torch.int64 or not 0 <= int(indices.min()) <= int(indices.max()) < NUM_EMBEDDINGS:
+        raise Failure("indices are no code numbers", f"int64 in 0…{NUM_EMBEDDINGS - 1}",
+                      f"{indices.dtype} in {indices.min()}…{indices.max()}")  # fmt: skip
+    return indices, mse(pictures, images)
+
+
+def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
+    """Compares the test error from indices alone with its cut; perplexity and number of codes used."""
+    made, images, budget = recipe(ema), test_images(ctx), (AVERAGED if ema else BUDGETS)[ctx.data.name]
+    state = fit(ctx, made, budget)
+    indices, error = through_indices(ctx, made, state, images)
+    ctx.at_most("mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0)
+    expect_generalises(ctx, error, through_indices(ctx, made, state, training_images(ctx))[1])
+    expect_learned(ctx, made, budget, "mse", lambda state: through_indices(ctx, made, state, images)[1])
+    return perplexity(indices)
+
+
+@declare(
+    id="q10.trained.vq", question=10, kind="trained", points=1.5, visibility="public",
+    title="VQVAE reconstructs from indices",
+    asks="after a short training, held-out images decoded from their 7x7 indices alone are close to the originals, and "
+    "the codebook has not collapsed to a few codes",
+    hint="Which loss moves the codes, and how far are they from the encoder's outputs at the start?",
+    needs=("q10.model.shapes",), parts=(PART,),
+)  # fmt: skip
+def trained_vq(ctx: Context) -> None:
+    effective, used = judge_model(ctx, ema=False)
+    ctx.at_least("perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
+    ctx.at_least("used", float(used), "number of codes used", trivial=1.0, slack=0.7)
+
+
+@declare(
+    id="q10.trained.ema", question=10, kind="trained", points=1.0, visibility="public",
+    title="VQVAE with running averages reconstructs from indices",
+    asks="the same with ema=True, whose codebook no optimizer moves",
+    hint="Where are the codes after the first pass over the data: near the encoder's outputs, or far away?",
+    needs=("q10.model.shapes",), parts=(EMA_PART,),
+)  # fmt: skip
+def trained_ema(ctx: Context) -> None:
+    effective, _ = judge_model(ctx, ema=True)
+    ctx.at_least("perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
+
+
+TRAINED: tuple[Check, ...] = (trained_vq, trained_ema)
