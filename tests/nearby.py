@@ -9,8 +9,9 @@ from unittest import mock
 from grader.boundary.launch import Worker
 from grader.check import context
 from grader.check.declaration import Check
+from grader.check.outcome import Outcome
 from grader.classes.ingest import Submission
-from grader.grading.judge import Bench, Outcome, Setting, judge_all
+from grader.grading.judge import Bench, Setting, judge_all
 
 from .inside import Here, Inside
 

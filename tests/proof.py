@@ -14,6 +14,7 @@ from grader.report.write import put
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
+from .bank.hints import HINTS
 from .stays import STAYS
 from .test_bank import ALTERNATIVES, BY_ID, MISTAKES
 
@@ -47,7 +48,9 @@ def key_of(record: Record) -> tuple[Any, ...]:
 
 def expected_hint(mistake: Mistake) -> str:
     """The hint that a student with this mistake must see."""
-    return mistake.hint or next(BY_ID[name].hint for name in mistake.fails if BY_ID[name].kind != "trained")
+    return HINTS.get(mistake.id, "") or next(
+        BY_ID[name].hint for name in mistake.fails if BY_ID[name].kind != "trained"
+    )
 
 
 def quick_fails(mistake: Mistake) -> set[str]:

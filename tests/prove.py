@@ -19,7 +19,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,17 +29,20 @@ from unittest import mock
 import torch
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor
 
 from grader.author.starter import ROOT
 from grader.boundary.session import Session
 from grader.check import context
+from grader.check import forall as properties
 from grader.check.cases import drawn_cases
-from grader.check.context import Context
 from grader.check.datasets import load_dataset
-from grader.check.declaration import BONUS, Check, Tolerance
+from grader.check.declaration import BONUS, Check
+from grader.check.failure import Tolerance
+from grader.check.outcome import Outcome
 from grader.check.thresholds import load_thresholds
 from grader.classes.ingest import Submission, read_submission
-from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
+from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
 from grader.grading.run import cores
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
@@ -249,7 +252,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
     with (
         mock.patch.object(context, "Session", Session if as_graded(task) else Inside),
-        mock.patch.object(context, "drawn_cases", drawn_cases if shows(task) or task.seed > SEEDS else kept_cases),
+        mock.patch.object(properties, "drawn_cases", drawn_cases if shows(task) or task.seed > SEEDS else kept_cases),
     ):
         for outcome in judge_all(
             checks, bench_of(sources, as_graded(task)), setting(task),
@@ -283,18 +286,15 @@ def touch(seed: int, question: int | None) -> dict[str, dict[str, list[str]]]:
     """
     reasons: set[str] = set()
 
-    def noting(method: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(self: Context, first: object, second: object, tol: Tolerance, *args: Any, **kwargs: Any) -> Any:
-            reasons.add(tol.reason)
-            return method(self, first, second, tol, *args, **kwargs)
+    def noting(tol: Tolerance, expected: Tensor, factor: float = 1.0) -> Tensor:
+        reasons.add(tol.reason)
+        return allowed(tol, expected, factor)
 
-        return wrapped
-
+    allowed = Tolerance.allowed
     found: dict[str, dict[str, list[str]]] = {"touched": {}, "tolerances": {}}
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(Context, "matches", noting(Context.matches)),
-        mock.patch.object(Context, "_compare", noting(Context._compare)),
+        mock.patch.object(Tolerance, "allowed", noting),
         mock.patch.object(context, "Session", Inside if question is None else Session),
     ):
         path = Path(folder) / "names"

@@ -14,9 +14,10 @@ import pytest
 
 from grader.check.datasets import Dataset
 from grader.check.declaration import Check
+from grader.check.outcome import Outcome
 from grader.check.thresholds import load_thresholds
 from grader.classes.ingest import Submission
-from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge, judge_all
+from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from . import bank
@@ -81,7 +82,7 @@ def test_a_mistake_loses_points_in_its_own_question(mistake: Mistake, bench: Ben
     outcomes = run(bench, bank.apply(reference.sources, mistake), [c for c in CHECKS if c.id in needed], seed=11)
     for name in wanted:
         assert outcomes[name].status not in ("passed", "error", "not_run"), f"{name} does not see it: {outcomes[name]}"
-    hint = mistake.hint or next(BY_ID[name].hint for name in mistake.fails if name in wanted)
+    hint = HINTS.get(mistake.id, "") or next(BY_ID[name].hint for name in mistake.fails if name in wanted)
     assert any(hint in outcome.hint for outcome in outcomes.values()), f"what is asked is not {hint!r}"
 
 

@@ -11,23 +11,8 @@ import pytest
 import torch
 
 from grader.boundary.launch import GraderFault, Worker, WorkerDied
-from grader.boundary.session import (
-    Crashed,
-    Foreign,
-    Gen,
-    Handle,
-    Image8,
-    OutOfMemory,
-    Probe,
-    Ref,
-    Session,
-    SessionEnded,
-    Slot,
-    StudentRaised,
-    TimedOut,
-    TorchRef,
-    Violation,
-)
+from grader.boundary.session import Crashed, OutOfMemory, Session, SessionEnded, StudentRaised, TimedOut, Violation
+from grader.boundary.values import Foreign, Gen, Handle, Image8, Probe, Ref, Slot, TorchRef
 
 from .conftest import SHORT, Opener
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.author.calibrate import LOSE_ANY, SEEDS, Task, chance_to_lose, derived, enter, full_credit
-from grader.check.context import Measurement
+from grader.check.credit import Measurement
 from grader.check.thresholds import FILE, load_thresholds
 from grader.rubric import CHECKS
 

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grader.boundary.session import Image8, Probe, Session
+from grader.boundary.session import Session
+from grader.boundary.values import Image8, Probe
 from grader.check.datasets import Dataset
 from grader.check.declaration import Check
+from grader.check.outcome import Outcome
 from grader.check.thresholds import load_thresholds
 from grader.check.trained import X, out
 from grader.classes.ingest import Submission
-from grader.grading.judge import TRAINED, Bench, Outcome, Setting, judge
+from grader.grading.judge import TRAINED, Bench, Setting, judge
 from grader.rubric import CHECKS
 
 from .cheats import CHEATS, PRETRAINED, Cheat

@@ -14,10 +14,13 @@ from hypothesis import Phase
 from hypothesis import strategies as st
 
 from grader.boundary.launch import Worker
-from grader.boundary.session import Foreign, Gen, Limits, StudentRaised
+from grader.boundary.session import Limits, StudentRaised
+from grader.boundary.values import Foreign, Gen
 from grader.check.cases import drawn_cases
 from grader.check.context import Context
-from grader.check.declaration import Check, Failure
+from grader.check.declaration import Check
+from grader.check.expectations import leaves_gradients_on, preserves, raises
+from grader.check.failure import Failure
 from grader.check.shown import mentions, unchanged
 from grader.rubric import CHECKS
 from grader.worker.probes import Recorder
@@ -71,7 +74,7 @@ def context_on(worker: Worker) -> Callable[[str], Context]:
 
     def make(source: str) -> Context:
         worker.ask("submission", sources={"a": source}, aliases=[])
-        return Context(ANY, worker, 1, LIMITS)
+        return Context(ANY.id, worker, 1, LIMITS)
 
     return make
 
@@ -91,11 +94,11 @@ def turns(parts): parts.reverse()
 def reads(parts): return len(parts)
 """)
     tensors, modules = [torch.zeros(1), torch.ones(1)], [ctx.new("a.make") for _ in range(2)]
-    assert ctx.preserves("a.reads", tensors) == 2
-    assert ctx.preserves("a.reads", modules) == 2
+    assert preserves(ctx, "a.reads", tensors) == 2
+    assert preserves(ctx, "a.reads", modules) == 2
     for function in ("a.pops", "a.turns"):
         for given in (tensors, modules):
-            assert "modified in place" in failure(lambda f=function, g=given: ctx.preserves(f, g))  # type: ignore[misc]
+            assert "modified in place" in failure(lambda f=function, g=given: preserves(ctx, f, g))  # type: ignore[misc]
     ctx.close()
 
 
@@ -107,17 +110,17 @@ def for_good(): torch.set_grad_enabled(False)
 def for_itself(): pass
 """)
     ctx.call("a.for_itself")
-    ctx.leaves_gradients_on("for_itself")
+    leaves_gradients_on(ctx, "for_itself")
     ctx.call("a.for_good")
-    assert "nothing has gradients" in failure(lambda: ctx.leaves_gradients_on("for_good"))
+    assert "nothing has gradients" in failure(lambda: leaves_gradients_on(ctx, "for_good"))
     ctx.close()
 
 
 def test_a_missing_function_is_no_refusal(context_on: Callable[[str], Context]) -> None:
     ctx = context_on("def bad(x): raise ValueError('x is 3')")
-    ctx.raises("ValueError", "a.bad", 3, names="x")
+    raises(ctx, "ValueError", "a.bad", 3, names="x")
     with pytest.raises(StudentRaised):
-        ctx.raises("ValueError", "a.absent", 3, names="x")
+        raises(ctx, "ValueError", "a.absent", 3, names="x")
     ctx.close()
 
 

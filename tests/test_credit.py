@@ -11,8 +11,10 @@ import pytest
 
 from grader.check.context import Context
 from grader.check.datasets import Dataset
-from grader.check.declaration import FOLLOW_THROUGH, Check, Part, declare
+from grader.check.declaration import Check, declare
+from grader.check.parts import FOLLOW_THROUGH, Part
 from grader.check.thresholds import Cut, Thresholds, load_thresholds
+from grader.check.trained import at_most
 from grader.classes.ingest import Submission
 from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
 from grader.rubric import CHECKS
@@ -54,7 +56,7 @@ def check_with(values: list[float]) -> Check:
         needs=(),
     )  # fmt: skip
     def check(ctx: Context) -> None:
-        ctx.at_most("mse", values.pop(0), "the error", trivial=0.3)
+        at_most(ctx, "mse", values.pop(0), "the error", trivial=0.3)
 
     return check
 
@@ -107,7 +109,7 @@ def test_seeds_of_repetitions_differ(bench: Bench, digits: Dataset) -> None:
 
     def check(ctx: Context) -> None:
         seen.append(ctx.seed)
-        ctx.at_most("mse", 0.1, "the error", trivial=0.3)
+        at_most(ctx, "mse", 0.1, "the error", trivial=0.3)
 
     judge(replace(check_with([]), run=check), bench, Setting(1, "cpu", digits, CUTS))
     assert len(set(seen)) == 3
@@ -122,7 +124,7 @@ def follow(found: dict[str, str], run: Callable[[Context], None], bench: Bench, 
 
 
 def with_own_part_only(ctx: Context) -> None:
-    ctx.at_most("mse", 0.05 if ctx.stand_ins else 0.4, "the error", trivial=0.3)
+    at_most(ctx, "mse", 0.05 if ctx.stand_ins else 0.4, "the error", trivial=0.3)
 
 
 def test_follow_through_is_for_parts_that_failed_only(bench: Bench, digits: Dataset) -> None:
@@ -139,7 +141,7 @@ def test_follow_through_is_for_parts_that_failed_only(bench: Bench, digits: Data
 
 def test_follow_through_never_takes_points(bench: Bench, digits: Dataset) -> None:
     def fine(ctx: Context) -> None:
-        ctx.at_most("mse", 0.05, "the error", trivial=0.3)
+        at_most(ctx, "mse", 0.05, "the error", trivial=0.3)
 
     found = {"q8.reparam.value": "failed", "q8.vae.shapes": "passed"}
     assert follow(found, fine, bench, digits) == (2.0, "passed")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.classes.ingest import MAX_FILE, IngestError, read_submission, submission_name
-from grader.cli.main import expand
+from grader.cli.grade import expand
 
 MODULES = ("gaussians", "vae")
 TWO = {"gaussians.py": "a = 1\n", "vae.py": "b = 2\n"}

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 
 from grader.boundary.launch import Worker
 from grader.boundary.session import Limits, StudentRaised, TimedOut
-from grader.check import context
+from grader.check import forall as properties
 from grader.check.cases import drawn_cases
 from grader.check.declaration import Question
 from grader.rubric import CHECKS, QUESTIONS
@@ -134,7 +134,7 @@ def test_kept_cases_are_those_that_hypothesis_draws(question: Question) -> None:
         drawn_cases(compared, seed, examples, strategies, phases)
         assert next(left, None) is None
 
-    with mock.patch.object(context, "drawn_cases", both):
+    with mock.patch.object(properties, "drawn_cases", both):
         outcomes = judged(variant(()), question.checks, seed=2)
     assert met > 5
     assert [

@@ -16,6 +16,7 @@ from .proof import PAGE, caught, quick_fails
 from .prove import GRADER, Task, modules_of, perform, state, tasks, variant
 from .stays import STAYS
 from .test_bank import MISTAKES
+from .test_imports import path_of
 from .touched import changed, changes, instrumented
 
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \| [^|]* \| (?P<ids>[^|]*) \|$", re.MULTILINE)
@@ -37,11 +38,7 @@ def test_tasks_have_names_of_their_own() -> None:
 
 def test_a_result_depends_on_the_modules_of_its_questions_and_on_what_they_import() -> None:
     for question in QUESTIONS:
-        own = {
-            GRADER / f"{check.run.__module__.rpartition('.')[2]}.py"
-            for check in question.checks
-            if check.kind != "trained"
-        }
+        own = {path_of(check.run.__module__) for check in question.checks if check.kind != "trained"}
         assert own <= modules_of(question.number)
     assert GRADER / "rubric" / "q04" / "models.py" in modules_of(5)
     assert GRADER / "rubric" / "q05" / "noise.py" not in modules_of(4)

@@ -7,14 +7,16 @@ import io
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from grader.check.context import Measurement
-from grader.grading.judge import Outcome, Status
+from grader.boundary.launch import SANDBOX
+from grader.check.credit import Measurement
+from grader.check.outcome import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
 from grader.report.model import Circumstances, Report, as_dict, complete
 from grader.report.words import explanation
@@ -29,7 +31,9 @@ HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
 
 def report_of(*outcomes: Outcome, name: str = "ann") -> Report:
     found = {outcome.check.id: outcome for outcome in outcomes}
-    return Report(name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu"), 1.5)
+    return Report(
+        name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", asdict(SANDBOX)), 1.5
+    )
 
 
 def full() -> list[Outcome]:

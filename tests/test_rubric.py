@@ -8,8 +8,8 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from grader.check.context import NOTHING_BACK
 from grader.check.declaration import Check, Question
+from grader.check.gradients import NOTHING_BACK
 from grader.check.patterns import CURVES, FACTORS
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
@@ -57,8 +57,12 @@ def test_a_check_says_all_it_must(check: Check) -> None:
 def questions_asked() -> list[tuple[str, str]]:
     """(module, text) of everything that asks a question: hints of checks, of misconceptions and of patterns."""
     found = []
-    for path in (*sorted((ROOT / "grader" / "rubric").glob("*.py")), ROOT / "grader" / "patterns.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in (
+        *sorted((ROOT / "grader" / "rubric").rglob("*.py")),
+        *sorted((ROOT / "grader" / "check").glob("*.py")),
+    ):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(ast.Module(tree.body[1:], [])):  # its docstring shows how a check is written
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
             text = "".join(str(p.value) for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str))
             if "?" in text:
@@ -102,7 +106,7 @@ def test_every_kind_of_row_is_there() -> None:
 def test_every_name_of_the_handout_is_asked_for_somewhere() -> None:
     handout = (ROOT / "docs" / "handout.md").read_text()
     names = set(re.findall(r"^\| `(?:\w+\.)?(\w+)\(", handout, re.MULTILINE))
-    text = "\n".join(path.read_text() for path in (ROOT / "grader" / "rubric").glob("*.py"))
+    text = "\n".join(path.read_text() for path in (ROOT / "grader" / "rubric").rglob("*.py"))
     assert len(names) > 60
     missing = sorted(name for name in names if not re.search(rf"\b{name}\b", text))
     assert not missing

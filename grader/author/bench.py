@@ -31,11 +31,12 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import ToTensor
 
-from ..boundary.session import Image8, Probe, Session
+from ..boundary.session import Session
+from ..boundary.values import Image8, Probe
 from ..check.datasets import DataError, Dataset, load_dataset
 from ..check.trained import X, out
 from ..classes.ingest import read_submission
-from ..cli.main import pick_device
+from ..cli.arguments import pick_device
 from ..grading.judge import TRAINED, Bench
 from ..grading.run import Plan, cores, grade
 from ..report.write import put

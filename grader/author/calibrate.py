@@ -29,12 +29,12 @@ from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from ..check.context import Measurement
+from ..check.credit import Measurement
 from ..check.datasets import Dataset, load_dataset
 from ..check.declaration import Check
 from ..check.thresholds import FILE, UNCALIBRATED
 from ..classes.ingest import read_submission
-from ..cli.main import pick_device
+from ..cli.arguments import pick_device
 from ..grading.judge import TRAINED, Bench, Setting, judge
 from ..grading.run import cores
 from ..report.model import versions

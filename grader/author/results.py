@@ -1,7 +1,8 @@
 """Writes ``docs/results.md`` and its picture from the committed figures: ``python -m grader.author.results``.
 
-Cuts and the results behind them come from ``grader/check/thresholds.json`` (`calibrate`), speed from ``docs/bench.json``
-(`bench`). With ``--curves`` it also trains the reference for the learning curves. A test compares the page.
+Cuts and the results behind them come from ``grader/check/thresholds.json`` (`calibrate`), speed from
+``docs/bench.json`` (`bench`). With ``--curves`` it also trains the reference for the learning curves. A test
+compares the page.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..boundary.session import Image8, Session, Slot, TorchRef
+from ..boundary.session import Session
+from ..boundary.values import Image8, Slot, TorchRef
 from ..check.datasets import Dataset, load_dataset
-from ..check.declaration import FOLLOW_THROUGH
+from ..check.parts import FOLLOW_THROUGH
 from ..check.thresholds import CLOSE_SPREADS
 from ..check.thresholds import FILE as THRESHOLDS
 from ..check.trained import X, out

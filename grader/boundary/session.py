@@ -12,15 +12,17 @@ import selectors
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import torch
 from torch import Tensor
 
-from ..worker import values, wire
+from ..worker import values as wire_values
+from ..worker import wire
 from .launch import GraderFault, Worker, WorkerDied
+from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
 POLL_SECONDS = 0.05
@@ -65,132 +67,6 @@ class Crashed(SessionEnded):
 
 class Violation(SessionEnded):
     """The process wrote something that is not the protocol."""
-
-
-# ---- values that only go in -------------------------------------------------------------------------------------
-
-
-class Ref(NamedTuple):
-    """``module.name`` of the submission, passed as an argument."""
-
-    name: str
-
-
-class TorchRef(NamedTuple):
-    """A name in torch: "nn.Linear", "optim.SGD", "nn.functional.mse_loss", "Generator"."""
-
-    name: str
-
-
-class Probe(NamedTuple):
-    """A class or function of `grader.worker.probes`."""
-
-    name: str
-
-
-class Gen(NamedTuple):
-    """A fresh torch.Generator with this seed."""
-
-    seed: int
-
-
-class Params(NamedTuple):
-    """All parameters of an object."""
-
-    of: Handle
-
-
-class DType(NamedTuple):
-    """A torch dtype by name."""
-
-    name: str
-
-
-class Slot(NamedTuple):
-    """A place in a training objective: see `grader.worker.loop`."""
-
-    name: str
-    at: int | None = None
-
-
-@dataclass(frozen=True)
-class Image8:
-    """uint8 pixels, which the worker reads as float32 in [0, 1]: a quarter of the bytes."""
-
-    pixels: Tensor
-
-
-# ---- values that come out ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """Something that is no plain data: a NumPy array, a tensor on another device, an object."""
-
-    description: str
-    tensor: Tensor | None = None
-
-
-class Gradients(NamedTuple):
-    """Result of `Session.vjp`: the call's value, and gradients by argument and by (object, parameter name)."""
-
-    value: Any
-    args: dict[int | str, Tensor | None]
-    params: list[dict[str, Tensor | None]]
-
-
-@dataclass(frozen=True)
-class Handle:
-    """An object that stays in the worker."""
-
-    session: Session = field(repr=False)
-    number: int
-    type: str
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the object itself."""
-        return self.session.call(self, *args, **kwargs)
-
-    def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls a public method."""
-        return self.session.call((self, method), *args, **kwargs)
-
-    def get(self, name: str) -> Any:
-        """Reads a public attribute."""
-        return self.session.request("get", on=self, name=name)
-
-    def train(self, mode: bool = True) -> Handle:
-        """Puts the module into training (or evaluation) mode."""
-        self.session.call((self, "train"), mode)
-        return self
-
-    def eval(self) -> Handle:
-        """Puts the module into evaluation mode."""
-        return self.train(False)
-
-    def double(self) -> Handle:
-        """Converts the module to float64."""
-        self.session.call((self, "double"))
-        return self
-
-    def state(self) -> dict[str, Tensor]:
-        """Tensors of its state_dict."""
-        return dict(self.session.request("state", on=self))
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Loads tensors into its state_dict (strictly)."""
-        self.session.request("load", on=self, state=dict(state))
-
-    def parameters(self) -> dict[str, bool]:
-        """Names of its parameters, and whether each requires a gradient."""
-        return dict(self.session.request("parameters", on=self))
-
-    def grads(self) -> dict[str, Tensor | None]:
-        """The accumulated ``.grad`` of its parameters."""
-        return dict(self.session.request("grads", on=self))
-
-
-Target = str | TorchRef | Probe | Ref | Handle | tuple[Handle, str]
 
 
 # ---- the session ------------------------------------------------------------------------------------------------
@@ -341,7 +217,7 @@ class Session:
         if not self.open:
             raise Crashed("the process has ended")
         self.nonce += 1
-        out = values.Outgoing()
+        out = wire_values.Outgoing()
         # fields that hold values travel as value trees; the protocol's own fields are plain JSON
         plain = ("method", "name", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad")
         body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
@@ -358,7 +234,7 @@ class Session:
         if op in ("call", "effects", "vjp") and not self.odd:
             self.odd = oddity(tensors.values())
         try:
-            return values.decode(header.get("value"), self._special(tensors))
+            return wire_values.decode(header.get("value"), self._special(tensors))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
 
@@ -374,7 +250,7 @@ class Session:
 
     # ---- values -------------------------------------------------------------------------------------------------
 
-    def _encode(self, value: Any, out: values.Outgoing) -> Any:
+    def _encode(self, value: Any, out: wire_values.Outgoing) -> Any:
         def special(item: Any) -> Any:
             raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
 
@@ -409,7 +285,7 @@ class Session:
                     return [tree(part) for part in item]
                 case tuple():
                     return {"tuple": [tree(part) for part in item]}
-            return values.encode(item, out, special)
+            return wire_values.encode(item, out, special)
 
         return tree(value)
 

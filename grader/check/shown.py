@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary.session import Foreign, Handle
+from ..boundary.values import Foreign, Handle
 
 
 def show(value: Any) -> str:

@@ -14,12 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary.session import Handle, Image8, Ref, Session, Slot
+from ..boundary.launch import GraderFault
+from ..boundary.session import Session
+from ..boundary.values import Handle, Image8, Ref, Slot
 from .context import Context
+from .credit import Measurement
 from .datasets import to_float
-from .declaration import Failure
+from .expectations import as_tensor, expect
+from .failure import Failure
+from .thresholds import UNCALIBRATED
 
 CHUNK = 500
+SLACK = 0.1
 
 
 DECOYS = 512  # a few steps: enough to set off whatever waits for a training, too few to learn anything
@@ -104,7 +110,7 @@ def expect_learned(
     data |= {name: array[:DECOYS] for name, array in extra.items()}
     short = replace(budget, epochs=1)
     value = value_of(fit(ctx, recipe, short, data, session=ctx.fresh()))
-    cut = ctx.thresholds.cut(ctx.check.id, metric)
+    cut = ctx.thresholds.cut(ctx.name, metric)
     if cut is not None and cut.credit(value) > HELD_BACK:
         raise Failure("the model knows the digits before it has been trained on any", f"far from {cut.full:.4g}",
                       f"{value:.4g} after a few steps on shuffled pixels",
@@ -113,11 +119,50 @@ def expect_learned(
 
 def expect_generalises(ctx: Context, error: float, on_training_images: float) -> None:
     """The error on training images is of the order of that on unseen ones."""
-    ctx.expect(
+    expect(
         on_training_images > MEMORISED * error, "the model remembers the training images instead of describing them",
         f"an error of the order of {error:.3g}, as on unseen images", f"{on_training_images:.3g} on training images",
         hint="What would your code say about an image that it has never seen?",
     )  # fmt: skip
+
+
+def at_most(
+    ctx: Context, metric: str, value: float, what: str, digits: int = 5, *, trivial: float, slack: float = SLACK
+) -> None:
+    """`value` earns full credit up to the cut measured for it, none from `trivial` on. NaN and infinity never do.
+
+    The check's credit is that of its worst metric.
+    """
+    _against_cut(ctx, metric, Measurement(value, True, slack, trivial), what, digits)
+
+
+def at_least(
+    ctx: Context, metric: str, value: float, what: str, digits: int = 4, *, trivial: float, slack: float = SLACK
+) -> None:
+    """`value` earns full credit from the cut measured for it on, none down to `trivial`."""
+    _against_cut(ctx, metric, Measurement(value, False, slack, trivial), what, digits)
+
+
+def _against_cut(ctx: Context, metric: str, found: Measurement, what: str, digits: int) -> None:
+    ctx.credit.measured[metric] = found
+    value, side = found.value, "at most" if found.below else "at least"
+    cut = ctx.thresholds.cut(ctx.name, metric)
+    if cut is None:
+        if ctx.thresholds is UNCALIBRATED:
+            return
+        raise GraderFault(f"{ctx.name} has no cut for {metric} on {ctx.data.name}: run make calibrate")
+    if (cut.full < cut.zero) != found.below:
+        raise GraderFault(f"the cuts of {ctx.name} for {metric} on {ctx.data.name} contradict each other")
+    ctx.credit.close |= cut.close(value)
+    credit = cut.credit(value)
+    bound = f"{side} {cut.full:.{digits}g}"
+    if credit < ctx.credit.share:
+        wanted = f"{bound} for all points; {cut.zero:.{digits}g}, a model that has learned nothing, earns none"
+        miss = Failure(f"{what} on {ctx.data.name} misses the threshold", wanted, f"{value:.{digits}g}")
+        if not credit:
+            raise miss
+        ctx.credit.share, ctx.credit.shortfall = credit, miss
+    ctx.credit.said.append(f"{what} {value:.{digits}g} ({bound})")
 
 
 def in_chunks(function: Callable[..., Any], *arrays: Tensor) -> list[Any]:
@@ -134,7 +179,7 @@ def encode_then_decode(
     first = ctx.fresh()
     encoder = recipe.build(first, state)
     codes = torch.cat([
-        ctx.tensor(pick(code), (len(code_rows(pick(code), ctx, encode)), *code_shape), f"{encode}(x)")
+        as_tensor(pick(code), (len(code_rows(pick(code), ctx, encode)), *code_shape), f"{encode}(x)")
         for code in in_chunks(lambda x: first.infer((encoder, encode), x), images)
     ])  # fmt: skip
     first.close()
@@ -143,7 +188,7 @@ def encode_then_decode(
     decoded = in_chunks(lambda z: second.infer((decoder, decode), z), codes)
     shape = images.shape[1:]
     pictures = torch.cat(
-        [ctx.tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded]
+        [as_tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded]
     )
     second.close()
     if len(codes) != len(images) or len(pictures) != len(images):
@@ -153,7 +198,7 @@ def encode_then_decode(
 
 def code_rows(code: Any, ctx: Context, what: str) -> Tensor:
     """The code as a tensor, so that its rows can be counted."""
-    return ctx.tensor(code, None, f"{what}(x)")
+    return as_tensor(code, None, f"{what}(x)")
 
 
 def forward(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], *arrays: Tensor, **kwargs: Any) -> list[Any]:

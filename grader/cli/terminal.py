@@ -15,8 +15,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ..boundary.launch import SANDBOX
+from ..check.outcome import Outcome
 from ..classes.ingest import Submission
-from ..grading.judge import Outcome
 from ..grading.run import Plan
 from ..report.model import Report, question_label
 from ..report.words import STATUS_WORDS, explanation, points

@@ -4,50 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
 
 from ..boundary.launch import WORKER, GraderFault, Worker, WorkerDied
 from ..boundary.session import Crashed, Limits, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
-from ..check.context import Context, Measurement, Unimplemented, derive, failure_of
+from ..check.context import Context, derive
 from ..check.datasets import Dataset
-from ..check.declaration import FOLLOW_THROUGH, Check, Failure, Part
+from ..check.declaration import Check
+from ..check.failure import Failure, Unimplemented, failure_of
+from ..check.outcome import HARMLESS, Outcome, Status
+from ..check.parts import FOLLOW_THROUGH, Part
 from ..check.thresholds import Thresholds
 from ..classes.ingest import Submission
 from ..rubric.shared.borrowed import BORROWED
-
-Status = Literal[
-    "passed", "partial", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run",
-    "error",
-]  # fmt: skip
-HARMLESS = frozenset(
-    {"passed", "partial", "not_run", "error"}
-)  # statuses that do not speak against a submission's part
 
 HAS_PARTS = (WORKER / "parts.py").exists()
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
                "torch.distributions", "einops")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one check found. `earned` is in points."""
-
-    check: Check
-    status: Status
-    earned: float
-    message: str = ""
-    hint: str = ""
-    expected: str = ""
-    actual: str = ""
-    counterexample: Mapping[str, str] = field(default_factory=dict)
-    printed: str = ""
-    measured: Mapping[str, Measurement] = field(default_factory=dict)
-    duration_s: float = 0.0
-    looks: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +151,8 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     context: Context | None = None
     try:
         limits = setting.trained if check.kind == "trained" else setting.quick
-        context = Context(check, bench.worker, setting.seed, limits, setting.device, setting.data, setting.thresholds,
+        device = setting.device if check.kind == "trained" else "cpu"
+        context = Context(check.id, bench.worker, setting.seed, limits, device, setting.data, setting.thresholds,
                           stand_ins, setting.tolerance)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
@@ -194,8 +171,8 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     if context is not None and not context.worker.alive and outcome.status != "error":
         outcome = killed(check)  # charged to the check that did it, not to the next
     printed = context.printed.decode(errors="replace") if context is not None else ""
-    measured = dict(context.measured) if context is not None else {}
-    close = context is not None and context.close_call
+    measured = dict(context.credit.measured) if context is not None else {}
+    close = context is not None and context.credit.close
     return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), close
 
 
@@ -229,10 +206,11 @@ def attempt(check: Check, context: Context) -> Outcome:
         return Outcome(check, "violation", 0.0, str(ended), check.hint)
     except SessionEnded as ended:
         raise GraderFault(f"unknown end of a session: {ended!r}") from ended
-    if context.credit < 1:
-        earned = round(check.points * context.credit, 4)
-        return replace(failed(check, context.shortfall), status="partial" if earned else "failed", earned=earned)
-    return Outcome(check, "passed", check.points, context.summary())
+    credit = context.credit
+    if credit.shortfall is not None:
+        earned = round(check.points * credit.share, 4)
+        return replace(failed(check, credit.shortfall), status="partial" if earned else "failed", earned=earned)
+    return Outcome(check, "passed", check.points, credit.summary())
 
 
 def failed(check: Check, failure: Failure) -> Outcome:

@@ -10,19 +10,21 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..boundary.launch import SANDBOX
 from ..check.datasets import load_dataset
 from ..check.declaration import Check
+from ..check.outcome import Outcome, Status
 from ..check.thresholds import load_thresholds
 from ..classes.ingest import Submission
 from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, QUESTIONS
-from .judge import TRAINED, Bench, Outcome, Setting, Status, judge_all
+from .judge import TRAINED, Bench, Setting, judge_all
 from .lanes import Lanes
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -117,7 +119,7 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
     """Reports as they are finished, with the submission's index. `progress` hears of every finished part."""
     began = time.monotonic()
     outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
-    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device)
+    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, asdict(SANDBOX))
 
     def note(index: int, found: Sequence[Outcome]) -> None:
         outcomes[index].update({outcome.check.id: outcome for outcome in found})

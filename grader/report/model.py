@@ -10,9 +10,8 @@ from importlib import metadata
 from typing import Any
 
 from .. import __version__
-from ..boundary.launch import SANDBOX
 from ..check.declaration import BONUS, Question
-from ..grading.judge import Outcome
+from ..check.outcome import Outcome
 from ..rubric import QUESTIONS, rubric_hash
 
 SCHEMA_VERSION = 1
@@ -21,12 +20,13 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "hypothesis")
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Under what a submission was graded."""
+    """Under what a submission was graded. `sandbox` says what stood around its code: see `boundary.launch.Sandbox`."""
 
     seed: int
     dataset: str
     dataset_reason: str
     device: str
+    sandbox: Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def number(value: float) -> float | None:
 
 def as_dict(report: Report) -> dict[str, Any]:
     """The content of report.json; ``schema.json`` describes it."""
+    sandbox = report.circumstances.sandbox
     return {
         "schema_version": SCHEMA_VERSION,
         "submission": report.submission,
@@ -107,7 +108,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "device": report.circumstances.device,
         "duration_s": round(report.duration_s, 3),
         "versions": versions(),
-        "sandbox": {"backend": SANDBOX.backend, "layers": list(SANDBOX.layers), "missing": list(SANDBOX.missing)},
+        "sandbox": {key: value if isinstance(value, str) else list(value) for key, value in sandbox.items()},
         "checks": [outcome_dict(outcome) for outcome in report.outcomes],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..grading.judge import Outcome
+from ..check.outcome import Outcome
 
 STATUS_WORDS = {
     "passed": "passed",

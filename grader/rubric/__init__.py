@@ -1,4 +1,8 @@
-"""The rubric: one module per question, each a plain list of checks. `QUESTIONS` is the whole assignment in order."""
+"""The rubric: a package per question, whose `__init__` lists its checks in order. `QUESTIONS` is the whole assignment.
+
+A check, its points, its words and its questions to the student live in one declaration here and nowhere else. What
+several questions use lives in `shared`, what every check works with in `check`.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,7 @@ from pathlib import Path
 
 from ..check.declaration import Check, Question
 from ..check.thresholds import FILE as THRESHOLDS
-from .bonus import prior as bonus
-from .q01 import samples as q01
-from .q02 import divergences as q02
-from .q03 import comparison as q03
-from .q04 import unet as q04
-from .q05 import model as q05
-from .q06 import steps as q06
-from .q07 import losses as q07
-from .q08 import model as q08
-from .q09 import model as q09
-from .q10 import quantizer as q10
+from . import bonus, q01, q02, q03, q04, q05, q06, q07, q08, q09, q10
 
 QUESTIONS: tuple[Question, ...] = (
     q01.QUESTION, q02.QUESTION, q03.QUESTION, q04.QUESTION, q05.QUESTION, q06.QUESTION, q07.QUESTION, q08.QUESTION,

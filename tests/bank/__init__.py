@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .hints import HINTS
-
 
 @dataclass(frozen=True)
 class Mistake:
@@ -25,11 +23,6 @@ class Mistake:
     edits: tuple[tuple[str, str], ...] = ()
     append: str = ""
     may_fail: tuple[str, ...] = ()
-
-    @property
-    def hint(self) -> str:
-        """Part of a hint that must appear, where it is not the hint of the first of `fails`."""
-        return HINTS.get(self.id, "")
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
-from ...boundary.session import Gen, Handle, Probe
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
-from ...check.declaration import BONUS, FLOAT32, FLOAT64, Check, Tolerance, declare
+from ...check.declaration import BONUS, Check, declare
+from ...check.expectations import as_tensor, expect, leaves_gradients_off, leaves_gradients_on, matches, preserves
+from ...check.failure import FLOAT32, FLOAT64, Tolerance
+from ...check.forall import forall
+from ...check.gradients import gradient_matches
 from ...check.shown import alike
 from ...check.statistics import mean_bound
+from ...check.values import Gen, Handle, Probe
 
 WEIGHTS, BOUND, IWAE = "evaluation.log_importance_weights", "evaluation.iwae_bound", "evaluation.iwae"
 PPCA = "evaluation.ppca_log_likelihood"
@@ -37,9 +41,9 @@ def log_weights(log_px: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor
 
 def expect_finite(ctx: Context, value: object, wanted: Tensor, what: str, hint: str) -> None:
     """`value` is right where numbers on the way to it may be too small or too large: `hint` asks for those."""
-    found = ctx.tensor(value, wanted.shape, what, dtype=wanted.dtype, finite=False)
-    ctx.expect(bool(found.isfinite().all()), f"{what} is not finite", wanted, found, hint=hint)
-    ctx.matches(found, wanted, FLOAT64, what, hint=hint)
+    found = as_tensor(value, wanted.shape, what, dtype=wanted.dtype, finite=False)
+    expect(bool(found.isfinite().all()), f"{what} is not finite", wanted, found, hint=hint)
+    matches(ctx, found, wanted, FLOAT64, what, hint=hint)
 
 
 @declare(
@@ -53,18 +57,20 @@ def weights(ctx: Context) -> None:
     def body(k: int, batch: int, latent: int, seed: int) -> None:
         log_px, z = 5 * random(seed, k, batch) - 20, 2 * random(seed + 1, k, batch, latent)
         mu, logvar = random(seed + 2, batch, latent), random(seed + 3, batch, latent)
-        value = ctx.preserves(WEIGHTS, log_px, z, mu, logvar)
-        ctx.matches(value, log_weights(log_px, z, mu, logvar), FLOAT64, "log_importance_weights")
+        value = preserves(ctx, WEIGHTS, log_px, z, mu, logvar)
+        matches(ctx, value, log_weights(log_px, z, mu, logvar), FLOAT64, "log_importance_weights")
 
-    ctx.forall(body, k=sizes(1, 5), batch=sizes(1, 4), latent=sizes(1, 3), seed=seeds(), examples=20)
+    forall(ctx, body, k=sizes(1, 5), batch=sizes(1, 4), latent=sizes(1, 3), seed=seeds(), examples=20)
     many = (ctx.randn(3, 2), ctx.randn(3, 2, 1000), ctx.randn(2, 1000), ctx.randn(2, 1000))
     expect_finite(ctx, ctx.call(WEIGHTS, *many), log_weights(*many), "log_importance_weights in 1000 dimensions",
                   "What is a density of 1000 dimensions as a number, before its logarithm is taken?")  # fmt: skip
     single = (ctx.randn(5, 3), ctx.randn(5, 3, 4), ctx.randn(3, 4), ctx.randn(3, 4))
     value = ctx.call(WEIGHTS, *(t.float() for t in single))
-    ctx.matches(value, log_weights(*single).float(), FLOAT32, "log_importance_weights in float32")
-    ctx.gradient(WEIGHTS, ctx.randn(3, 2), ctx.randn(3, 2, 4), ctx.randn(2, 4), ctx.randn(2, 4), wrt=(0, 1, 2, 3),
-                 directions=1, what="the gradient of log_importance_weights")  # fmt: skip
+    matches(ctx, value, log_weights(*single).float(), FLOAT32, "log_importance_weights in float32")
+    gradient_matches(
+        ctx, WEIGHTS, ctx.randn(3, 2), ctx.randn(3, 2, 4), ctx.randn(2, 4), ctx.randn(2, 4), wrt=(0, 1, 2, 3),
+        directions=1, what="the gradient of log_importance_weights",
+    )  # fmt: skip
 
 
 @declare(
@@ -80,29 +86,29 @@ def bound(ctx: Context) -> None:
         logs = 2 * random(seed, k, batch) + shift
         top = logs.max(0).values
         wanted = top + (logs - top).exp().mean(0).log()
-        value = ctx.preserves(BOUND, logs)
+        value = preserves(ctx, BOUND, logs)
         hint = ""
         if k > 1 and isinstance(value, Tensor) and value.shape == wanted.shape:
             if alike(value, logs.mean(0)):
                 hint = "Does this bound change when k grows? Which comes first, the logarithm or the mean?"
             elif alike(value, wanted + math.log(k)):
                 hint = "What should k equal weights give?"
-        ctx.matches(value, wanted, FLOAT64, "iwae_bound(log_weights)", hint=hint)
+        matches(ctx, value, wanted, FLOAT64, "iwae_bound(log_weights)", hint=hint)
 
     shifts = (0.0, -90.0, -1e5, 1e4)
-    ctx.forall(lambda k, batch, which, seed: body(k, batch, shifts[which], seed), k=sizes(1, 6), batch=sizes(1, 4),
+    forall(ctx, lambda k, batch, which, seed: body(k, batch, shifts[which], seed), k=sizes(1, 6), batch=sizes(1, 4),
                which=sizes(0, 3), seed=seeds(), examples=25)  # fmt: skip
     logs = ctx.randn(4, 3)
     logs[1, 2] = -math.inf  # a sample that cannot have made the image
-    ctx.matches(ctx.call(BOUND, logs), logs.exp().mean(0).log(), FLOAT64, "iwae_bound with a weight of 0")
-    ctx.matches(
-        ctx.call(BOUND, torch.full((7, 3), -2e3)), torch.full((3,), -2e3), FLOAT32, "iwae_bound of equal weights"
+    matches(ctx, ctx.call(BOUND, logs), logs.exp().mean(0).log(), FLOAT64, "iwae_bound with a weight of 0")
+    matches(
+        ctx, ctx.call(BOUND, torch.full((7, 3), -2e3)), torch.full((3,), -2e3), FLOAT32, "iwae_bound of equal weights"
     )
     apart = ctx.randn(4, 3) + torch.tensor([0.0, -2e3, 2e3], dtype=torch.float64)
     wanted = apart.logsumexp(0) - math.log(4)
     expect_finite(ctx, ctx.call(BOUND, apart), wanted, "iwae_bound of images that are 2000 nats apart",
                   "May the bound of one image depend on how likely another one is?")  # fmt: skip
-    ctx.gradient(BOUND, ctx.randn(4, 3), directions=1, what="the gradient of iwae_bound")
+    gradient_matches(ctx, BOUND, ctx.randn(4, 3), directions=1, what="the gradient of iwae_bound")
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def repeated(ctx: Context, case: Known, k: int, times: int, seed: int) -> Tensor
     """`times` independent bounds for each of the three images, `(3, times)`."""
     x = case.images.repeat_interleave(times, 0)
     value = ctx.session.infer(IWAE, case.model, x, k, generator=Gen(seed))
-    return ctx.tensor(value, (3 * times,), f"iwae(model, x, {k})", dtype=torch.float64).reshape(3, times)
+    return as_tensor(value, (3 * times,), f"iwae(model, x, {k})", dtype=torch.float64).reshape(3, times)
 
 
 def expect_many(ctx: Context) -> None:
@@ -159,12 +165,12 @@ def expect_many(ctx: Context) -> None:
     model = ctx.new(Probe("BernoulliVAE"), zero, bias, zero.T.contiguous(), wide)
     log_px = -F.binary_cross_entropy_with_logits(bias, x.flatten(), reduction="sum")
     value = ctx.session.infer(IWAE, model, x.repeat_interleave(times, 0), 64, generator=Gen(ctx.seed + 2))
-    bounds = ctx.tensor(value, (times,), "iwae(model, x, 64)", dtype=torch.float64)
+    bounds = as_tensor(value, (times,), "iwae(model, x, 64)", dtype=torch.float64)
     ratios = (bounds - log_px).exp()
     # draws that the 64 share spread eight times as far; that has its own check
     spread = max(math.sqrt(((4 / math.sqrt(2 - 1 / 16)) ** size - 1) / 64), float(ratios.std()))
     ratio, allowed = float(ratios.mean()), mean_bound(spread, times)
-    ctx.expect(abs(ratio - 1) <= allowed, "the mean of exp(iwae) with k=64 is not the likelihood of an image",
+    expect(abs(ratio - 1) <= allowed, "the mean of exp(iwae) with k=64 is not the likelihood of an image",
                f"p(x) times 1 ± {allowed:.4f}", f"p(x) times {ratio:.4f}",
                hint="Do you take many samples in parts? How do the parts become one bound?")  # fmt: skip
 
@@ -188,17 +194,17 @@ def iwae_law(ctx: Context) -> None:
     for i in range(3):
         allowed = mean_bound(float(case.elbo_sd[i]), times)
         off = abs(float(one[i].mean() - case.elbo[i]))
-        ctx.expect(off <= allowed, f"the mean of iwae with k=1 is not the ELBO of image {i}",
+        expect(off <= allowed, f"the mean of iwae with k=1 is not the ELBO of image {i}",
                    f"{case.elbo[i]:.4f} ± {allowed:.4f} nats", f"{one[i].mean():.4f} nats")  # fmt: skip
     many = repeated(ctx, case, 8, times, ctx.seed + 1)
     for i in range(3):
         ratio = float((many[i] - case.log_px[i]).exp().mean())
         # the spread of one draw: draws that the eight share leave the mean as it is, and have their own check
         allowed = mean_bound(float(case.ratio_sd[i]), times)
-        ctx.expect(abs(ratio - 1) <= allowed, f"the mean of exp(iwae) with k=8 is not the likelihood of image {i}",
+        expect(abs(ratio - 1) <= allowed, f"the mean of exp(iwae) with k=8 is not the likelihood of image {i}",
                    f"p(x) times 1 ± {allowed:.4f}", f"p(x) times {ratio:.4f}")  # fmt: skip
     different = len(set(one.flatten().tolist()))
-    ctx.expect(different > 3 * times - 5, "images share their draws of z", "independent draws",
+    expect(different > 3 * times - 5, "images share their draws of z", "independent draws",
                f"{different} different values for {3 * times} images")  # fmt: skip
     expect_many(ctx)
 
@@ -219,15 +225,11 @@ def iwae_grows(ctx: Context) -> None:
     for i in range(3):
         path = [float(b[i]) for b in bounds]
         said = f"{path[0]:.4f}, {path[1]:.4f}, {path[2]:.4f} below {case.log_px[i]:.4f}"
-        ctx.expect(
-            path[1] >= path[0] - slack and path[2] >= path[1] - slack, "the bound falls as k grows", "rising", said
-        )
-        ctx.expect(
-            path[2] <= float(case.log_px[i]) + slack, "the bound exceeds the exact log-likelihood", "below it", said
-        )
+        expect(path[1] >= path[0] - slack and path[2] >= path[1] - slack, "the bound falls as k grows", "rising", said)
+        expect(path[2] <= float(case.log_px[i]) + slack, "the bound exceeds the exact log-likelihood", "below it", said)
         # by the delta method the gap at k = 60 is about Var(w / p) / (2 k)
         gap = float(case.ratio_sd[i]) ** 2 / 60 + slack
-        ctx.expect(path[2] >= float(case.log_px[i]) - gap, "60 samples do not bring the bound near the likelihood",
+        expect(path[2] >= float(case.log_px[i]) - gap, "60 samples do not bring the bound near the likelihood",
                    f"within {gap:.3f} nats", said)  # fmt: skip
 
 
@@ -245,18 +247,18 @@ def iwae_modes(ctx: Context) -> None:
         model = ctx.new(Probe("BernoulliVAE"), *(part.to(dtype) for part in parts)).train(mode)
         x = ctx.images(batch, 2, dtype)
         draws = [
-            ctx.tensor(ctx.preserves(IWAE, model, x, 6, **options), (batch,), "iwae(model, x, 6)", dtype=dtype)
+            as_tensor(preserves(ctx, IWAE, model, x, 6, **options), (batch,), "iwae(model, x, 6)", dtype=dtype)
             for options in ({"generator": Gen(1)}, {"generator": Gen(1)}, {"generator": Gen(2)}, {}, {})
         ]
-        ctx.expect(not any(model.get("modes")), "the model runs in training mode", "evaluation mode", "training mode")
-        ctx.expect(not any(model.get("grads")), "gradients are on", "no gradients", "gradients")
-        ctx.expect(model.get("training") is mode, "the model does not get its former mode back", f"training={mode}",
+        expect(not any(model.get("modes")), "the model runs in training mode", "evaluation mode", "training mode")
+        expect(not any(model.get("grads")), "gradients are on", "no gradients", "gradients")
+        expect(model.get("training") is mode, "the model does not get its former mode back", f"training={mode}",
                    f"training={model.get('training')}")  # fmt: skip
-        ctx.matches(draws[1], draws[0], FLOAT32, "a second bound with an equal generator")
-        ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same bound", "another", draws[2])
-        ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same bound", "fresh draws", draws[4])
-        ctx.leaves_gradients_on("iwae")
-        ctx.leaves_gradients_off(IWAE, model, x, 2)
+        matches(ctx, draws[1], draws[0], FLOAT32, "a second bound with an equal generator")
+        expect(not torch.equal(draws[0], draws[2]), "two generators give the same bound", "another", draws[2])
+        expect(not torch.equal(draws[3], draws[4]), "two calls give the same bound", "fresh draws", draws[4])
+        leaves_gradients_on(ctx, "iwae")
+        leaves_gradients_off(ctx, IWAE, model, x, 2)
 
 
 # ---- exact likelihoods --------------------------------------------------------------------------------------------
@@ -279,20 +281,24 @@ def exact(x: Tensor, weight: Tensor, mean: Tensor, noise_var: float) -> Tensor:
 def ppca(ctx: Context) -> None:
     def body(batch: int, dim: int, latent: int, noise: float, seed: int) -> None:
         x, weight, mean = random(seed, batch, dim), random(seed + 1, dim, latent), random(seed + 2, dim)
-        ctx.matches(
-            ctx.preserves(PPCA, x, weight, mean, noise), exact(x, weight, mean, noise), FLOAT64, "ppca_log_likelihood"
+        matches(
+            ctx,
+            preserves(ctx, PPCA, x, weight, mean, noise),
+            exact(x, weight, mean, noise),
+            FLOAT64,
+            "ppca_log_likelihood",
         )
 
     noises = (0.1, 1.0, 3.0)
-    ctx.forall(lambda which, **rest: body(noise=noises[which], **rest), batch=sizes(1, 4), dim=sizes(1, 5),
+    forall(ctx, lambda which, **rest: body(noise=noises[which], **rest), batch=sizes(1, 4), dim=sizes(1, 5),
                latent=sizes(1, 6), which=sizes(0, 2), seed=seeds(), examples=20)  # fmt: skip
     x, weight, mean = ctx.randn(3, 200), ctx.randn(200, 4), ctx.randn(200)
     conditioned = Tolerance(1e-6, 1e-4, "a covariance of condition 1e5 in float64")
     value = ctx.call(PPCA, x, weight, mean, 0.01)
-    ctx.matches(value, exact(x, weight, mean, 0.01), conditioned, "ppca_log_likelihood in 200 dimensions")
+    matches(ctx, value, exact(x, weight, mean, 0.01), conditioned, "ppca_log_likelihood in 200 dimensions")
     single = (ctx.randn(3, 5), ctx.randn(5, 2), ctx.randn(5))
     value = ctx.call(PPCA, *(t.float() for t in single), 0.5)
-    ctx.matches(value, exact(*single, 0.5).float(), Tolerance(1e-4, 1e-3, "float32 through a factorisation"),
+    matches(ctx, value, exact(*single, 0.5).float(), Tolerance(1e-4, 1e-3, "float32 through a factorisation"),
                 "ppca_log_likelihood in float32")  # fmt: skip
 
 
@@ -309,8 +315,8 @@ def ppca_oracle(ctx: Context) -> None:
     latent, dim, batch, draws, noise = 2, 6, 4, 60_000, 0.5
     columns = torch.linalg.qr(ctx.randn(dim, latent)).Q * torch.tensor([0.8, 1.2], dtype=torch.float64)
     mean, x = ctx.randn(dim), ctx.randn(batch, dim)
-    likelihood = ctx.matches(
-        ctx.call(PPCA, x, columns, mean, noise), exact(x, columns, mean, noise), FLOAT64, "ppca_log_likelihood"
+    likelihood = matches(
+        ctx, ctx.call(PPCA, x, columns, mean, noise), exact(x, columns, mean, noise), FLOAT64, "ppca_log_likelihood"
     )
     norms = columns.square().sum(0)
     var = noise / (noise + norms)
@@ -320,10 +326,10 @@ def ppca_oracle(ctx: Context) -> None:
         z = mu + torch.exp(logvar / 2) * ctx.randn(k, batch, latent)
         log_px = normal(x, z @ columns.T + mean, math.sqrt(noise)).sum(-1)
         logs = ctx.call(WEIGHTS, log_px, z, mu, logvar)
-        return ctx.tensor(logs, (k, batch), "log_importance_weights", dtype=torch.float64)
+        return as_tensor(logs, (k, batch), "log_importance_weights", dtype=torch.float64)
 
     true = bound_of(post, var.log().expand_as(post), 5)
-    ctx.matches(true, likelihood.expand_as(true).contiguous(), FLOAT64, "the weights of the exact posterior")
+    matches(ctx, true, likelihood.expand_as(true).contiguous(), FLOAT64, "the weights of the exact posterior")
     # Mismatch: shifted by .4 and 1.5 times as wide. The groups of k of the same 60 000 weights are nested, so their
     # mean bounds rise for every outcome; at k = 5 the gap of .1 nats is 16 standard errors; all weights together are
     # within 8 standard errors of w / p(x) of the likelihood (below 1e-14 each).
@@ -331,20 +337,20 @@ def ppca_oracle(ctx: Context) -> None:
     path = []
     for k in (1, 5, 50, draws):
         groups = logs.reshape(k, draws // k, batch).reshape(k, -1)
-        value = ctx.tensor(ctx.call(BOUND, groups), (draws // k * batch,), "iwae_bound", dtype=torch.float64)
+        value = as_tensor(ctx.call(BOUND, groups), (draws // k * batch,), "iwae_bound", dtype=torch.float64)
         path.append(value.reshape(-1, batch).mean(0))
     for i in range(batch):
         values = [float(p[i]) for p in path]
         error = 8 * float((logs[:, i] - likelihood[i]).exp().std()) / math.sqrt(draws)
         said = ", ".join(f"{value:.4f}" for value in values) + f"; exact {likelihood[i]:.4f}"
-        ctx.expect(
+        expect(
             all(b > a for a, b in zip(values[:-1], values[1:], strict=True)),
             "bounds do not rise with k",
             "rising",
             said,
         )
         below = values[1] < float(likelihood[i]) and abs(values[-1] - float(likelihood[i])) <= error
-        ctx.expect(below, "bounds do not approach the exact likelihood from below", "below and near", said)
+        expect(below, "bounds do not approach the exact likelihood from below", "below and near", said)
 
 
 BOUNDS: tuple[Check, ...] = (weights, bound, iwae_law, iwae_grows, iwae_modes, ppca, ppca_oracle)

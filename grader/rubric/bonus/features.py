@@ -10,10 +10,23 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from ...boundary.session import Handle, StudentRaised, TorchRef
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
-from ...check.declaration import BONUS, EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
+from ...check.declaration import BONUS, Check, declare
+from ...check.expectations import (
+    as_number,
+    as_sequence,
+    as_tensor,
+    expect,
+    leaves_gradients_off,
+    leaves_gradients_on,
+    matches,
+    preserves,
+)
+from ...check.failure import EXACT, FLOAT32, FLOAT64, Tolerance
+from ...check.forall import forall
+from ...check.gradients import gradient_matches
+from ...check.values import Handle, StudentRaised, TorchRef
 
 ACTIVE, PERCEPTUAL = "evaluation.active_units", "evaluation.perceptual_loss"
 STATISTICS, FRECHET = "evaluation.feature_statistics", "evaluation.frechet_distance"
@@ -34,20 +47,20 @@ def active(ctx: Context) -> None:
     noise = (noise - noise.mean(0)) / noise.std(0)
     for shift in (torch.zeros(7), 3 * ctx.randn(7)):
         mu = noise * spread + shift
-        ctx.matches(ctx.number(ctx.preserves(ACTIVE, mu), "active_units(mu)"), 3.0, FLOAT64, "active_units(mu)")
+        matches(ctx, as_number(preserves(ctx, ACTIVE, mu), "active_units(mu)"), 3.0, FLOAT64, "active_units(mu)")
         for threshold, wanted in ((0.5, 2.0), (0.001, 5.0), (9.0, 0.0)):
-            got = ctx.number(ctx.call(ACTIVE, mu.float(), threshold=threshold), "active_units")
-            ctx.matches(got, wanted, FLOAT64, f"active_units(mu, threshold={threshold})")
+            got = as_number(ctx.call(ACTIVE, mu.float(), threshold=threshold), "active_units")
+            matches(ctx, got, wanted, FLOAT64, f"active_units(mu, threshold={threshold})")
     twins = noise[:, :1] * torch.tensor([1.0, -0.8, 0.05])  # variances 1, .64 and .0025 along one line
-    ctx.matches(ctx.number(ctx.call(ACTIVE, twins), "active_units"), 2.0, FLOAT64,
+    matches(ctx, as_number(ctx.call(ACTIVE, twins), "active_units"), 2.0, FLOAT64,
                 "active_units(mu) where all dimensions follow one of them",
                 hint="Two dimensions vary together: is that one dimension of the code, or two?")  # fmt: skip
     still = noise[:64] * torch.tensor([1.0, 0, 1, 0, 0, 1, 0]) + torch.tensor([0.0, 2, 1, 0, -4, 0, 1])
-    got = ctx.number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
-    ctx.matches(got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
+    got = as_number(ctx.call(ACTIVE, still, threshold=0.0), "active_units")
+    matches(ctx, got, 3.0, FLOAT64, "active_units(mu, threshold=0) with four constant dimensions of seven",
                 hint="The variance of a constant is 0. Is that above a threshold of 0?")  # fmt: skip
-    ctx.leaves_gradients_on("active_units")
-    ctx.leaves_gradients_off(ACTIVE, mu)
+    leaves_gradients_on(ctx, "active_units")
+    leaves_gradients_off(ctx, ACTIVE, mu)
 
 
 def feature_nets(ctx: Context) -> list[Handle]:
@@ -68,9 +81,9 @@ def feature_nets(ctx: Context) -> list[Handle]:
 def perceptual_value(ctx: Context) -> None:
     def expect_value(net: Handle, batch: int, what: str, hint: str = "") -> None:
         x_recon, x = ctx.images(batch, 4, torch.float64), ctx.images(batch, 4, torch.float64)
-        features = [ctx.tensor(net(picture), None, "features") for picture in (x_recon, x)]
+        features = [as_tensor(net(picture), None, "features") for picture in (x_recon, x)]
         wanted = (features[0] - features[1]).square().sum() / batch
-        ctx.matches(ctx.preserves(PERCEPTUAL, net, x_recon, x), wanted, FLOAT64, what, hint=hint)
+        matches(ctx, preserves(ctx, PERCEPTUAL, net, x_recon, x), wanted, FLOAT64, what, hint=hint)
 
     for net in feature_nets(ctx):
         for batch in (1, 3):
@@ -91,20 +104,18 @@ def perceptual_value(ctx: Context) -> None:
 def perceptual_gradient(ctx: Context) -> None:
     for net in feature_nets(ctx):
         x_recon, x = ctx.images(3, 4, torch.float64), ctx.images(3, 4, torch.float64)
-        ctx.gradient(PERCEPTUAL, net, x_recon, x, wrt=(1,), what="the gradient of perceptual_loss")
+        gradient_matches(ctx, PERCEPTUAL, net, x_recon, x, wrt=(1,), what="the gradient of perceptual_loss")
         found = ctx.session.vjp(PERCEPTUAL, net, x_recon, x, wrt=[1, 2], params=[net])
-        ctx.expect(
+        expect(
             found.args[2] is None or not bool(found.args[2].any()), "the target gets a gradient", "none", found.args[2]
         )
         for name, grad in found.params[0].items():
-            ctx.expect(
-                grad is None or not bool(grad.any()), f"the feature network's {name} gets a gradient", "none", grad
-            )
+            expect(grad is None or not bool(grad.any()), f"the feature network's {name} gets a gradient", "none", grad)
     for net in feature_nets(ctx):
         ctx.call((net, "requires_grad_"), False)
         ctx.call(PERCEPTUAL, net, ctx.images(3, 4, torch.float64), ctx.images(3, 4, torch.float64))
         thawed = [name for name, trained in net.parameters().items() if trained]
-        ctx.expect(not thawed, "a frozen feature network can be trained afterwards", "frozen as before",
+        expect(not thawed, "a frozen feature network can be trained afterwards", "frozen as before",
                    ", ".join(thawed), hint="In which state was the network given to you?")  # fmt: skip
 
 
@@ -118,16 +129,16 @@ def perceptual_gradient(ctx: Context) -> None:
 def features(ctx: Context) -> None:
     def body(rows: int, columns: int, seed: int) -> None:
         x = random(seed, rows, columns) * 3 + 5
-        mean, cov = ctx.sequence(ctx.preserves(STATISTICS, x), 2, "feature_statistics")
-        ctx.matches(mean, x.mean(0), FLOAT64, "the mean")
+        mean, cov = as_sequence(preserves(ctx, STATISTICS, x), 2, "feature_statistics")
+        matches(ctx, mean, x.mean(0), FLOAT64, "the mean")
         wanted = np.cov(x.numpy(), rowvar=False).reshape(columns, columns)
-        ctx.matches(cov, torch.from_numpy(wanted), FLOAT64, "the covariance")
+        matches(ctx, cov, torch.from_numpy(wanted), FLOAT64, "the covariance")
 
-    ctx.forall(body, rows=sizes(2, 9), columns=sizes(1, 5), seed=seeds(), examples=20)
+    forall(ctx, body, rows=sizes(2, 9), columns=sizes(1, 5), seed=seeds(), examples=20)
     x = ctx.randn(50, 4)
-    mean, cov = ctx.sequence(ctx.call(STATISTICS, x.float()), 2, "feature_statistics")
-    ctx.matches(mean, x.mean(0).float(), FLOAT32, "the mean in float32")
-    ctx.matches(cov, torch.cov(x.T).float(), FLOAT32, "the covariance in float32")
+    mean, cov = as_sequence(ctx.call(STATISTICS, x.float()), 2, "feature_statistics")
+    matches(ctx, mean, x.mean(0).float(), FLOAT32, "the mean in float32")
+    matches(ctx, cov, torch.cov(x.T).float(), FLOAT32, "the covariance in float32")
 
 
 FRECHET_TOLERANCE = Tolerance(1e-4, 1e-4, "matrix square roots by eigenvalues, Schur form or iteration, in float64")
@@ -159,7 +170,7 @@ def expect_slopes(ctx: Context) -> None:
             root, inverse = root_of(one), root_of(one, -0.5)
             wanted = torch.eye(4, dtype=torch.float64) - inverse @ root_of(root @ other @ root) @ inverse
             # only along symmetric directions is a covariance free to move
-            ctx.matches((got + got.T) / 2, wanted, SLOPES, f"the gradient of frechet_distance to cov{1 + where // 2}",
+            matches(ctx, (got + got.T) / 2, wanted, SLOPES, f"the gradient of frechet_distance to cov{1 + where // 2}",
                         hint="By how many ways does this covariance reach the distance? Does autograd see all of "
                         "them?")  # fmt: skip
 
@@ -179,21 +190,23 @@ def frechet(ctx: Context) -> None:
         mean1, mean2 = random(seed + 1, 2, dim)
         root = torch.from_numpy(np.real(scipy.linalg.sqrtm((cov1 @ cov2).numpy())))
         wanted = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root.trace()
-        ctx.matches(ctx.preserves(FRECHET, mean1, cov1, mean2, cov2), wanted, FRECHET_TOLERANCE, "frechet_distance")
-        ctx.matches(ctx.call(FRECHET, mean2, cov2, mean1, cov1), wanted, FRECHET_TOLERANCE, "frechet_distance, swapped")
-        ctx.matches(ctx.call(FRECHET, mean1, cov1, mean1, cov1), torch.zeros_like(wanted), FRECHET_TOLERANCE,
+        matches(ctx, preserves(ctx, FRECHET, mean1, cov1, mean2, cov2), wanted, FRECHET_TOLERANCE, "frechet_distance")
+        matches(
+            ctx, ctx.call(FRECHET, mean2, cov2, mean1, cov1), wanted, FRECHET_TOLERANCE, "frechet_distance, swapped"
+        )
+        matches(ctx, ctx.call(FRECHET, mean1, cov1, mean1, cov1), torch.zeros_like(wanted), FRECHET_TOLERANCE,
                     "frechet_distance of equal Gaussians")  # fmt: skip
 
-    ctx.forall(body, dim=sizes(1, 5), seed=seeds(), examples=12)
+    forall(ctx, body, dim=sizes(1, 5), seed=seeds(), examples=12)
     for dtype in (torch.float64, torch.float32):
         u, v, mean1, mean2 = (ctx.randn(6, dtype=dtype) for _ in range(4))
         zero = torch.zeros(6, 6, dtype=dtype)
         gap = (mean1 - mean2).square().sum()
-        ctx.matches(ctx.call(FRECHET, mean1, zero, mean2, zero), gap, SINGULAR, "frechet_distance of two points")
+        matches(ctx, ctx.call(FRECHET, mean1, zero, mean2, zero), gap, SINGULAR, "frechet_distance of two points")
         # rank one: (u uᵀ v vᵀ) has the single eigenvalue (u.v)²
         wanted = gap + u @ u + v @ v - 2 * (u @ v).abs()
         value = ctx.call(FRECHET, mean1, torch.outer(u, u), mean2, torch.outer(v, v))
-        ctx.matches(value, wanted, SINGULAR, f"frechet_distance of covariances of rank 1, {dtype}")
+        matches(ctx, value, wanted, SINGULAR, f"frechet_distance of covariances of rank 1, {dtype}")
     expect_slopes(ctx)
 
 
@@ -217,11 +230,11 @@ def linear_probe(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
         codes, which = clusters(ctx, centres, 40, 1.0)
         test, truth = clusters(ctx, centres, 50, 1.0)
-        value = ctx.preserves(PROBE, codes.to(dtype), names[which], test.to(dtype))
-        value = ctx.tensor(value, (150,), "linear_probe(…)", dtype=torch.int64)
+        value = preserves(ctx, PROBE, codes.to(dtype), names[which], test.to(dtype))
+        value = as_tensor(value, (150,), "linear_probe(…)", dtype=torch.int64)
         right = float((value == names[truth]).double().mean())
         # centres are 11 deviations apart: a row falls on the wrong side with probability 1e-8
-        ctx.expect(right >= 0.96, "classes far apart are confused", "96 % of 150 right", f"{100 * right:.1f} %")
+        expect(right >= 0.96, "classes far apart are confused", "96 % of 150 right", f"{100 * right:.1f} %")
     # Five classes around a circle: a line parts each from the others, but their numbers lie along no line. A row is
     # 4.7 deviations from the next class; a regression on the numbers gets one class of five right.
     angles = 2 * math.pi * torch.arange(5, dtype=torch.float64) / 5
@@ -229,28 +242,28 @@ def linear_probe(ctx: Context) -> None:
     codes, which = clusters(ctx, circle, 40, 1.0)
     test, truth = clusters(ctx, circle, 30, 1.0)
     order = torch.tensor([0, 2, 4, 1, 3])
-    value = ctx.tensor(ctx.call(PROBE, codes, order[which], test), (150,), "linear_probe(…)", dtype=torch.int64)
+    value = as_tensor(ctx.call(PROBE, codes, order[which], test), (150,), "linear_probe(…)", dtype=torch.int64)
     right = float((value == order[truth]).double().mean())
-    ctx.expect(right >= 0.9, "five classes around a circle are confused", "at least 90 % right", f"{100 * right:.0f} %",
+    expect(right >= 0.9, "five classes around a circle are confused", "at least 90 % right", f"{100 * right:.0f} %",
                hint="Is class 2 between the classes 1 and 3? What is a label's number good for?")  # fmt: skip
     value = ctx.call(PROBE, codes, order[which], circle[:1])
-    ctx.matches(value, order[:1], EXACT, "linear_probe of the middle of a class, a single test row")
+    matches(ctx, value, order[:1], EXACT, "linear_probe of the middle of a class, a single test row")
     # a common class near the mean of all, and two rare ones, each asked for alone: without an offset, or centred by the
     # mean of what is asked, the codes no longer tell the class
     which = torch.arange(3).repeat_interleave(torch.tensor([200, 10, 10]))
     codes = centres[which] + ctx.randn(220, 4)
     for number in range(3):
         test = centres[number] + ctx.randn(40, 4)
-        value = ctx.tensor(ctx.call(PROBE, codes, names[which], test), (40,), "linear_probe(…)", dtype=torch.int64)
+        value = as_tensor(ctx.call(PROBE, codes, names[which], test), (40,), "linear_probe(…)", dtype=torch.int64)
         right = float((value == names[number]).double().mean())
-        ctx.expect(right >= 0.9, f"of three classes of 200, 10 and 10 rows, number {number + 1} alone is confused",
+        expect(right >= 0.9, f"of three classes of 200, 10 and 10 rows, number {number + 1} alone is confused",
                    "at least 90 % right", f"{100 * right:.0f} %")  # fmt: skip
     corners = torch.tensor([[1.0, 1.0], [-1, -1], [1, -1], [-1, 1]], dtype=torch.float64) * 3
     codes, which = clusters(ctx, corners, 40, 0.5)
     test, truth = clusters(ctx, corners, 50, 0.5)
-    value = ctx.tensor(ctx.call(PROBE, codes, which // 2, test), (200,), "linear_probe(…)", dtype=torch.int64)
+    value = as_tensor(ctx.call(PROBE, codes, which // 2, test), (200,), "linear_probe(…)", dtype=torch.int64)
     right = float((value == truth // 2).double().mean())
-    ctx.expect(right <= 0.85, "the probe solves what no line can: it is not linear", "at most three of four corners",
+    expect(right <= 0.85, "the probe solves what no line can: it is not linear", "at most three of four corners",
                f"{100 * right:.1f} % of an exclusive or")  # fmt: skip
 
 
@@ -280,19 +293,19 @@ def neighbours(ctx: Context) -> None:
         labels = names[torch.randint(0, 4, (rows,), generator=torch.Generator().manual_seed(seed))]
         order = (test[:, None] - codes[None]).square().sum(-1).argsort(1)[:, :k]
         options = {} if k == 5 else {"k": k}
-        value = ctx.preserves(NEIGHBOURS, codes, labels, test, **options)
-        value = ctx.tensor(value, (test_rows,), "knn_predict(…)", dtype=torch.int64)
+        value = preserves(ctx, NEIGHBOURS, codes, labels, test, **options)
+        value = as_tensor(value, (test_rows,), "knn_predict(…)", dtype=torch.int64)
         for row, got in enumerate(value.tolist()):
             near = labels[order[row]].tolist()
-            ctx.expect(got in elected(near), f"knn_predict with k={k}, test row {row}", f"the majority of {near}", got)
+            expect(got in elected(near), f"knn_predict with k={k}, test row {row}", f"the majority of {near}", got)
 
-    ctx.forall(
-        body, rows=sizes(6, 20), test_rows=sizes(1, 6), dim=sizes(1, 4), k=sizes(1, 7), seed=seeds(), examples=25
+    forall(
+        ctx, body, rows=sizes(6, 20), test_rows=sizes(1, 6), dim=sizes(1, 4), k=sizes(1, 7), seed=seeds(), examples=25
     )
     # ties: the nearest, the first and the last code and most of the codes have the larger label
     codes, labels = torch.tensor([[1.0], [2], [3], [4], [50], [60]]), torch.tensor([30, 4, 4, 30, 1, 30])
     for k, winner in ((2, 4), (4, 4)):
-        ctx.matches(ctx.call(NEIGHBOURS, codes, labels, torch.zeros(1, 1), k=k), torch.tensor([winner]), EXACT,
+        matches(ctx, ctx.call(NEIGHBOURS, codes, labels, torch.zeros(1, 1), k=k), torch.tensor([winner]), EXACT,
                     f"knn_predict with k={k}, labels 30, 4, 4, 30, 1, 30 by distance", hint=TIE)  # fmt: skip
     codes, test = ctx.randn(60, 3), ctx.randn(1130, 3)  # a remainder, whatever the size of parts
     labels = names[ctx.randint(0, 4, 60)]
@@ -300,23 +313,23 @@ def neighbours(ctx: Context) -> None:
     wanted = torch.tensor([elected(row)[0] for row in near.tolist()])
     for rows in (1130, 1):
         value = ctx.call(NEIGHBOURS, codes, labels, test[:rows], k=3)
-        ctx.matches(value, wanted[:rows], EXACT, f"knn_predict of {rows} test codes, k=3")
+        matches(ctx, value, wanted[:rows], EXACT, f"knn_predict of {rows} test codes, k=3")
     # by distance: with five neighbours the majority is 4, with more or fewer it is 1 (or there is none)
     near = torch.tensor([1, 1, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1])
     order = torch.randperm(12, generator=ctx.rng)
     codes, test = (1.0 + order)[:, None], torch.zeros(2, 1)
     value = ctx.call(NEIGHBOURS, codes, near[order], test)
-    ctx.matches(value, torch.tensor([4, 4]), EXACT, "knn_predict with the k that is used if none is given")
+    matches(ctx, value, torch.tensor([4, 4]), EXACT, "knn_predict with the k that is used if none is given")
     # nearer in Euclidean distance than (5, 0), but not in sums of differences; and the other way round by the largest
     codes, test = torch.tensor([[3.0, 3.0], [5.0, 0.0], [4.2, 4.2]]), torch.zeros(1, 2)
     value = ctx.call(NEIGHBOURS, codes, torch.tensor([1, 4, 7]), test, k=1)
-    ctx.matches(value, torch.tensor([1]), EXACT, "knn_predict with k=1 where (3, 3), (5, 0) and (4.2, 4.2) are near 0")
+    matches(ctx, value, torch.tensor([1]), EXACT, "knn_predict with k=1 where (3, 3), (5, 0) and (4.2, 4.2) are near 0")
     codes, labels = ctx.randn(30, 4, dtype=torch.float32), names[ctx.randint(0, 4, 30)]
-    ctx.matches(
-        ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"
+    matches(
+        ctx, ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"
     )
-    ctx.leaves_gradients_on("knn_predict")
-    ctx.leaves_gradients_off(NEIGHBOURS, codes, labels, codes)
+    leaves_gradients_on(ctx, "knn_predict")
+    leaves_gradients_off(ctx, NEIGHBOURS, codes, labels, codes)
 
 
 FEATURES: tuple[Check, ...] = (

@@ -8,15 +8,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, Probe, Slot, StudentRaised, TorchRef
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
-from ...check.declaration import BONUS, EXACT, FLOAT32, FLOAT64, Check, Failure, Question, Tolerance, declare
+from ...check.declaration import BONUS, declare
+from ...check.expectations import (
+    as_tensor,
+    expect,
+    leaves_gradients_off,
+    leaves_gradients_on,
+    matches,
+    preserves,
+    raises,
+)
+from ...check.failure import EXACT, FLOAT32, FLOAT64, Failure, Tolerance
+from ...check.forall import forall
+from ...check.gradients import gradient_matches
 from ...check.shown import alike
 from ...check.statistics import count_bounds
-from .bounds import BOUNDS
-from .features import FEATURES
-from .trained import TRAINED
+from ...check.values import Gen, Handle, Probe, Slot, StudentRaised, TorchRef
 
 MASKED, PRIOR, BITS, SAMPLE = "prior.MaskedConv2d", "prior.CodePrior", "prior.bits_per_code", "prior.sample_codes"
 SQUARE = [{"fn": Probe("mean_square"), "args": [Slot("out"), Slot("x")], "kwargs": {}}]
@@ -32,7 +41,7 @@ def reach(
     weights[0, :, row, column] = ctx.randn(channels[1])
     x = ctx.randn(1, channels[0], height, width)
     found = ctx.session.vjp(layer, x, wrt=[0], cotangents=[((), weights)])
-    ctx.tensor(found.value, weights.shape, "the output of MaskedConv2d", dtype=torch.float64)
+    as_tensor(found.value, weights.shape, "the output of MaskedConv2d", dtype=torch.float64)
     grad = found.args[0]
     return torch.zeros(height, width, dtype=torch.bool) if grad is None else (grad != 0).any(1)[0]
 
@@ -48,7 +57,7 @@ def expect_reach(ctx: Context, layer: Handle, kind: str, size: int, channels: tu
         centre = (down == 0) & (along == 0)
         allowed = window & (earlier | centre if kind == "B" else earlier)
         what = f'mask "{kind}" of size {size}: what the output at ({row}, {column}) depends on'
-        ctx.expect(bool((seen == allowed).all()), what, allowed.nonzero().tolist(), seen.nonzero().tolist(),
+        expect(bool((seen == allowed).all()), what, allowed.nonzero().tolist(), seen.nonzero().tolist(),
                    hint=f'Type "{kind}" and the centre of the kernel: may the output see it?'
                    if torch.equal(seen ^ allowed, centre) else "")  # fmt: skip
 
@@ -66,11 +75,11 @@ def masked_reach(ctx: Context) -> None:
         for size, channels in ((3, (2, 3)), (5, (3, 2)), (1, (2, 2))):
             layer = ctx.new(MASKED, kind, channels[0], channels[1], size)
             x = ctx.randn(2, channels[0], 5, 7, dtype=torch.float32)
-            y = ctx.tensor(ctx.preserves(layer, x), (2, channels[1], 5, 7), "the output of MaskedConv2d", dtype=x.dtype)
-            nothing = ctx.tensor(layer(torch.zeros_like(x)), y.shape, "the output of MaskedConv2d")
-            double = ctx.tensor(layer(2 * x), y.shape, "the output of MaskedConv2d")
-            ctx.matches(
-                double - y, y - nothing, FLOAT32, "MaskedConv2d is no affine map: f(2x) - f(x) against f(x) - f(0)"
+            y = as_tensor(preserves(ctx, layer, x), (2, channels[1], 5, 7), "the output of MaskedConv2d", dtype=x.dtype)
+            nothing = as_tensor(layer(torch.zeros_like(x)), y.shape, "the output of MaskedConv2d")
+            double = as_tensor(layer(2 * x), y.shape, "the output of MaskedConv2d")
+            matches(
+                ctx, double - y, y - nothing, FLOAT32, "MaskedConv2d is no affine map: f(2x) - f(x) against f(x) - f(0)"
             )
             expect_reach(ctx, layer.double(), kind, size, channels)
 
@@ -120,12 +129,12 @@ def prior_shapes(ctx: Context) -> None:
         model = ctx.new(PRIOR, count, **options).eval()
         indices = ctx.randint(0, count, *grid)
         shape = (grid[0], count, *grid[1:])
-        single = ctx.tensor(ctx.preserves(model, indices), shape, "logits", dtype=torch.float32)
-        double = ctx.tensor(model.double()(indices), shape, "logits", dtype=torch.float64)
+        single = as_tensor(preserves(ctx, model, indices), shape, "logits", dtype=torch.float32)
+        double = as_tensor(model.double()(indices), shape, "logits", dtype=torch.float64)
         normalised = alike(double.sum(1), torch.ones_like(double.sum(1))) and bool((double >= 0).all())
-        ctx.expect(not normalised, "these are probabilities, not logits", "numbers of either sign", double,
+        expect(not normalised, "these are probabilities, not logits", "numbers of either sign", double,
                    hint="What will the loss do to these numbers before it takes their logarithm?")  # fmt: skip
-        ctx.matches(single, double.float(), Tolerance(1e-3, 1e-4, "float32 through a few layers"), "logits in float32")
+        matches(ctx, single, double.float(), Tolerance(1e-3, 1e-4, "float32 through a few layers"), "logits in float32")
 
 
 @declare(
@@ -146,20 +155,20 @@ def prior_causal(ctx: Context) -> None:
         changed.view(-1, height * width)[positions, positions] += ctx.randint(1, count, height * width)
         changed %= count
         want = (height * width + 1, count, height, width)
-        logits = ctx.tensor(model(torch.cat([base, changed])), want, "logits", dtype=torch.float64)
-        alone = ctx.tensor(model(base), (1, *want[1:]), "logits", dtype=torch.float64)
-        ctx.matches(logits[:1], alone, FLOAT64, "the logits of an image next to other images")
+        logits = as_tensor(model(torch.cat([base, changed])), want, "logits", dtype=torch.float64)
+        alone = as_tensor(model(base), (1, *want[1:]), "logits", dtype=torch.float64)
+        matches(ctx, logits[:1], alone, FLOAT64, "the logits of an image next to other images")
         moved = (logits[1:] - logits[:1]).abs().amax(1).flatten(1)  # (changed position, position)
         early = (moved > 1e-9) & (positions[None, :] <= positions[:, None])
         if bool(early.any()):
             source, target = (int(n) for n in early.nonzero()[0])
             itself = source == target
             hint = "May the logits at a position see the code that they predict?" if itself else PEEKS
-            ctx.expect(False, f"{layers} layers: the logits at {divmod(target, width)} depend on the code at "
+            expect(False, f"{layers} layers: the logits at {divmod(target, width)} depend on the code at "
                        f"{divmod(source, width)}", "earlier codes only", "the code itself" if itself else "a later one",
                        hint=hint)  # fmt: skip
         unused = [divmod(p, width) for p in range(height * width - 1) if not bool((moved[p] > 1e-9).any())]
-        ctx.expect(not unused, f"{layers} layers: some codes change no later logits", "every code but the last is used",
+        expect(not unused, f"{layers} layers: some codes change no later logits", "every code but the last is used",
                    f"unused: {unused}")  # fmt: skip
 
 
@@ -175,21 +184,28 @@ def bits(ctx: Context) -> None:
         logits = 3 * random(seed, batch, count, height, width)
         indices = torch.randint(0, count, (batch, height, width), generator=torch.Generator().manual_seed(seed))
         wanted = F.cross_entropy(logits, indices) / math.log(2)
-        value = ctx.preserves(BITS, logits, indices)
+        value = preserves(ctx, BITS, logits, indices)
         nats = isinstance(value, Tensor) and value.ndim == 0 and math.isclose(value, F.cross_entropy(logits, indices))
-        ctx.matches(value, wanted, FLOAT64, "bits_per_code(logits, indices)",
+        matches(ctx, value, wanted, FLOAT64, "bits_per_code(logits, indices)",
                     hint="To which base is this logarithm?" if nats and count > 1 else "")  # fmt: skip
 
-    ctx.forall(
-        body, batch=sizes(1, 3), height=sizes(1, 4), width=sizes(1, 5), count=sizes(1, 6), seed=seeds(), examples=15
+    forall(
+        ctx,
+        body,
+        batch=sizes(1, 3),
+        height=sizes(1, 4),
+        width=sizes(1, 5),
+        count=sizes(1, 6),
+        seed=seeds(),
+        examples=15,
     )
     indices = ctx.randint(0, 8, 2, 3, 5)
-    ctx.matches(ctx.call(BITS, torch.zeros(2, 8, 3, 5), indices), torch.tensor(3.0), FLOAT32, "bits of 8 equal logits")
+    matches(ctx, ctx.call(BITS, torch.zeros(2, 8, 3, 5), indices), torch.tensor(3.0), FLOAT32, "bits of 8 equal logits")
     sure = 1000 * (2 * F.one_hot(indices, 8).permute(0, 3, 1, 2).float() - 1)
-    ctx.matches(ctx.call(BITS, sure, indices), torch.tensor(0.0), FLOAT32, "bits of certain codes")
+    matches(ctx, ctx.call(BITS, sure, indices), torch.tensor(0.0), FLOAT32, "bits of certain codes")
     wrong = ctx.call(BITS, sure, (indices + 1) % 8)
-    ctx.matches(wrong, torch.tensor(2000 / math.log(2)), FLOAT32, "bits of codes that logits of ±1000 exclude")
-    ctx.gradient(BITS, ctx.randn(2, 4, 2, 3), ctx.randint(0, 4, 2, 2, 3), what="the gradient of bits_per_code")
+    matches(ctx, wrong, torch.tensor(2000 / math.log(2)), FLOAT32, "bits of codes that logits of ±1000 exclude")
+    gradient_matches(ctx, BITS, ctx.randn(2, 4, 2, 3), ctx.randint(0, 4, 2, 2, 3), what="the gradient of bits_per_code")
 
 
 def chain(ctx: Context, count: int) -> tuple[Tensor, Tensor]:
@@ -205,13 +221,13 @@ GRIDS = (2000, 3, 5)
 def expect_chain(ctx: Context, sampled: object, first: Tensor, table: Tensor) -> None:
     """GRIDS of codes follow a chain's logarithms of probabilities, which are normalised."""
     count, number = len(first), GRIDS[0]
-    codes = ctx.tensor(sampled, GRIDS, "sample_codes", dtype=torch.int64).flatten(1)
-    ctx.expect(int(codes.min()) >= 0 and int(codes.max()) < count, "a sampled code is outside the codebook",
+    codes = as_tensor(sampled, GRIDS, "sample_codes", dtype=torch.int64).flatten(1)
+    expect(int(codes.min()) >= 0 and int(codes.max()) < count, "a sampled code is outside the codebook",
                f"0…{count - 1}", codes)  # fmt: skip
     starts = torch.bincount(codes[:, 0], minlength=count)
     for k in range(count):
         low, high = count_bounds(number, float(first[k].exp()), 2e-8)
-        ctx.expect(low <= int(starts[k]) <= high, f"the first position is {k} too often or too seldom",
+        expect(low <= int(starts[k]) <= high, f"the first position is {k} too often or too seldom",
                    f"{low} to {high} of {number}", int(starts[k]))  # fmt: skip
     pairs = torch.bincount(codes[:, :-1].flatten() * count + codes[:, 1:].flatten(), minlength=count**2)
     pairs = pairs.reshape(count, count)
@@ -219,7 +235,7 @@ def expect_chain(ctx: Context, sampled: object, first: Tensor, table: Tensor) ->
         total = int(pairs[a].sum())
         for b in range(count):
             low, high = count_bounds(total, float(table[a, b].exp()), 2e-8)
-            ctx.expect(low <= int(pairs[a, b]) <= high, f"in raster order, {b} follows {a} too often or too seldom",
+            expect(low <= int(pairs[a, b]) <= high, f"in raster order, {b} follows {a} too often or too seldom",
                        f"{low} to {high} of {total}", int(pairs[a, b]))  # fmt: skip
 
 
@@ -261,20 +277,20 @@ def sample_modes(ctx: Context) -> None:
     for mode in (True, False):
         model = ctx.new(Probe("TableModel"), first, table).train(mode)
         draws = [
-            ctx.tensor(ctx.call(SAMPLE, model, 7, 3, 4, **options), (7, 3, 4), "sample_codes", dtype=torch.int64)
+            as_tensor(ctx.call(SAMPLE, model, 7, 3, 4, **options), (7, 3, 4), "sample_codes", dtype=torch.int64)
             for options in ({"generator": Gen(1)}, {"generator": Gen(1)}, {"generator": Gen(2)}, {}, {})
         ]
-        ctx.expect(not any(model.get("modes")), "the model runs in training mode while it samples", "evaluation mode",
+        expect(not any(model.get("modes")), "the model runs in training mode while it samples", "evaluation mode",
                    "training mode")  # fmt: skip
-        ctx.expect(not any(model.get("grads")), "gradients are on while it samples", "no gradients", "gradients")
-        ctx.expect(model.get("training") is mode, "the model does not get its former mode back", f"training={mode}",
+        expect(not any(model.get("grads")), "gradients are on while it samples", "no gradients", "gradients")
+        expect(model.get("training") is mode, "the model does not get its former mode back", f"training={mode}",
                    f"training={model.get('training')}")  # fmt: skip
-        ctx.matches(draws[1], draws[0], EXACT, "a second draw with an equal generator")
+        matches(ctx, draws[1], draws[0], EXACT, "a second draw with an equal generator")
         # 84 codes: equal by chance with probability far below 1e-12
-        ctx.expect(not torch.equal(draws[0], draws[2]), "two generators give the same codes", "other codes", draws[2])
-        ctx.expect(not torch.equal(draws[3], draws[4]), "two calls give the same codes", "other codes", draws[4])
-        ctx.leaves_gradients_on("sample_codes")
-        ctx.leaves_gradients_off(SAMPLE, model, 2, 2, 3)
+        expect(not torch.equal(draws[0], draws[2]), "two generators give the same codes", "other codes", draws[2])
+        expect(not torch.equal(draws[3], draws[4]), "two calls give the same codes", "other codes", draws[4])
+        leaves_gradients_on(ctx, "sample_codes")
+        leaves_gradients_off(ctx, SAMPLE, model, 2, 2, 3)
 
 
 @declare(
@@ -287,34 +303,42 @@ def sample_modes(ctx: Context) -> None:
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     for kind in ("C", "a", "AB"):
-        ctx.raises("ValueError", MASKED, kind, 2, 3, 3, names="mask_type", case=f"MaskedConv2d with mask type {kind!r}")
+        raises(
+            ctx, "ValueError", MASKED, kind, 2, 3, 3, names="mask_type", case=f"MaskedConv2d with mask type {kind!r}"
+        )
     for size in (2, 4):
-        ctx.raises(
-            "ValueError", MASKED, "B", 2, 3, size, names="kernel_size", case=f"MaskedConv2d with kernel size {size}"
+        raises(
+            ctx,
+            "ValueError",
+            MASKED,
+            "B",
+            2,
+            3,
+            size,
+            names="kernel_size",
+            case=f"MaskedConv2d with kernel size {size}",
         )
     codes, labels = ctx.randn(4, 3), torch.tensor([0, 1, 1, 0])
     for k in (0, 5):
-        ctx.raises(
-            "ValueError", "evaluation.knn_predict", codes, labels, codes, k, names="k", case=f"knn_predict, N=4, k={k}"
+        raises(
+            ctx,
+            "ValueError",
+            "evaluation.knn_predict",
+            codes,
+            labels,
+            codes,
+            k,
+            names="k",
+            case=f"knn_predict, N=4, k={k}",
         )
     model = ctx.new(Probe("BernoulliVAE"), ctx.randn(4, 2), ctx.randn(4), ctx.randn(2, 4), ctx.randn(2))
-    ctx.raises(
-        "ValueError", "evaluation.iwae", model, ctx.images(3, 2, torch.float64), 0, names="k", case="iwae with k=0"
+    raises(
+        ctx, "ValueError", "evaluation.iwae", model, ctx.images(3, 2, torch.float64), 0, names="k", case="iwae with k=0"
     )
     for noise in (0.0, -1.0):
         x, weight, mean = ctx.randn(2, 4), ctx.randn(4, 2), ctx.randn(4)
-        ctx.raises("ValueError", "evaluation.ppca_log_likelihood", x, weight, mean, noise, names="noise_var",
+        raises(ctx, "ValueError", "evaluation.ppca_log_likelihood", x, weight, mean, noise, names="noise_var",
                    case=f"ppca_log_likelihood with noise_var={noise}")  # fmt: skip
-    ctx.raises("ValueError", "evaluation.feature_statistics", ctx.randn(1, 4), names="features")
-    ctx.raises("ValueError", "evaluation.perceptual_loss", ctx.new(TorchRef("nn.Flatten")), ctx.images(3, 4),
+    raises(ctx, "ValueError", "evaluation.feature_statistics", ctx.randn(1, 4), names="features")
+    raises(ctx, "ValueError", "evaluation.perceptual_loss", ctx.new(TorchRef("nn.Flatten")), ctx.images(3, 4),
                ctx.images(1, 4), names="x", case="perceptual_loss on 3 pictures and 1")  # fmt: skip
-
-
-CHECKS: tuple[Check, ...] = (
-    masked_reach, masked_trained, prior_shapes, prior_causal, bits, sample_law, sample_modes, *BOUNDS, *FEATURES,
-    errors, *TRAINED,
-)  # fmt: skip
-
-QUESTION = Question(
-    number=BONUS, title="Prior over codes, evaluation", points=10.0, modules=("prior", "evaluation"), checks=CHECKS
-)

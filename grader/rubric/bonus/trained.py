@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...boundary.session import Slot, TorchRef
 from ...check.context import Context
 from ...check.datasets import to_float
-from ...check.declaration import BONUS, Check, Part, declare
-from ...check.trained import Budget, Recipe, fit, forward, out
+from ...check.declaration import BONUS, Check, declare
+from ...check.expectations import as_tensor, expect
+from ...check.parts import Part
+from ...check.trained import Budget, Recipe, at_most, fit, forward, out
+from ...check.values import Slot, TorchRef
 
 BUDGETS = {
     "digits": Budget(4, 32, lr=6e-3),
@@ -36,8 +38,8 @@ def recipe(num_embeddings: int) -> Recipe:
 def log_probs(ctx: Context, made: Recipe, state: dict[str, Tensor], codes: Tensor) -> Tensor:
     """log2 of the probability of each code, `(N, H, W)`, from logits of a fresh process."""
     count = int(made.kwargs["num_embeddings"])
-    logits = torch.cat([ctx.tensor(part, None, "logits") for part in forward(ctx, made, state, codes)])
-    logits = ctx.tensor(logits, (len(codes), count, *codes.shape[1:]), "logits").double()
+    logits = torch.cat([as_tensor(part, None, "logits") for part in forward(ctx, made, state, codes)])
+    logits = as_tensor(logits, (len(codes), count, *codes.shape[1:]), "logits").double()
     return -F.cross_entropy(logits, codes, reduction="none") / math.log(2)
 
 
@@ -49,7 +51,7 @@ def expect_causal(ctx: Context, made: Recipe, state: dict[str, Tensor], codes: T
     both = [torch.cat(forward(ctx, made, state, part))[:, :, :].flatten(2)[:, :, : cut + 1]
             for part in (codes, other.reshape(codes.shape))]  # fmt: skip
     worst = float((both[0] - both[1]).abs().max())
-    ctx.expect(worst <= 1e-3 * (1 + float(both[0].abs().max())), "logits of the trained prior depend on later codes",
+    expect(worst <= 1e-3 * (1 + float(both[0].abs().max())), "logits of the trained prior depend on later codes",
                "the same logits", f"a difference of {worst:.3g}", hint=PEEKED)  # fmt: skip
 
 
@@ -92,13 +94,13 @@ def trained_source(ctx: Context) -> None:
     found = log_probs(ctx, made, state, test)
     # Markov's inequality: whatever the prior, on codes of the source its likelihood exceeds the source's own by a
     # factor 2^24 with probability at most 2^-24 = 6e-8, unless it sees the codes it predicts.
-    ctx.expect(float((found - true).sum()) <= 24, "the prior beats the source that made the codes",
+    expect(float((found - true).sum()) <= 24, "the prior beats the source that made the codes",
                f"at least {-true.mean():.4f} bits per code", f"{-found.mean():.4f}", hint=PEEKED)  # fmt: skip
     expect_causal(ctx, made, state, test[:100])
     spare = unigram_bits(train, test, SOURCE_CODES) + float(true.mean())
     excess = float((true - found).mean())
     # a prior that knows no more than the frequencies of the codes has learned nothing of what can be
-    ctx.at_most("excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,",
+    at_most(ctx, "excess", excess / spare, "bits above the entropy of the source, as a share of what can be learned,",
                 trivial=1.0, slack=1.5)  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def trained_images(ctx: Context) -> None:
     bits = -float(log_probs(ctx, made, state, test).mean())
     expect_causal(ctx, made, state, test[:200])
     unigram = unigram_bits(train, test, PATCH_CODES)
-    ctx.at_most("ratio", bits / unigram, "bits per code against independent codes", trivial=1.0, slack=0.3)
+    at_most(ctx, "ratio", bits / unigram, "bits per code against independent codes", trivial=1.0, slack=0.3)
 
 
 TRAINED: tuple[Check, ...] = (trained_source, trained_images)

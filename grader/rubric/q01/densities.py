@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from ...check.cases import covariance, covariances, sizes, tensor_of
-from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, Check, Tolerance, declare
+from ...check.context import Context, guard
+from ...check.declaration import Check, declare
+from ...check.expectations import as_tensor, expect, matches, raises
+from ...check.failure import FLOAT32, FLOAT64, Tolerance
+from ...check.forall import forall
 from ...check.shown import misread
 
 UNIVARIATE, DIAGONAL = "gaussians.univariate_log_prob", "gaussians.diagonal_log_prob"
@@ -78,9 +81,9 @@ def univariate_value(ctx: Context) -> None:
     steps = torch.arange(-120, 121).double() / 10
     grid, ones = centre + spread * steps, torch.ones_like(steps)
     value = ctx.call(UNIVARIATE, grid, centre * ones, 2 * spread.log() * ones)
-    log_prob = ctx.tensor(value, (241,), "univariate_log_prob on a grid")
+    log_prob = as_tensor(value, (241,), "univariate_log_prob on a grid")
     integral = float(log_prob.exp().sum() * spread / 10)
-    ctx.matches(integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
+    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
 
     @st.composite
     def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,15 +96,15 @@ def univariate_value(ctx: Context) -> None:
     def body(x_mu_logvar: tuple[Tensor, Tensor, Tensor]) -> None:
         value = ctx.call(UNIVARIATE, *x_mu_logvar)
         expected = normal(*x_mu_logvar)
-        ctx.matches(value, expected, FLOAT64, "univariate_log_prob(x, mu, logvar)", hint=hint)
+        matches(ctx, value, expected, FLOAT64, "univariate_log_prob(x, mu, logvar)", hint=hint)
 
-    ctx.forall(body, x_mu_logvar=arguments())
+    forall(ctx, body, x_mu_logvar=arguments())
     # the smallest variance of all: what is added to it shows here, or nowhere in this check
     peak, narrow = ctx.randn(3), torch.full((3,), -6.0, dtype=torch.float64)
     value = ctx.call(UNIVARIATE, peak, peak, narrow)
-    ctx.matches(value, normal(peak, peak, narrow), FLOAT64, "univariate_log_prob at the peak of a narrow Gaussian")
+    matches(ctx, value, normal(peak, peak, narrow), FLOAT64, "univariate_log_prob at the peak of a narrow Gaussian")
     x, mu, logvar = x.float(), mu.float(), logvar.float()
-    ctx.matches(ctx.call(UNIVARIATE, x, mu, logvar), normal(x, mu, logvar), FLOAT32, "univariate_log_prob in float32")
+    matches(ctx, ctx.call(UNIVARIATE, x, mu, logvar), normal(x, mu, logvar), FLOAT32, "univariate_log_prob in float32")
 
 
 @declare(
@@ -131,12 +134,12 @@ def diagonal_value(ctx: Context) -> None:
 
     def body(x_mu_logvar: tuple[Tensor, Tensor, Tensor]) -> None:
         expected = normal(*x_mu_logvar).sum(1)
-        ctx.matches(ctx.call(DIAGONAL, *x_mu_logvar), expected, FLOAT64, "diagonal_log_prob(x, mu, logvar)", hint=hint)
+        matches(ctx, ctx.call(DIAGONAL, *x_mu_logvar), expected, FLOAT64, "diagonal_log_prob(x, mu, logvar)", hint=hint)
 
-    ctx.forall(body, x_mu_logvar=arguments())
+    forall(ctx, body, x_mu_logvar=arguments())
     x, mu, logvar = x.float(), mu.float(), logvar.float()
     expected = normal(x, mu, logvar).sum(1)
-    ctx.matches(ctx.call(DIAGONAL, x, mu, logvar), expected, FLOAT32, "diagonal_log_prob in float32", hint=hint)
+    matches(ctx, ctx.call(DIAGONAL, x, mu, logvar), expected, FLOAT32, "diagonal_log_prob in float32", hint=hint)
 
 
 @declare(
@@ -154,14 +157,14 @@ def diagonal_underflow(ctx: Context) -> None:
         x, mu = ctx.rand(3, 784, dtype=dtype), ctx.rand(784, dtype=dtype)
         logvar = ctx.rand(3, 784, low=-2, high=2, dtype=dtype)
         value = ctx.call(DIAGONAL, x, mu, logvar)
-        ctx.matches(value, normal(x, mu, logvar).sum(1), tol, f"diagonal_log_prob of 784 dimensions in {kind}")
+        matches(ctx, value, normal(x, mu, logvar).sum(1), tol, f"diagonal_log_prob of 784 dimensions in {kind}")
         for level in (-1, 1):  # the product of all variances is e^-784 or e^784
             same = torch.full((784,), level, dtype=dtype)
             value, expected = ctx.call(DIAGONAL, x, mu, same), normal(x.double(), mu.double(), same.double()).sum(1)
             what = f"diagonal_log_prob of 784 dimensions whose logvar is {level} in {kind}"
-            finite = ctx.tensor(value, (3,), what, finite=False).isfinite()
-            ctx.expect(bool(finite.all()), f"{what} is not finite", expected, value, hint=PRODUCT)
-            ctx.matches(value, expected.to(dtype), tol, what)
+            finite = as_tensor(value, (3,), what, finite=False).isfinite()
+            expect(bool(finite.all()), f"{what} is not finite", expected, value, hint=PRODUCT)
+            matches(ctx, value, expected.to(dtype), tol, what)
         far_out(ctx, dtype, tol)
 
 
@@ -173,12 +176,12 @@ def far_out(ctx: Context, dtype: torch.dtype, tol: Tolerance) -> None:
     expected = normal(x.double(), mu.double(), logvar.double())
     case = {"x": x, "mu": mu, "logvar": logvar}
 
-    def matches(value: Any, wanted: Tensor, what: str) -> None:
-        ctx.matches(value, wanted.to(dtype), tol, f"{what} far out in {kind}")
+    def agrees(value: Any, wanted: Tensor, what: str) -> None:
+        matches(ctx, value, wanted.to(dtype), tol, f"{what} far out in {kind}")
 
-    ctx.guard(lambda: matches(ctx.call(UNIVARIATE, x, mu, logvar), expected, "univariate_log_prob"), case)
+    guard(lambda: agrees(ctx.call(UNIVARIATE, x, mu, logvar), expected, "univariate_log_prob"), case)
     rows = expected.sum().unsqueeze(0)
-    ctx.guard(lambda: matches(ctx.call(DIAGONAL, x[None], mu, logvar), rows, "diagonal_log_prob"), case)
+    guard(lambda: agrees(ctx.call(DIAGONAL, x[None], mu, logvar), rows, "diagonal_log_prob"), case)
 
 
 @declare(
@@ -222,23 +225,23 @@ def full_value(ctx: Context) -> None:
     def body(x_mu_cov: tuple[Tensor, Tensor, Tensor]) -> None:
         x, mu, cov = x_mu_cov
         expected = multivariate(x, mu, cov)
-        ctx.matches(ctx.call(FULL, x, mu, cov), expected, FLOAT64, "full_covariance_log_prob(x, mu, cov)", hint=hint)
+        matches(ctx, ctx.call(FULL, x, mu, cov), expected, FLOAT64, "full_covariance_log_prob(x, mu, cov)", hint=hint)
 
-    ctx.forall(body, x_mu_cov=arguments())
+    forall(ctx, body, x_mu_cov=arguments())
     # a grid of whitened points, 8 sigma each way in steps of 0.2: the area of a step is that times sqrt(det cov)
     cov, mu = covariance(ctx.seed + 1, 2), ctx.randn(2)
     axis = torch.arange(-40, 41).double() / 5
     grid = torch.cartesian_prod(axis, axis) @ torch.linalg.cholesky(cov).mT + mu
-    log_prob = ctx.tensor(ctx.call(FULL, grid, mu, cov), (len(grid),), "full_covariance_log_prob on a grid")
+    log_prob = as_tensor(ctx.call(FULL, grid, mu, cov), (len(grid),), "full_covariance_log_prob on a grid")
     integral = float(log_prob.exp().sum() * 0.04 * torch.linalg.det(cov).sqrt())
-    ctx.matches(integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
+    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
     x, mu, cov = (
         ctx.randn(5, 3, dtype=torch.float32),
         ctx.randn(3, dtype=torch.float32),
         covariance(ctx.seed, 3).float(),
     )
     expected = multivariate(x.double(), mu.double(), cov.double()).float()
-    ctx.matches(ctx.call(FULL, x, mu, cov), expected, FLOAT32, "full_covariance_log_prob in float32", hint=hint)
+    matches(ctx, ctx.call(FULL, x, mu, cov), expected, FLOAT32, "full_covariance_log_prob in float32", hint=hint)
 
 
 @declare(
@@ -254,10 +257,10 @@ def full_large(ctx: Context) -> None:
         x, mu = math.sqrt(scale) * ctx.randn(3, 200), math.sqrt(scale) * ctx.randn(200)
         expected = multivariate(x, mu, cov)
         value = ctx.call(FULL, x, mu, cov)
-        ctx.matches(value, expected, FLOAT64, f"full_covariance_log_prob with D = 200 and variances near {scale:g}")
+        matches(ctx, value, expected, FLOAT64, f"full_covariance_log_prob with D = 200 and variances near {scale:g}")
         value = ctx.call(FULL, x.float(), mu.float(), cov.float())
         what = f"full_covariance_log_prob with D = 200 and variances near {scale:g} in float32"
-        ctx.matches(value, expected.float(), LARGE_SUM, what)
+        matches(ctx, value, expected.float(), LARGE_SUM, what)
 
 
 def not_positive_definite() -> dict[str, Tensor]:
@@ -286,8 +289,8 @@ def full_errors(ctx: Context) -> None:
     x, mu = ctx.randn(4, 3), ctx.randn(3)
     for what, cov in not_positive_definite().items():
         case = f"a cov that {what}"
-        ctx.raises("ValueError", FULL, x, mu, cov, names="cov", case=f"full_covariance_log_prob with {case}")
-        ctx.raises("ValueError", SAMPLE, mu, cov, 4, names="cov", case=f"sample_gaussian with {case}")
+        raises(ctx, "ValueError", FULL, x, mu, cov, names="cov", case=f"full_covariance_log_prob with {case}")
+        raises(ctx, "ValueError", SAMPLE, mu, cov, 4, names="cov", case=f"sample_gaussian with {case}")
 
 
 @declare(
@@ -309,13 +312,13 @@ def conditional_value(ctx: Context) -> None:
     def body(x_y_mu_logvar: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
         x, y, mu, logvar = x_y_mu_logvar
         expected = torch.stack([normal(x[i], mu[c], logvar[c]).sum() for i, c in enumerate(y.tolist())])
-        ctx.matches(ctx.call(CONDITIONAL, *x_y_mu_logvar), expected, FLOAT64, "conditional_log_prob(x, y, mu, logvar)")
+        matches(ctx, ctx.call(CONDITIONAL, *x_y_mu_logvar), expected, FLOAT64, "conditional_log_prob(x, y, mu, logvar)")
 
-    ctx.forall(body, x_y_mu_logvar=arguments())
+    forall(ctx, body, x_y_mu_logvar=arguments())
     x, y = ctx.randn(8, 3, dtype=torch.float32), ctx.randint(0, 5, 8)
     mu, logvar = ctx.randn(5, 3, dtype=torch.float32), ctx.randn(5, 3, dtype=torch.float32)
     expected = normal(x, mu[y], logvar[y]).sum(1)
-    ctx.matches(ctx.call(CONDITIONAL, x, y, mu, logvar), expected, FLOAT32, "conditional_log_prob in float32")
+    matches(ctx, ctx.call(CONDITIONAL, x, y, mu, logvar), expected, FLOAT32, "conditional_log_prob in float32")
 
 
 @declare(
@@ -329,7 +332,8 @@ def conditional_errors(ctx: Context) -> None:
     x, mu, logvar = ctx.randn(4, 2), ctx.randn(3, 2), ctx.randn(3, 2)
     for bad in (3, -1, 7):
         y = torch.tensor([0, 2, bad, 1])
-        ctx.raises(
+        raises(
+            ctx,
             "ValueError",
             CONDITIONAL,
             x,
@@ -339,7 +343,7 @@ def conditional_errors(ctx: Context) -> None:
             names="y",
             case=f"conditional_log_prob with C = 3 and y = {bad}",
         )
-    ctx.tensor(
+    as_tensor(
         ctx.call(CONDITIONAL, x, torch.tensor([0, 2, 2, 1]), mu, logvar), (4,), "conditional_log_prob with y in 0…2"
     )
 

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ...check.cases import sizes, tensor_of
-from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, Check, declare
+from ...check.context import Context, guard
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, raises
+from ...check.failure import FLOAT32, FLOAT64
+from ...check.forall import forall
 from ...check.shown import misread
 
 EXPECTATION, VARIANCE = "gaussians.pmf_expectation", "gaussians.pmf_variance"
@@ -82,12 +85,12 @@ def pmf_expectation(ctx: Context) -> None:
     def body(values_and_probs: tuple[Tensor, Tensor]) -> None:
         values, probs = values_and_probs
         expected = torch.einsum("...k,k->...", probs, values)
-        ctx.matches(ctx.call(EXPECTATION, values, probs), expected, FLOAT64, "pmf_expectation(values, probs)")
+        matches(ctx, ctx.call(EXPECTATION, values, probs), expected, FLOAT64, "pmf_expectation(values, probs)")
 
-    ctx.forall(body, values_and_probs=variables())
+    forall(ctx, body, values_and_probs=variables())
     # of 60 rows of rounded numbers some miss 1 by the last bit
     values, probs = ctx.randn(6, dtype=torch.float32), dyadic(torch.softmax(ctx.randn(60, 6, dtype=torch.float32), 1))
-    ctx.matches(ctx.call(EXPECTATION, values, probs), probs @ values, FLOAT32, "pmf_expectation in float32")
+    matches(ctx, ctx.call(EXPECTATION, values, probs), probs @ values, FLOAT32, "pmf_expectation in float32")
 
 
 @declare(
@@ -115,17 +118,22 @@ def pmf_variance(ctx: Context) -> None:
 
     def body(values_and_probs: tuple[Tensor, Tensor]) -> None:
         values, probs = values_and_probs
-        ctx.matches(
-            ctx.call(VARIANCE, values, probs), exact(values, probs), FLOAT64, "pmf_variance(values, probs)", hint=hint
+        matches(
+            ctx,
+            ctx.call(VARIANCE, values, probs),
+            exact(values, probs),
+            FLOAT64,
+            "pmf_variance(values, probs)",
+            hint=hint,
         )
 
-    ctx.forall(body, values_and_probs=variables())
+    forall(ctx, body, values_and_probs=variables())
     values, probs = ctx.randn(6, dtype=torch.float32), dyadic(torch.softmax(ctx.randn(4, 6, dtype=torch.float32), 1))
-    ctx.matches(ctx.call(VARIANCE, values, probs), exact(values, probs), FLOAT32, "pmf_variance in float32")
+    matches(ctx, ctx.call(VARIANCE, values, probs), exact(values, probs), FLOAT32, "pmf_variance in float32")
     # Values almost alike, far from 0: a difference of two large numbers comes out below 0 for about half of the pmfs.
     values, probs = ctx.rand(1) * 1000 + ctx.rand(5) * 1e-9, dyadic(torch.softmax(ctx.randn(200, 5), 1))
-    got = ctx.tensor(ctx.call(VARIANCE, values, probs), (200,), "pmf_variance of values almost alike")
-    ctx.expect(bool((got >= 0).all()), "a variance is negative", "0 or more", float(got.min()),
+    got = as_tensor(ctx.call(VARIANCE, values, probs), (200,), "pmf_variance of values almost alike")
+    expect(bool((got >= 0).all()), "a variance is negative", "0 or more", float(got.min()),
                case={"values": values})  # fmt: skip
 
 
@@ -168,11 +176,11 @@ def pmf_errors(ctx: Context) -> None:
     for target in (EXPECTATION, VARIANCE):
         for what, rows in bad.items():
             probs = torch.tensor(rows, dtype=torch.float64)
-            ctx.raises("ValueError", target, values, probs, names="probs", case=f"{target} with {what}")
-        ctx.raises("ValueError", target, values, torch.tensor([0.9, 0.3, -0.2]).double(), names="probs")
-        ctx.raises("ValueError", target, large[:200].double(), many, names="probs",
+            raises(ctx, "ValueError", target, values, probs, names="probs", case=f"{target} with {what}")
+        raises(ctx, "ValueError", target, values, torch.tensor([0.9, 0.3, -0.2]).double(), names="probs")
+        raises(ctx, "ValueError", target, large[:200].double(), many, names="probs",
                    case=f"{target} with one sum of 1.015 among fifty")  # fmt: skip
-        ctx.tensor(ctx.call(target, large, fine), (len(fine),), f"{target} of a float32 softmax over 1000 values")
+        as_tensor(ctx.call(target, large, fine), (len(fine),), f"{target} of a float32 softmax over 1000 values")
 
 
 @declare(
@@ -185,20 +193,20 @@ def pmf_errors(ctx: Context) -> None:
 )  # fmt: skip
 def chain_value(ctx: Context) -> None:
     def body(joint: Tensor) -> None:
-        tables = ctx.sequence(ctx.call(CHAIN, joint), joint.ndim, "chain_rule(joint)")
+        tables = as_sequence(ctx.call(CHAIN, joint), joint.ndim, "chain_rule(joint)")
         product = torch.ones((), dtype=joint.dtype)
         for index, (table, expected) in enumerate(zip(tables, conditionals(joint), strict=True)):
-            found = ctx.matches(table, expected, FLOAT64, f"entry {index} of chain_rule(joint)")
+            found = matches(ctx, table, expected, FLOAT64, f"entry {index} of chain_rule(joint)")
             product = product.unsqueeze(-1) * found
-        ctx.matches(product, joint, FLOAT64, "the product of all entries")
+        matches(ctx, product, joint, FLOAT64, "the product of all entries")
 
     # every weight is positive here: conditions of probability 0 are another check's business
-    ctx.forall(body, joint=joints())
+    forall(ctx, body, joint=joints())
     body(torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64))  # adds up to 1 - 1e-16
     joint = dyadic(torch.softmax(ctx.randn(24, dtype=torch.float32), 0)).reshape(2, 4, 3)
-    tables = ctx.sequence(ctx.call(CHAIN, joint), 3, "chain_rule in float32")
+    tables = as_sequence(ctx.call(CHAIN, joint), 3, "chain_rule in float32")
     for index, (table, expected) in enumerate(zip(tables, conditionals(joint), strict=True)):
-        ctx.matches(table, expected, FLOAT32, f"entry {index} of chain_rule in float32")
+        matches(ctx, table, expected, FLOAT32, f"entry {index} of chain_rule in float32")
 
 
 @declare(
@@ -212,22 +220,22 @@ def chain_value(ctx: Context) -> None:
 )  # fmt: skip
 def chain_rare(ctx: Context) -> None:
     def body(joint: Tensor) -> None:
-        tables = ctx.sequence(ctx.call(CHAIN, joint), joint.ndim, "chain_rule(joint)")
+        tables = as_sequence(ctx.call(CHAIN, joint), joint.ndim, "chain_rule(joint)")
         for index, (table, expected) in enumerate(zip(tables, conditionals(joint), strict=True)):
-            ctx.matches(table, expected, FLOAT64, f"entry {index} of chain_rule(joint)")
+            matches(ctx, table, expected, FLOAT64, f"entry {index} of chain_rule(joint)")
 
-    ctx.forall(body, joint=joints(zeros=True))
+    forall(ctx, body, joint=joints(zeros=True))
     # the first variable is 0 with probability 1e-12: an epsilon in a denominator shows
     rare, common = dyadic(torch.softmax(ctx.randn(2, 6), 1)) * torch.tensor([[2.0**-40], [1.0]], dtype=torch.float64)
     common[common.argmax()] -= rare.sum()
     joint = torch.stack([rare, common]).reshape(2, 3, 2)
-    ctx.guard(lambda: body(joint), {"joint": joint})
+    guard(lambda: body(joint), {"joint": joint})
     good = dyadic(torch.softmax(ctx.randn(6), 0)).reshape(3, 2)
     moved = good.clone()
     moved[0, 0], moved[1, 1] = -0.1, good[1, 1] + good[0, 0] + 0.1
-    ctx.raises("ValueError", CHAIN, moved, names="joint", case="chain_rule of a joint with a negative entry")
-    ctx.raises("ValueError", CHAIN, 1.1 * good, names="joint", case="chain_rule of a joint with the sum 1.1")
-    ctx.raises("ValueError", CHAIN, good / good.sum(1, keepdim=True), names="joint",
+    raises(ctx, "ValueError", CHAIN, moved, names="joint", case="chain_rule of a joint with a negative entry")
+    raises(ctx, "ValueError", CHAIN, 1.1 * good, names="joint", case="chain_rule of a joint with the sum 1.1")
+    raises(ctx, "ValueError", CHAIN, good / good.sum(1, keepdim=True), names="joint",
                case="chain_rule of a table whose rows sum to 1, not all of it")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Question 1: samples, and what holds for all functions; discrete variables and densities stand beside it."""
+"""Samples of a Gaussian."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ...boundary.session import Gen, StudentRaised
-from ...check.cases import covariance, symmetric
+from ...check.cases import covariance
 from ...check.context import Context
-from ...check.declaration import Check, Failure, Question, declare
+from ...check.declaration import declare
+from ...check.expectations import as_tensor, expect
 from ...check.shown import alike
 from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
-from .densities import CONDITIONAL, DENSITIES, DIAGONAL, FULL, SAMPLE, UNIVARIATE
-from .discrete import CHAIN, DISCRETE, EXPECTATION, VARIANCE, dyadic
+from ...check.values import Gen
+from .densities import SAMPLE
 
 SAMPLES = 40_000
 CALLS, HANDFUL = 40, 8  # an even number: what comes in pairs then comes in pairs only
@@ -22,9 +22,6 @@ NO_SLOPE = "Which step of yours has no slope for a distance of exactly 0, though
 AGAIN = "Draw a handful, note its mean, and do that again and again: how much should those means differ?"
 # far from diagonal, so that a factor on the wrong side or a missing root shows whatever the variances are
 CORRELATIONS = torch.tensor([[1.0, 0.8, 0.3], [0.8, 1.0, -0.2], [0.3, -0.2, 1.0]], dtype=torch.float64)
-
-
-# ---- sampling -------------------------------------------------------------------------------------------------------
 
 
 def independent(ctx: Context, white: Tensor) -> None:
@@ -36,14 +33,14 @@ def independent(ctx: Context, white: Tensor) -> None:
     centre = white.mean(1, keepdim=True)
     low, high = variance_bounds(calls * dims + 1, ALPHA)  # with all degrees of freedom: the mean is known to be 0
     means = few * float(centre.square().mean())
-    ctx.expect(low <= means <= high, "the draws of one call are not independent: how their mean varies is not chance",
+    expect(low <= means <= high, "the draws of one call are not independent: how their mean varies is not chance",
                f"{low:.2g} to {high:.2g} times the variance of a mean of {few} independent draws", f"{means:.2g} times",
                hint=AGAIN)  # fmt: skip
     squares = (white - centre).square().sum((1, 2)).numpy()
     scores = stats.norm.ppf(stats.chi2.cdf(squares, (few - 1) * dims))  # N(0, 1), too
     low, high = variance_bounds(calls + 1, ALPHA)
     spread = float((scores**2).mean())
-    ctx.expect(low <= spread <= high, "the draws of one call are not independent: how they spread is not chance",
+    expect(low <= spread <= high, "the draws of one call are not independent: how they spread is not chance",
                f"{low:.2g} to {high:.2g} times what chance makes of it", f"{spread:.2g} times", hint=AGAIN)  # fmt: skip
 
 
@@ -61,7 +58,7 @@ def sample_moments(ctx: Context) -> None:
     # comparisons at 5e-8: false alarms 6e-7 in all.
     spread = torch.diag(ctx.rand(3, low=0.5, high=2.0))
     mu, cov = 3 * ctx.randn(3), spread @ CORRELATIONS @ spread
-    draws = ctx.tensor(ctx.call(SAMPLE, mu, cov, SAMPLES), (SAMPLES, 3), "sample_gaussian(mu, cov, 40000)",
+    draws = as_tensor(ctx.call(SAMPLE, mu, cov, SAMPLES), (SAMPLES, 3), "sample_gaussian(mu, cov, 40000)",
                        dtype=torch.float64)  # fmt: skip
     factor = torch.linalg.cholesky(cov)
 
@@ -83,17 +80,17 @@ def sample_moments(ctx: Context) -> None:
     hint = close[0] if len(close) == 1 else ""
 
     off = float(white.mean(0).abs().max())
-    ctx.expect(off <= mean_bound(1.0, SAMPLES, ALPHA), "the mean of the samples is not mu", mu, draws.mean(0))
+    expect(off <= mean_bound(1.0, SAMPLES, ALPHA), "the mean of the samples is not mu", mu, draws.mean(0))
     low, high = variance_bounds(SAMPLES, ALPHA)
     variances = white.var(0)
     right = bool((variances >= low).all() and (variances <= high).all())
     correlations = torch.corrcoef(white.mT)[[0, 0, 1], [1, 2, 2]]
     right = right and bool((correlations.abs() <= correlation_bound(SAMPLES, ALPHA)).all())
-    ctx.expect(right, "the covariance of the samples is not cov", cov, found, hint=hint)
+    expect(right, "the covariance of the samples is not cov", cov, found, hint=hint)
     p = float(stats.kstest(white.flatten().numpy(), "norm").pvalue)
-    ctx.expect(p >= ALPHA, "the samples are not Gaussian", "a bell curve around mu",
+    expect(p >= ALPHA, "the samples are not Gaussian", "a bell curve around mu",
                f"Kolmogorov-Smirnov p = {p:.2g}", hint="Which distribution is your noise drawn from?")  # fmt: skip
-    handfuls = [ctx.tensor(ctx.call(SAMPLE, mu, cov, HANDFUL), (HANDFUL, 3), f"sample_gaussian(mu, cov, {HANDFUL})",
+    handfuls = [as_tensor(ctx.call(SAMPLE, mu, cov, HANDFUL), (HANDFUL, 3), f"sample_gaussian(mu, cov, {HANDFUL})",
                            dtype=torch.float64) for _ in range(CALLS)]  # fmt: skip
     # calls that all give the same are the business of the check of the generator
     if not all(alike(handful, handfuls[0]) for handful in handfuls):
@@ -112,101 +109,13 @@ def sample_generator(ctx: Context) -> None:
     mu, cov = ctx.randn(3), covariance(ctx.seed, 3)
     seed = ctx.seed
     first, _, kept = ctx.session.effects(SAMPLE, mu, cov, 5, generator=Gen(seed))
-    first = ctx.tensor(first, (5, 3), "sample_gaussian", dtype=torch.float64)
-    same = ctx.tensor(ctx.call(SAMPLE, mu, cov, 5, generator=Gen(seed)), (5, 3), "sample_gaussian")
-    ctx.expect(alike(first, same), "two generators in the same state give different samples", first, same,
+    first = as_tensor(first, (5, 3), "sample_gaussian", dtype=torch.float64)
+    same = as_tensor(ctx.call(SAMPLE, mu, cov, 5, generator=Gen(seed)), (5, 3), "sample_gaussian")
+    expect(alike(first, same), "two generators in the same state give different samples", first, same,
                hint="Which stream do your numbers come from when a generator is given?")  # fmt: skip
     for what, generator in (("another seed", Gen(seed + 1)), ("the same generator, used again", kept["generator"])):
-        other = ctx.tensor(ctx.call(SAMPLE, mu, cov, 5, generator=generator), (5, 3), "sample_gaussian")
-        ctx.expect(not alike(first, other), f"{what} gives the same samples", "other samples", other)
-    one, two = (ctx.tensor(ctx.call(SAMPLE, mu, cov, 1), (1, 3), "sample_gaussian(mu, cov, 1)") for _ in range(2))
-    ctx.expect(not alike(one, two), "two calls without a generator give the same sample", "other samples", two)
-    ctx.tensor(ctx.call(SAMPLE, mu.float(), cov.float(), 4), (4, 3), "sample_gaussian in float32", dtype=torch.float32)
-
-
-# ---- all of them ----------------------------------------------------------------------------------------------------
-
-
-def balanced(along: Tensor) -> Tensor:
-    """Directions that leave the sum of every row as it is, to the last bit."""
-    steps = (along[..., :-1] * 2**10).round() / 2**10
-    return torch.cat([steps, -steps.sum(-1, keepdim=True)], dim=-1)
-
-
-@declare(
-    id="q1.gradients", question=1, kind="gradient", points=0.25, visibility="public",
-    title="Gradients",
-    asks="gradients of all log-densities reach the points, the means, and the variances or the covariance, and are 0 "
-    "for points at the mean; those of expectation and variance reach values and probabilities",
-    hint="Is everything between the arguments and the result a tensor operation, or does a plain number get in?",
-    needs=(),
-)  # fmt: skip
-def gradients(ctx: Context) -> None:
-    x, mu, logvar = ctx.randn(3, 2), ctx.randn(3, 2), ctx.randn(3, 2)
-    ctx.gradient(UNIVARIATE, x[:, 0], mu[:, 0], logvar[:, 0], wrt=(0, 1, 2), what="the gradient of univariate_log_prob")
-    ctx.gradient(DIAGONAL, x, mu, logvar, wrt=(0, 1, 2), what="the gradient of diagonal_log_prob")
-    tables, y = (ctx.randn(4, 2), ctx.randn(4, 2)), ctx.randint(0, 4, 3)
-    ctx.gradient(CONDITIONAL, x, y, *tables, wrt=(0, 2, 3), what="the gradient of conditional_log_prob")
-    centre, cov = ctx.randn(2), covariance(ctx.seed, 2)
-    ctx.gradient(FULL, x, centre, cov, wrt=(0, 1), what="the gradient of full_covariance_log_prob")
-    # steps away from symmetry are errors, and a gradient may put both halves of it into one triangle
-    ctx.gradient(
-        FULL, x, centre, cov, wrt=(2,), within=symmetric, what="the gradient of full_covariance_log_prob to cov"
-    )
-    found = ctx.session.vjp(FULL, centre.repeat(3, 1), centre, cov, wrt=(0, 1)).args
-    for position, (name, like) in enumerate((("x", x), ("mu", centre))):
-        what = f"the gradient of full_covariance_log_prob to {name} where all points are at the mean"
-        slope = ctx.tensor(found[position], like.shape, what, finite=False)
-        ctx.expect(alike(slope, torch.zeros_like(like)), f"{what} is wrong", "0 everywhere", slope, hint=NO_SLOPE)
-    # probs must go on summing to 1
-    values, probs = ctx.randn(4), dyadic(torch.softmax(ctx.randn(30, 4), 1))
-    for target in (EXPECTATION, VARIANCE):
-        ctx.gradient(target, values, probs, wrt=(0,), what=f"the gradient of {target}")
-        ctx.gradient(target, values, probs, wrt=(1,), within=balanced, step=2.0**-17, what=f"the gradient of {target}")
-
-
-def unharmed(ctx: Context, target: str, *arguments: object) -> None:
-    """A call leaves its arguments as they are; a failure says which function's."""
-    try:
-        ctx.preserves(target, *arguments)
-    except Failure as failure:
-        failure.message = f"{target}: {failure.message}"
-        raise
-
-
-@declare(
-    id="q1.inputs", question=1, kind="property", points=0.25, visibility="hidden",
-    title="Arguments stay as they were",
-    asks="no function of this half changes a tensor that it is given",
-    hint="Which of your operations end in an underscore, or assign to a slice or with +=?",
-    needs=(),
-)  # fmt: skip
-def inputs(ctx: Context) -> None:
-    x, mu, logvar, cov = ctx.randn(4, 3), ctx.randn(3), ctx.randn(4, 3), covariance(ctx.seed, 3)
-    # probabilities whose sum is exactly 1 in binary: whether rounding is forgiven has its own check
-    probs, y = torch.tensor([[0.25, 0.5, 0.25], [0.125, 0.375, 0.5]], dtype=torch.float64), ctx.randint(0, 4, 4)
-    joint = torch.zeros(3, 2, 2, dtype=torch.float64)
-    joint[1:] = torch.tensor([1, 1, 2, 2, 3, 3, 2, 2], dtype=torch.float64).reshape(2, 2, 2) / 16
-    # one pmf, one point: where shapes agree, nothing needs a copy
-    calls: tuple[tuple[str, tuple[object, ...]], ...] = (
-        (EXPECTATION, (mu, probs)), (EXPECTATION, (mu, probs[0])), (VARIANCE, (mu, probs)), (VARIANCE, (mu, probs[0])),
-        (UNIVARIATE, (x[0], mu, logvar[0])), (DIAGONAL, (x, mu, logvar)), (DIAGONAL, (x, x + 1, logvar)),
-        (FULL, (x, mu, cov)), (CONDITIONAL, (x, y, ctx.randn(4, 3), logvar)), (CHAIN, (joint,)), (SAMPLE, (mu, cov, 5)),
-    )  # fmt: skip
-    for target, arguments in calls:
-        unharmed(ctx, target, *arguments)
-    # three roundings above 1, which are forgiven, and not by correcting them in what the caller has
-    above = 1 + 3 * torch.finfo(torch.float32).eps
-    rounded, values = [(part * above).float() for part in (probs, joint)], mu.float()
-    for target, arguments in ((EXPECTATION, (values, rounded[0])), (VARIANCE, (values, rounded[0])),
-                              (CHAIN, (rounded[1],))):  # fmt: skip
-        try:
-            unharmed(ctx, target, *arguments)
-        except StudentRaised as raised:  # whether rounding is forgiven has its own check
-            if "ValueError" not in raised.kinds:
-                raise
-
-
-CHECKS: tuple[Check, ...] = (*DISCRETE, *DENSITIES, sample_moments, sample_generator, gradients, inputs)
-
-QUESTION = Question(number=1, title="Densities", points=6.0, modules=("gaussians",), checks=CHECKS)
+        other = as_tensor(ctx.call(SAMPLE, mu, cov, 5, generator=generator), (5, 3), "sample_gaussian")
+        expect(not alike(first, other), f"{what} gives the same samples", "other samples", other)
+    one, two = (as_tensor(ctx.call(SAMPLE, mu, cov, 1), (1, 3), "sample_gaussian(mu, cov, 1)") for _ in range(2))
+    expect(not alike(one, two), "two calls without a generator give the same sample", "other samples", two)
+    as_tensor(ctx.call(SAMPLE, mu.float(), cov.float(), 4), (4, 3), "sample_gaussian in float32", dtype=torch.float32)

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 from torch import Tensor
 
-from ...boundary.session import Handle, StudentRaised
 from ...check.cases import covariance, random, seeds, sizes
 from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, Check, Tolerance, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT32, FLOAT64, Tolerance
+from ...check.forall import forall
 from ...check.shown import alike
+from ...check.values import Handle, StudentRaised
 
 PCA, ANGLES = "pca.PCA", "pca.principal_angles"
 
@@ -80,23 +83,23 @@ def pca_components(ctx: Context) -> None:
         seed, rows, features, count = seed_n_d_k
         x = cloud(seed, rows, features)
         pca, reference = fitted(ctx, x, count), Reference(x, count)
-        ctx.matches(pca.get("mean_"), reference.mean, FLOAT64, "mean_")
-        found = ctx.tensor(pca.get("components_"), (count, features), "components_", dtype=torch.float64)
+        matches(ctx, pca.get("mean_"), reference.mean, FLOAT64, "mean_")
+        found = as_tensor(pca.get("components_"), (count, features), "components_", dtype=torch.float64)
         gram = found @ found.mT
-        ctx.matches(gram, torch.eye(count, dtype=torch.float64), FLOAT64, "components_ times its transpose")
+        matches(ctx, gram, torch.eye(count, dtype=torch.float64), FLOAT64, "components_ times its transpose")
         overlap = (found * reference.components).sum(1).abs()
         backwards = (found * reference.components.flip(0)).sum(1).abs()
         hint = "Which of the directions that you found has the largest variance, and which comes first?"
         hint = hint if count > 1 and bool((backwards > 1 - 1e-6).all()) else ""
-        ctx.matches(
-            overlap, torch.ones_like(overlap), FLOAT64, "abs(cosine) of each component with its axis", hint=hint
+        matches(
+            ctx, overlap, torch.ones_like(overlap), FLOAT64, "abs(cosine) of each component with its axis", hint=hint
         )
 
-    ctx.forall(body, seed_n_d_k=fits())
+    forall(ctx, body, seed_n_d_k=fits())
     single = fitted(ctx, cloud(ctx.seed, 12, 4).float(), 2)
     for name, shape in (("mean_", (4,)), ("components_", (2, 4)), ("explained_variance_", (2,)),
                         ("explained_variance_ratio_", (2,))):  # fmt: skip
-        ctx.tensor(single.get(name), shape, f"{name} of float32 data", dtype=torch.float32)
+        as_tensor(single.get(name), shape, f"{name} of float32 data", dtype=torch.float32)
 
 
 @declare(
@@ -112,19 +115,19 @@ def pca_variance(ctx: Context) -> None:
         seed, rows, features, count = seed_n_d_k
         x = cloud(seed, rows, features)
         pca, reference = fitted(ctx, x, count), Reference(x, count)
-        found = ctx.tensor(pca.get("explained_variance_"), (count,), "explained_variance_", dtype=torch.float64)
+        found = as_tensor(pca.get("explained_variance_"), (count,), "explained_variance_", dtype=torch.float64)
         hint = ""
         if rows > 2 and alike(found, reference.variance * (rows - 1) / rows):
             hint = "By how many do you divide, and how many degrees of freedom are left once the mean is taken away?"
         elif alike(found, reference.variance.sqrt()):
             hint = "In which unit is a variance, if the data are in metres?"
-        ctx.matches(found, reference.variance, FLOAT64, "explained_variance_", hint=hint)
-        ratio = ctx.tensor(pca.get("explained_variance_ratio_"), (count,), "explained_variance_ratio_")
+        matches(ctx, found, reference.variance, FLOAT64, "explained_variance_", hint=hint)
+        ratio = as_tensor(pca.get("explained_variance_ratio_"), (count,), "explained_variance_ratio_")
         shares = count < min(rows - 1, features) and abs(float(ratio.sum()) - 1) < 1e-9
         hint = "Can a few components explain everything? What do you compare them with?" if shares else ""
-        ctx.matches(ratio, reference.ratio, FLOAT64, "explained_variance_ratio_", hint=hint)
+        matches(ctx, ratio, reference.ratio, FLOAT64, "explained_variance_ratio_", hint=hint)
 
-    ctx.forall(body, seed_n_d_k=fits())
+    forall(ctx, body, seed_n_d_k=fits())
 
 
 @declare(
@@ -141,19 +144,19 @@ def pca_codes(ctx: Context) -> None:
         x, unseen = cloud(seed, rows, features), 2 * random(seed + 3, 5, features) + 1
         pca, reference = fitted(ctx, x, count), Reference(x, count)
         # the sign of each component is free: take it from the answer, everything else from the reference
-        found = ctx.tensor(pca.get("components_"), (count, features), "components_", dtype=torch.float64)
+        found = as_tensor(pca.get("components_"), (count, features), "components_", dtype=torch.float64)
         signs = torch.sign((found * reference.components).sum(1))
         codes = (unseen - reference.mean) @ reference.components.mT * signs
-        ctx.matches(pca.call("encode", unseen), codes, FLOAT64, "encode(x)")
+        matches(ctx, pca.call("encode", unseen), codes, FLOAT64, "encode(x)")
         z = random(seed + 4, 4, count)
         points = z * signs @ reference.components + reference.mean
-        ctx.matches(pca.call("decode", z), points, FLOAT64, "decode(z)")
-        ctx.matches(pca.call("reconstruct", unseen), reference.reconstruct(unseen), FLOAT64, "reconstruct(x)")
+        matches(ctx, pca.call("decode", z), points, FLOAT64, "decode(z)")
+        matches(ctx, pca.call("reconstruct", unseen), reference.reconstruct(unseen), FLOAT64, "reconstruct(x)")
 
-    ctx.forall(body, seed_n_d_k=fits())
+    forall(ctx, body, seed_n_d_k=fits())
     x = cloud(ctx.seed, 12, 4).float()
     pca = fitted(ctx, x, 2)
-    ctx.matches(pca.call("reconstruct", x), Reference(x, 2).reconstruct(x).float(), FLOAT32, "reconstruct in float32")
+    matches(ctx, pca.call("reconstruct", x), Reference(x, 2).reconstruct(x).float(), FLOAT32, "reconstruct in float32")
 
 
 @declare(
@@ -179,12 +182,12 @@ def pca_degenerate(ctx: Context) -> None:
     }
     for what, (x, count, tol) in cases.items():
         pca = ctx.new(PCA, count)
-        ctx.preserves((pca, "fit"), x)
-        found = ctx.tensor(pca.get("components_"), (count, x.shape[1]), f"components_ of {what}", dtype=x.dtype)
-        ctx.matches(found @ found.mT, torch.eye(count, dtype=x.dtype), tol, f"components_ times its transpose: {what}")
-        ctx.tensor(pca.get("explained_variance_ratio_"), (count,), f"explained_variance_ratio_ of {what}")
-        rebuilt = ctx.preserves((pca, "reconstruct"), x)
-        ctx.matches(rebuilt, Reference(x, count).reconstruct(x).to(x.dtype), tol, f"reconstruct: {what}")
+        preserves(ctx, (pca, "fit"), x)
+        found = as_tensor(pca.get("components_"), (count, x.shape[1]), f"components_ of {what}", dtype=x.dtype)
+        matches(ctx, found @ found.mT, torch.eye(count, dtype=x.dtype), tol, f"components_ times its transpose: {what}")
+        as_tensor(pca.get("explained_variance_ratio_"), (count,), f"explained_variance_ratio_ of {what}")
+        rebuilt = preserves(ctx, (pca, "reconstruct"), x)
+        matches(ctx, rebuilt, Reference(x, count).reconstruct(x).to(x.dtype), tol, f"reconstruct: {what}")
 
 
 @declare(
@@ -204,17 +207,17 @@ def pca_errors(ctx: Context) -> None:
             if "ValueError" in raised.kinds and count < 1:
                 continue
             raise
-        ctx.raises("ValueError", (pca, "fit"), ctx.randn(rows, features), names="n_components", case=case)
+        raises(ctx, "ValueError", (pca, "fit"), ctx.randn(rows, features), names="n_components", case=case)
 
     def unfitted(when: str) -> None:
         for method, columns in (("encode", 4), ("decode", 2), ("reconstruct", 4)):
-            ctx.raises("RuntimeError", (ctx.new(PCA, 2), method), ctx.randn(5, columns), case=f"{method} {when}")
+            raises(ctx, "RuntimeError", (ctx.new(PCA, 2), method), ctx.randn(5, columns), case=f"{method} {when}")
 
     unfitted("before fit")
     for rows, features in ((6, 4), (4, 6)):
         pca = ctx.new(PCA, 4)
         same = ctx.new((pca, "fit"), ctx.randn(rows, features))
-        ctx.expect(same == pca, "fit does not return the object itself", "the PCA object", f"a {same.type}",
+        expect(same == pca, "fit does not return the object itself", "the PCA object", f"a {same.type}",
                    hint="Could one write PCA(2).fit(x).encode(x) with your class?")  # fmt: skip
     unfitted("before fit, though another PCA is fitted by now")
     first, second = cloud(ctx.seed, 11, 4), cloud(ctx.seed + 9, 13, 4)
@@ -223,8 +226,8 @@ def pca_errors(ctx: Context) -> None:
         again.call(method, first)
     again.call("fit", second)
     # what is wrong with the projection itself is the business of other checks
-    expected = ctx.tensor(once.call("reconstruct", second), (13, 4), "reconstruct(x)")
-    ctx.matches(again.call("reconstruct", second), expected, FLOAT64, "reconstruct(x) after a fit to other data",
+    expected = as_tensor(once.call("reconstruct", second), (13, 4), "reconstruct(x)")
+    matches(ctx, again.call("reconstruct", second), expected, FLOAT64, "reconstruct(x) after a fit to other data",
                 hint="Fit an object to two sets of data, one after the other: what is left of the first?")  # fmt: skip
 
 
@@ -265,18 +268,18 @@ def angles_value(ctx: Context) -> None:
                 hint = "Does the smallest angle belong to the smallest or to the largest cosine?"
             elif alike(value.sort().values, expected.cos().flip(0), atol=1e-6):
                 hint = "Are these angles, or their cosines?"
-        ctx.matches(value, expected, ANGLE, "principal_angles(a, b)", hint=hint)
+        matches(ctx, value, expected, ANGLE, "principal_angles(a, b)", hint=hint)
 
-    ctx.forall(body, seed_d_angles=spaces())
+    forall(ctx, body, seed_d_angles=spaces())
     a, b = ctx.randn(3, 4), ctx.randn(3, 4)  # two spaces of dimension 3 in 4 share a plane
     expected = torch.from_numpy(subspace_angles(a.mT.numpy(), b.mT.numpy())).flip(0).clone()
     # the two angles 0 are the next check's business
-    found = ctx.tensor(ctx.call(ANGLES, a, b), (3,), "principal_angles of spaces that share a plane", finite=False)
-    ctx.matches(found[2:], expected[2:], ANGLE, "the largest principal angle of two spaces that share a plane")
+    found = as_tensor(ctx.call(ANGLES, a, b), (3,), "principal_angles of spaces that share a plane", finite=False)
+    matches(ctx, found[2:], expected[2:], ANGLE, "the largest principal angle of two spaces that share a plane")
     axes, angles = torch.linalg.qr(ctx.randn(5, 5))[0].mT, torch.tensor([0.5, 1.2], dtype=torch.float64)
     other = angles.cos().unsqueeze(1) * axes[:2] + angles.sin().unsqueeze(1) * axes[2:4]
     short = [1e-5 * covariance(ctx.seed + k, 2) @ basis for k, basis in enumerate((axes[:2], other))]
-    ctx.matches(ctx.call(ANGLES, *short), angles, SHORT, "principal_angles of rows whose length is some 1e-5")
+    matches(ctx, ctx.call(ANGLES, *short), angles, SHORT, "principal_angles of rows whose length is some 1e-5")
 
 
 @declare(
@@ -293,12 +296,16 @@ def angles_equal(ctx: Context) -> None:
             seed = ctx.seed + 10 * draw
             a = random(seed, 3, 8, dtype=dtype)
             mixed = covariance(seed, 3, dtype=dtype) @ a
-            ctx.matches(
-                ctx.preserves(ANGLES, a, mixed), torch.zeros(3, dtype=dtype), tol, "the angles of a space to itself"
+            matches(
+                ctx,
+                preserves(ctx, ANGLES, a, mixed),
+                torch.zeros(3, dtype=dtype),
+                tol,
+                "the angles of a space to itself",
             )
         axes = torch.linalg.qr(ctx.randn(7, 7))[0].to(dtype)
         right = torch.full((3,), torch.pi / 2, dtype=dtype)
-        ctx.matches(ctx.call(ANGLES, axes[:3], axes[4:]), right, tol, "the angles of orthogonal spaces")
+        matches(ctx, ctx.call(ANGLES, axes[:3], axes[4:]), right, tol, "the angles of orthogonal spaces")
 
 
 COMPONENTS: tuple[Check, ...] = (

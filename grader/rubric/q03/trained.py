@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from scipy.linalg import subspace_angles
 
-from ...boundary.session import Probe
 from ...check import trained
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
-from ...check.trained import Budget, Recipe
+from ...check.expectations import as_tensor, expect
+from ...check.trained import Budget, Recipe, at_least, at_most
+from ...check.values import Probe
 from .pca import Reference, fitted
 
 LINEAR = "autoencoders.LinearAutoencoder"
@@ -34,11 +35,11 @@ PCA_ROWS = 4000
 def trained_pca(ctx: Context) -> None:
     train, test = to_float(ctx.data.train_x[:PCA_ROWS]).flatten(1), trained.test_images(ctx, 1000)
     pca = fitted(ctx, train, 32)
-    rebuilt = ctx.tensor(pca.call("reconstruct", test.flatten(1)), (len(test), 784), "reconstruct(test)")
+    rebuilt = as_tensor(pca.call("reconstruct", test.flatten(1)), (len(test), 784), "reconstruct(test)")
     found = trained.mse(rebuilt, test.flatten(1))
     yardstick = trained.pca_mse(ctx, 32, PCA_ROWS, test)
     # float32 rounding of a projection: some 1e-6 of the pixels, whose square is far below the error itself
-    ctx.expect(abs(found - yardstick) <= 1e-3 * yardstick, "the error of PCA-32 on held-out images is wrong",
+    expect(abs(found - yardstick) <= 1e-3 * yardstick, "the error of PCA-32 on held-out images is wrong",
                f"{yardstick:.5g} (scikit-learn)", f"{found:.5g}")  # fmt: skip
 
 
@@ -60,18 +61,18 @@ def trained_linear(ctx: Context) -> None:
     _, rebuilt = trained.encode_then_decode(ctx, recipe, state, test, (latent,))
     yardstick = trained.pca_mse(ctx, latent, budget.train_size, test)
     mean = trained.mean_image_mse(ctx, test) / yardstick
-    ctx.at_most("ratio to PCA", trained.mse(rebuilt, test) / yardstick, f"test error relative to PCA-{latent}",
+    at_most(ctx, "ratio to PCA", trained.mse(rebuilt, test) / yardstick, f"test error relative to PCA-{latent}",
                 trivial=mean, slack=0.05)  # fmt: skip
 
     fresh = ctx.fresh()
     codes = torch.cat([torch.zeros(1, latent), torch.eye(latent)])
     spanned = fresh.infer((recipe.build(fresh, state), "decode"), codes)
-    flat = ctx.tensor(spanned, (latent + 1, 1, 28, 28), "decode(z)").flatten(1).double()
+    flat = as_tensor(spanned, (latent + 1, 1, 28, 28), "decode(z)").flatten(1).double()
     reference = Reference(to_float(ctx.data.train_x[: budget.train_size]).flatten(1), latent)
     angles = torch.from_numpy(subspace_angles((flat[1:] - flat[0]).mT.numpy(), reference.components.mT.numpy()))
     shared = float(angles.cos().square().mean())
     # a random subspace shares latent/784 of its directions with any other
-    ctx.at_least("shared subspace", shared, "mean squared cosine of the angles to PCA's subspace",
+    at_least(ctx, "shared subspace", shared, "mean squared cosine of the angles to PCA's subspace",
                  trivial=latent / 784, slack=0.1)  # fmt: skip
 
 

@@ -14,7 +14,11 @@ from torch.nn import functional as F
 
 from ...check.cases import same_shape, sizes
 from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT32, FLOAT64, GUARDED, Tolerance
+from ...check.forall import forall
+from ...check.gradients import gradient_matches
 from ...check.shown import alike, show
 
 # ---- reconstruction losses ----------------------------------------------------------------------------------------
@@ -48,11 +52,11 @@ def loss_values(ctx: Context, target: str, oracle: Callable[[Tensor, Tensor], Te
     def body(case: tuple[Tensor, Tensor]) -> None:
         prediction, x = case
         expected = oracle(prediction, x).sum() / len(x)
-        value = ctx.preserves(target, prediction, x)
-        ctx.matches(value, expected, tol, f"{name}", hint=scaled(value, expected, len(x), x[0].numel()))
+        value = preserves(ctx, target, prediction, x)
+        matches(ctx, value, expected, tol, f"{name}", hint=scaled(value, expected, len(x), x[0].numel()))
 
     for dims in ((sizes(1, 5), sizes(1, 6)), (sizes(1, 3), 1, sizes(1, 3), sizes(1, 4))):
-        ctx.forall(body, examples=15, case=same_shape(2, *dims, low=(low, 0.0), high=(high, 1.0)))
+        forall(ctx, body, examples=15, case=same_shape(2, *dims, low=(low, 0.0), high=(high, 1.0)))
     # sizes of real images; grey, black and white target pixels
     for dtype, close in (
         (torch.float64, tol),
@@ -62,7 +66,7 @@ def loss_values(ctx: Context, target: str, oracle: Callable[[Tensor, Tensor], Te
         x = torch.where(x < 0.2, 0.0, torch.where(x > 0.8, 1.0, x)).to(dtype)
         expected = (oracle(prediction.double(), x.double()).sum() / 5).to(dtype)
         value = ctx.call(target, prediction, x)
-        ctx.matches(value, expected, close, f"{name} of a batch of five images", hint=scaled(value, expected, 5, 784))
+        matches(ctx, value, expected, close, f"{name} of a batch of five images", hint=scaled(value, expected, 5, 784))
 
 
 @declare(
@@ -112,7 +116,7 @@ def losses_shapes(ctx: Context) -> None:
              ((3, 1, 4, 4), (3, 4, 4)), ((2, 1, 3, 1), (2, 1, 3, 4)), ((2, 3), (3, 2)))  # fmt: skip
     for target in (MSE, BCE, LOGITS):
         for first, second in pairs:
-            ctx.raises("ValueError", target, ctx.rand(*first), ctx.rand(*second),
+            raises(ctx, "ValueError", target, ctx.rand(*first), ctx.rand(*second),
                        case=f"{target.partition('.')[2]} of shapes {first} and {second}")  # fmt: skip
 
 
@@ -127,16 +131,16 @@ def losses_shapes(ctx: Context) -> None:
 def bce_edges(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
         agree = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]], dtype=dtype)
-        right = float(ctx.tensor(ctx.call(BCE, agree, agree), (), "bce_loss of a perfect prediction", dtype=dtype))
-        ctx.expect(abs(right) < 1e-4, "a perfect prediction costs something", 0.0, right)
-        wrong = float(ctx.tensor(ctx.call(BCE, agree, 1 - agree), (), "bce_loss of an impossible target", dtype=dtype))
+        right = float(as_tensor(ctx.call(BCE, agree, agree), (), "bce_loss of a perfect prediction", dtype=dtype))
+        expect(abs(right) < 1e-4, "a perfect prediction costs something", 0.0, right)
+        wrong = float(as_tensor(ctx.call(BCE, agree, 1 - agree), (), "bce_loss of an impossible target", dtype=dtype))
         # 3 pixels; a guard of 1e-5 inside the logarithm makes 11 nats each
-        ctx.expect(wrong > 30, "an impossible target costs little", "more than 10 nats per pixel", wrong)
+        expect(wrong > 30, "an impossible target costs little", "more than 10 nats per pixel", wrong)
         grey = torch.full((2, 3), 0.5, dtype=dtype)
         for target in (agree, 1 - agree, grey):
-            ctx.tensor(ctx.preserves(BCE, agree, target), (), "bce_loss at probabilities 0 and 1", dtype=dtype)
+            as_tensor(preserves(ctx, BCE, agree, target), (), "bce_loss at probabilities 0 and 1", dtype=dtype)
             found = ctx.session.vjp(BCE, agree, target, wrt=[0]).args[0]
-            ctx.tensor(found, (2, 3), "the gradient of bce_loss at probabilities 0 and 1", dtype=dtype)
+            as_tensor(found, (2, 3), "the gradient of bce_loss at probabilities 0 and 1", dtype=dtype)
 
 
 @declare(
@@ -152,11 +156,11 @@ def logits_edges(ctx: Context) -> None:
             [[1000.0, -1000.0, 1000.0, -1000.0, 30.0], [-45.0, 60.0, 1000.0, -1000.0, 0.7]], dtype=dtype
         )
         x = torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0], [1.0, 0.25, 0.5, 0.25, 0.25]], dtype=dtype)
-        ctx.matches(
-            ctx.call(LOGITS, logits, x), bernoulli_nats(logits, x).sum() / 2, tol, "bce_with_logits_loss at +-1000"
+        matches(
+            ctx, ctx.call(LOGITS, logits, x), bernoulli_nats(logits, x).sum() / 2, tol, "bce_with_logits_loss at +-1000"
         )
         found = ctx.session.vjp(LOGITS, logits, x, wrt=[0]).args[0]
-        ctx.matches(found, (torch.sigmoid(logits) - x) / 2, tol, "the gradient of bce_with_logits_loss at +-1000")
+        matches(ctx, found, (torch.sigmoid(logits) - x) / 2, tol, "the gradient of bce_with_logits_loss at +-1000")
 
 
 # ---- sparsity -----------------------------------------------------------------------------------------------------
@@ -175,15 +179,15 @@ def l1_value(ctx: Context) -> None:
     def body(case: tuple[Tensor]) -> None:
         (z,) = case
         expected = torch.linalg.vector_norm(z, ord=1, dim=1).mean()
-        value = ctx.preserves(L1, z)
-        ctx.matches(
-            value, expected, FLOAT64, "l1_sparsity(z)", hint=scaled(value, expected, len(z), z[0].numel(), "unit")
+        value = preserves(ctx, L1, z)
+        matches(
+            ctx, value, expected, FLOAT64, "l1_sparsity(z)", hint=scaled(value, expected, len(z), z[0].numel(), "unit")
         )
 
-    ctx.forall(body, case=same_shape(1, sizes(1, 5), sizes(1, 6)))
+    forall(ctx, body, case=same_shape(1, sizes(1, 5), sizes(1, 6)))
     z = ctx.randn(9, 33, dtype=torch.float32)
     expected = torch.linalg.vector_norm(z.double(), ord=1, dim=1).mean().float()
-    ctx.matches(ctx.call(L1, z), expected, FLOAT32, "l1_sparsity in float32")
+    matches(ctx, ctx.call(L1, z), expected, FLOAT32, "l1_sparsity in float32")
 
 
 def to_target_rate(activations: Tensor, rho: float) -> Tensor:
@@ -204,7 +208,7 @@ def kl_value(ctx: Context) -> None:
     def body(case: tuple[Tensor], rho: float) -> None:
         (activations,) = case
         expected = to_target_rate(activations, rho)
-        value = ctx.preserves(KL, activations, rho)
+        value = preserves(ctx, KL, activations, rho)
         swapped = kl_divergence(Bernoulli(activations.mean(0)), Bernoulli(torch.full_like(activations[0], rho))).sum()
         hint = ""
         if isinstance(value, Tensor) and value.numel() == 1 and abs(float(expected - swapped)) > 1e-3:
@@ -213,16 +217,16 @@ def kl_value(ctx: Context) -> None:
                 "exactly the other divergence: which of the two distributions is the reference?" if is_swapped else ""
             )
         hint = hint or scaled(value, expected, len(activations), activations[0].numel(), "unit")
-        ctx.matches(value, expected, GUARDED, "kl_sparsity(activations, rho)", hint=hint)
+        matches(ctx, value, expected, GUARDED, "kl_sparsity(activations, rho)", hint=hint)
 
-    ctx.forall(body, case=same_shape(1, sizes(2, 5), sizes(1, 6), low=0.05, high=0.95),
+    forall(ctx, body, case=same_shape(1, sizes(2, 5), sizes(1, 6), low=0.05, high=0.95),
                rho=st.floats(0.02, 0.9, allow_subnormal=False))  # fmt: skip
     activations = ctx.rand(9, 7, dtype=torch.float32)
     expected = to_target_rate(activations.double(), 0.05).float()
-    ctx.matches(ctx.call(KL, activations), expected, GUARDED, "kl_sparsity in float32 with the default rho")
+    matches(ctx, ctx.call(KL, activations), expected, GUARDED, "kl_sparsity in float32 with the default rho")
     even = torch.tensor([[0.4, 0.0], [0.0, 0.1], [0.2, 0.5]], dtype=torch.float64)  # means of .2: where it vanishes
-    ctx.matches(
-        ctx.call(KL, even, 0.2), torch.zeros((), dtype=torch.float64), GUARDED, "kl_sparsity at the target rate"
+    matches(
+        ctx, ctx.call(KL, even, 0.2), torch.zeros((), dtype=torch.float64), GUARDED, "kl_sparsity at the target rate"
     )
 
 
@@ -238,16 +242,16 @@ def kl_edges(ctx: Context) -> None:
         usual = ctx.rand(6, 3, low=0.1, high=0.3, dtype=dtype)
         for stuck, rho in ((0.0, 0.05), (0.0, 0.4), (1.0, 0.05), (1.0, 0.6)):
             activations = torch.cat([usual, torch.full((6, 2), stuck, dtype=dtype)], dim=1)
-            value = ctx.tensor(
-                ctx.preserves(KL, activations, rho), (), f"kl_sparsity with a unit always {stuck:g}", dtype=dtype
+            value = as_tensor(
+                preserves(ctx, KL, activations, rho), (), f"kl_sparsity with a unit always {stuck:g}", dtype=dtype
             )
             # the penalty grows without bound towards 0 and 1: at least what a rate of 1e-3 would cost
             near = torch.full((1, 2), abs(stuck - 1e-3), dtype=torch.float64)
             least = to_target_rate(usual.double(), rho) + to_target_rate(near, rho)
-            ctx.expect(float(value) > float(least), "a unit that never changes costs too little",
+            expect(float(value) > float(least), "a unit that never changes costs too little",
                        f"more than {least:.4g}", show(value))  # fmt: skip
             found = ctx.session.vjp(KL, activations, rho, wrt=[0]).args[0]
-            ctx.tensor(
+            as_tensor(
                 found, activations.shape, f"the gradient of kl_sparsity with a unit always {stuck:g}", dtype=dtype
             )
 
@@ -261,8 +265,8 @@ def kl_edges(ctx: Context) -> None:
 )  # fmt: skip
 def kl_errors(ctx: Context) -> None:
     for rho in (0.0, 1.0, -0.05, 1.5, math.nan):
-        ctx.raises("ValueError", KL, ctx.rand(4, 3), rho, names="rho", case=f"kl_sparsity with rho={rho}")
-    ctx.tensor(ctx.call(KL, ctx.rand(4, 3), 0.999), (), "kl_sparsity with rho=0.999")
+        raises(ctx, "ValueError", KL, ctx.rand(4, 3), rho, names="rho", case=f"kl_sparsity with rho={rho}")
+    as_tensor(ctx.call(KL, ctx.rand(4, 3), 0.999), (), "kl_sparsity with rho=0.999")
 
 
 @declare(
@@ -275,12 +279,12 @@ def kl_errors(ctx: Context) -> None:
 )  # fmt: skip
 def losses_gradients(ctx: Context) -> None:
     x = ctx.images(3, 4, torch.float64)
-    ctx.gradient(MSE, ctx.randn(3, 1, 4, 4), x, what="the gradient of mse_loss")
-    ctx.gradient(BCE, ctx.rand(3, 1, 4, 4, low=0.1, high=0.9), x, what="the gradient of bce_loss")
-    ctx.gradient(LOGITS, 2 * ctx.randn(3, 1, 4, 4), x, what="the gradient of bce_with_logits_loss")
+    gradient_matches(ctx, MSE, ctx.randn(3, 1, 4, 4), x, what="the gradient of mse_loss")
+    gradient_matches(ctx, BCE, ctx.rand(3, 1, 4, 4, low=0.1, high=0.9), x, what="the gradient of bce_loss")
+    gradient_matches(ctx, LOGITS, 2 * ctx.randn(3, 1, 4, 4), x, what="the gradient of bce_with_logits_loss")
     z = ctx.rand(3, 5, low=0.1, high=2.0) * torch.where(ctx.rand(3, 5) < 0.5, -1.0, 1.0)  # the kink is at 0
-    ctx.gradient(L1, z, what="the gradient of l1_sparsity")
-    ctx.gradient(KL, ctx.rand(4, 5, low=0.1, high=0.9), 0.2, what="the gradient of kl_sparsity")
+    gradient_matches(ctx, L1, z, what="the gradient of l1_sparsity")
+    gradient_matches(ctx, KL, ctx.rand(4, 5, low=0.1, high=0.9), 0.2, what="the gradient of kl_sparsity")
     at_exact_reconstructions(ctx, x)
     at_silent_units(ctx, z)
 
@@ -291,7 +295,7 @@ def at_exact_reconstructions(ctx: Context, x: Tensor) -> None:
         x_recon = x.clone()
         x_recon[right:] += ctx.randn(*x[right:].shape)
         found = finite_gradient(ctx, MSE, x_recon, x)[:right]
-        ctx.expect(alike(found, torch.zeros_like(found)), "the gradient of mse_loss is not 0 where nothing is wrong",
+        expect(alike(found, torch.zeros_like(found)), "the gradient of mse_loss is not 0 where nothing is wrong",
                    "0 for each pixel", show(found), hint=NO_SLOPE)  # fmt: skip
 
 
@@ -304,8 +308,8 @@ def finite_gradient(ctx: Context, target: str, *args: Tensor) -> Tensor:
     """The gradient to the first argument, which is a number everywhere."""
     what = f"the gradient of {target.partition('.')[2]}"
     found = ctx.session.vjp(target, *args, wrt=[0]).args[0]
-    gradient = ctx.tensor(found, args[0].shape, what, dtype=args[0].dtype, finite=False)
-    ctx.expect(bool(gradient.isfinite().all()), f"{what} is not finite", "finite numbers only", show(gradient),
+    gradient = as_tensor(found, args[0].shape, what, dtype=args[0].dtype, finite=False)
+    expect(bool(gradient.isfinite().all()), f"{what} is not finite", "finite numbers only", show(gradient),
                hint=NO_SLOPE)  # fmt: skip
     return gradient
 

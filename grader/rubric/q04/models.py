@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...boundary.session import Handle
 from ...check.context import Context
-from ...check.declaration import FLOAT32, Check, Failure, Tolerance, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT32, Failure, Tolerance
 from ...check.shown import kind_of
+from ...check.values import Handle
 from ..shared.latents import stir
 
 VANILLA, CONV, UNET = (f"autoencoders.{name}Autoencoder" for name in ("Vanilla", "Conv", "UNet"))
@@ -36,17 +38,17 @@ def encoded(ctx: Context, model: Handle, x: Tensor, latent: int, unet: bool) -> 
     skips: list[Tensor] = []
     if unet:
         value, skips = unpack_skips(ctx, value, x)
-    return ctx.tensor(value, (len(x), latent), "the code of encode(x)", dtype=x.dtype), skips
+    return as_tensor(value, (len(x), latent), "the code of encode(x)", dtype=x.dtype), skips
 
 
 def unpack_skips(ctx: Context, value: Any, x: Tensor) -> tuple[Any, list[Tensor]]:
     """`(z, skips)` of a U-Net: maps of 28x28 and 14x14 pixels, then possibly smaller ones."""
-    z, skips = ctx.sequence(value, 2, "encode(x)")
+    z, skips = as_sequence(value, 2, "encode(x)")
     if not isinstance(skips, list | tuple) or len(skips) < 2:
         raise Failure(
             "skips is not a list of the feature maps before each pooling", "a list of two maps", kind_of(skips)
         )
-    maps = [ctx.tensor(skip, None, f"skips[{k}]", dtype=x.dtype) for k, skip in enumerate(skips)]
+    maps = [as_tensor(skip, None, f"skips[{k}]", dtype=x.dtype) for k, skip in enumerate(skips)]
     for k, (found, side) in enumerate(zip(maps, (28, 14), strict=False)):
         if found.ndim != 4 or len(found) != len(x) or found.shape[2:] != (side, side):
             raise Failure(f"skips[{k}] does not have the size the maps have before that pooling",
@@ -69,12 +71,12 @@ def shapes(ctx: Context, target: str, cases: Sequence[tuple[dict[str, int], int,
                 model.double()
             x = ctx.images(batch, side, dtype)
             z, skips = encoded(ctx, model, x, latent, unet)
-            picture = ctx.tensor(decoded(model, z, skips, unet), x.shape, "decode of the code", dtype=dtype)
-            value = ctx.preserves(model, x)
-            x_recon, code = ctx.sequence(value, 2, "forward(x)")
+            picture = as_tensor(decoded(model, z, skips, unet), x.shape, "decode of the code", dtype=dtype)
+            value = preserves(ctx, model, x)
+            x_recon, code = as_sequence(value, 2, "forward(x)")
             close = FLOAT32 if dtype == torch.float32 else ACROSS
-            ctx.matches(code, z, close, "the second output of forward, compared with encode(x),")
-            ctx.matches(x_recon, picture, close, "the first output of forward, compared with decode of its code,")
+            matches(ctx, code, z, close, "the second output of forward, compared with encode(x),")
+            matches(ctx, x_recon, picture, close, "the first output of forward, compared with decode of its code,")
             if index and batch == 3:
                 break  # the default sizes once in float32: what is slow is not repeated
     narrow(ctx, target)
@@ -90,10 +92,10 @@ def narrow(ctx: Context, target: str) -> None:
         except Failure as failure:
             failure.hint = failure.hint or ONE_NUMBER
             raise
-        ctx.tensor(decoded(model, z, skips, unet), x.shape, "decode of codes of one number", dtype=x.dtype)
-        x_recon, code = ctx.sequence(model(x), 2, "forward(x)")
-        ctx.tensor(code, z.shape, "the second output of forward with latent_dim = 1")
-        ctx.tensor(x_recon, x.shape, "the first output of forward with latent_dim = 1")
+        as_tensor(decoded(model, z, skips, unet), x.shape, "decode of codes of one number", dtype=x.dtype)
+        x_recon, code = as_sequence(model(x), 2, "forward(x)")
+        as_tensor(code, z.shape, "the second output of forward with latent_dim = 1")
+        as_tensor(x_recon, x.shape, "the first output of forward with latent_dim = 1")
 
 
 def blown_up(ctx: Context, model: Handle) -> None:
@@ -104,7 +106,7 @@ def blown_up(ctx: Context, model: Handle) -> None:
 
 def in_range(ctx: Context, pictures: Tensor, what: str, hint: str = "") -> None:
     """Pixels lie in [0, 1]."""
-    ctx.expect(bool((pictures >= 0).all() and (pictures <= 1).all()), f"{what} leaves [0, 1]",
+    expect(bool((pictures >= 0).all() and (pictures <= 1).all()), f"{what} leaves [0, 1]",
                "pixels in [0, 1] whatever the weights", pictures, hint=hint)  # fmt: skip
 
 
@@ -123,8 +125,8 @@ def extremes(ctx: Context, target: str) -> Extremes:
 
     def rebuilt(x: Tensor) -> tuple[Tensor, list[Tensor]]:
         z, skips = encoded(ctx, model, x, SMALL[target]["latent_dim"], target == UNET)
-        both = (decoded(model, z, skips, target == UNET), ctx.sequence(model(x), 2, "forward(x)")[0])
-        return z, [ctx.tensor(output, x.shape, "the reconstruction") for output in both]
+        both = (decoded(model, z, skips, target == UNET), as_sequence(model(x), 2, "forward(x)")[0])
+        return z, [as_tensor(output, x.shape, "the reconstruction") for output in both]
 
     for draw in range(10):
         blown_up(ctx, model)
@@ -144,7 +146,7 @@ def squashed(ctx: Context, pictures: Tensor) -> None:
     in_range(ctx, pictures, "a reconstruction")
     dark, bright = float((pictures < 0.2).double().mean()), float((pictures > 0.8).double().mean())
     # with large random weights about half of all pixels go to each end; a second squashing stops at .5 and .73
-    ctx.expect(dark > 0.05 and bright > 0.05, "the reconstruction cannot be both nearly black and nearly white",
+    expect(dark > 0.05 and bright > 0.05, "the reconstruction cannot be both nearly black and nearly white",
                "pixels near 0 and near 1", pictures,
                hint="Through how many squashing functions does a pixel go?")  # fmt: skip
 
@@ -154,7 +156,7 @@ def unbounded(ctx: Context, codes: Tensor) -> None:
     low, high = float(codes.min()), float(codes.max())
     negative = "May a code be negative? What is the last layer of your encoder?"
     bounded = "Which end of the model has to be squashed: the reconstruction or the code?"
-    ctx.expect(low < -10 and high > 10, "codes are bounded", "codes below -10 and above 10 when the weights are large",
+    expect(low < -10 and high > 10, "codes are bounded", "codes below -10 and above 10 when the weights are large",
                f"from {low:.4g} to {high:.4g}", hint=negative if low >= 0 and high > 10 else bounded)  # fmt: skip
 
 
@@ -199,11 +201,11 @@ def vanilla_nonlinear(ctx: Context) -> None:
     stir(ctx, model)  # a head may start at zero
     for method, middle, step in (("encode", ctx.images(6, side, torch.float64), 3 * ctx.randn(6, 1, side, side)),
                                  ("decode", ctx.randn(6, 5), 3 * ctx.randn(6, 5))):  # fmt: skip
-        at = [ctx.tensor(model.call(method, middle + k * step), None, f"{method}") for k in (-1, 0, 1)]
+        at = [as_tensor(model.call(method, middle + k * step), None, f"{method}") for k in (-1, 0, 1)]
         bend = float((at[0] + at[2] - 2 * at[1]).abs().max()) / float(at[1].abs().max())
-        ctx.expect(bend > 1e-7, f"{method} is an affine map", "a second difference that is not 0", bend)
+        expect(bend > 1e-7, f"{method} is an affine map", "a second difference that is not 0", bend)
     # that divisible by its integer root is not yet square is asked in Question 3: many share what finds the root
-    ctx.raises("ValueError", VANILLA, input_dim=50, latent_dim=3, names="input_dim")
+    raises(ctx, "ValueError", VANILLA, input_dim=50, latent_dim=3, names="input_dim")
 
 
 @declare(
@@ -244,14 +246,14 @@ def conv_layers(ctx: Context) -> None:
     model, _ = small(ctx, CONV)
     for method, argument in (("encode", ctx.images(3, dtype=torch.float64)), ("decode", ctx.randn(3, 6))):
         out = ctx.call((model, method), argument)
-        weights = ctx.randn(*ctx.tensor(out, None, method).shape)
+        weights = ctx.randn(*as_tensor(out, None, method).shape)
         grads = ctx.session.vjp((model, method), argument, params=[model], cotangents=[((), weights)]).params[0]
         # shapes, never names: a kernel has four dimensions and looks at more than one pixel. The step between 7 and 1
         # may be a linear layer on the flattened maps, which is the same function
         kernels = [
             tuple(g.shape) for g in grads.values() if g is not None and g.ndim == 4 and math.prod(g.shape[2:]) > 1
         ]
-        ctx.expect(len(kernels) >= 2, f"{method} uses too few convolutions", "at least two kernels larger than 1x1",
+        expect(len(kernels) >= 2, f"{method} uses too few convolutions", "at least two kernels larger than 1x1",
                    f"{len(kernels)}")  # fmt: skip
 
 

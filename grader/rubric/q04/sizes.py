@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from ...check.cases import sizes
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.expectations import expect, raises
+from ...check.forall import forall
 from ...check.shown import kind_of
 
 CONV_SIZE, TRANSPOSE_SIZE = "autoencoders.conv_output_size", "autoencoders.conv_transpose_output_size"
@@ -18,8 +20,8 @@ CONV_SIZE, TRANSPOSE_SIZE = "autoencoders.conv_output_size", "autoencoders.conv_
 
 def whole(ctx: Context, value: Any, expected: int, what: str) -> None:
     """`value` is this Python int."""
-    ctx.expect(type(value) is int, f"{what} is not an int", "a Python int", kind_of(value))
-    ctx.expect(value == expected, f"{what} is wrong", expected, value)
+    expect(type(value) is int, f"{what} is not an int", "a Python int", kind_of(value))
+    expect(value == expected, f"{what} is wrong", expected, value)
 
 
 @declare(
@@ -41,11 +43,11 @@ def sizes_conv(ctx: Context) -> None:
         taps = range(0, dilation * (kernel_size - 1) + 1, dilation)
         fits = [start for start in range(0, size + 2 * padding, stride) if start + taps[-1] < size + 2 * padding]
         if not fits:
-            ctx.raises("ValueError", CONV_SIZE, size, **arguments, case="a kernel that fits nowhere")
+            raises(ctx, "ValueError", CONV_SIZE, size, **arguments, case="a kernel that fits nowhere")
         else:
             whole(ctx, ctx.call(CONV_SIZE, size, **arguments), len(fits), "conv_output_size")
 
-    ctx.forall(body, examples=60, size=sizes(1, 32), kernel_size=sizes(1, 7), stride=sizes(1, 4),
+    forall(ctx, body, examples=60, size=sizes(1, 32), kernel_size=sizes(1, 7), stride=sizes(1, 4),
                padding=st.integers(0, 3), dilation=sizes(1, 3))  # fmt: skip
     body(2, 3, 2, 0, 1)  # one pixel short: half a step below 0
     body(5, 4, 3, 1, 2)
@@ -76,11 +78,11 @@ def sizes_transpose(ctx: Context) -> None:
             found = 0
         arguments = {"kernel_size": kernel_size, **rest}
         if not found:
-            ctx.raises("ValueError", TRANSPOSE_SIZE, size, **arguments, case="a padding that leaves nothing")
+            raises(ctx, "ValueError", TRANSPOSE_SIZE, size, **arguments, case="a padding that leaves nothing")
         else:
             whole(ctx, ctx.call(TRANSPOSE_SIZE, size, **arguments), found, "conv_transpose_output_size")
 
-    ctx.forall(body, examples=60, size=sizes(1, 16), kernel_size=sizes(1, 7), stride=sizes(1, 4),
+    forall(ctx, body, examples=60, size=sizes(1, 16), kernel_size=sizes(1, 7), stride=sizes(1, 4),
                padding=st.integers(0, 3), output_padding=st.integers(0, 3), dilation=sizes(1, 3))  # fmt: skip
     body(7, 3, 2, 1, 1, 2)
     body(1, 2, 1, 1, 0, 1)  # exactly nothing is left
@@ -105,7 +107,9 @@ def sizes_errors(ctx: Context) -> None:
         for name in names:
             for value in (-1, -2) if "padding" in name else (0, -1):
                 arguments = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
-                ctx.raises("ValueError", target, 20, **arguments, names=name, case=f"{target[13:]} with {name}={value}")
+                raises(
+                    ctx, "ValueError", target, 20, **arguments, names=name, case=f"{target[13:]} with {name}={value}"
+                )
 
 
 SIZES: tuple[Check, ...] = (sizes_conv, sizes_transpose, sizes_errors)

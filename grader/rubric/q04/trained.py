@@ -7,13 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...boundary.session import Probe
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect
 from ...check.trained import (
     Budget,
     Recipe,
     X,
+    at_least,
+    at_most,
     encode_then_decode,
     expect_generalises,
     expect_learned,
@@ -26,6 +28,7 @@ from ...check.trained import (
     test_images,
     training_images,
 )
+from ...check.values import Probe
 
 # not the submission's own mse_loss: a mistake there costs its own check and not these too
 OBJECTIVE = ({"fn": Probe("image_mse"), "args": [out(0), X]},)
@@ -64,9 +67,9 @@ def trained_vanilla(ctx: Context) -> None:
     recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
     state, of = fit(ctx, recipe, budget), through_code(ctx, recipe, latent)
     error, pca = of(state, images), pca_mse(ctx, latent, budget.train_size, images)
-    ctx.at_most("ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
+    at_most(ctx, "ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
                 slack=0.25)  # fmt: skip
-    ctx.at_most("mse", error, "the test error per pixel", trivial=pca, slack=0.25)
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.25)
     expect_generalises(ctx, error, of(state, training_images(ctx)))
     expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
 
@@ -84,7 +87,7 @@ def trained_conv(ctx: Context) -> None:
     budget, of = CONV_BUDGET[ctx.data.name], through_code(ctx, recipe, 32)
     state = fit(ctx, recipe, budget)
     error = of(state, images)
-    ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=1.0)
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=1.0)
     expect_generalises(ctx, error, of(state, training_images(ctx)))
     expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
 
@@ -92,13 +95,13 @@ def trained_conv(ctx: Context) -> None:
 def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
     """Errors of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
     first, second = ctx.fresh(), ctx.fresh()
-    z, skips = ctx.sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
-    maps = [ctx.tensor(skip, None, "a skip") for skip in skips]
+    z, skips = as_sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
+    maps = [as_tensor(skip, None, "a skip") for skip in skips]
     model = recipe.build(second, state)
     errors = []
     for given in (maps, [torch.zeros_like(skip) for skip in maps]):
-        found = second.infer((model, "decode"), ctx.tensor(z, (len(images), LATENT), "the code"), given)
-        errors.append(mse(ctx.tensor(found, images.shape, "decode(z, skips)"), images))
+        found = second.infer((model, "decode"), as_tensor(z, (len(images), LATENT), "the code"), given)
+        errors.append(mse(as_tensor(found, images.shape, "decode(z, skips)"), images))
     return errors[0], errors[1]
 
 
@@ -117,19 +120,19 @@ def trained_unet(ctx: Context) -> None:
     def of(state: State) -> float:
         total, seen = 0.0, 0
         for output in forward(ctx, recipe, state, images):
-            x_recon, z = ctx.sequence(output, 2, "forward(x)")
-            part = images[seen : seen + len(ctx.tensor(z, None, "the code"))]
-            total += mse(ctx.tensor(x_recon, part.shape, "x_recon"), part) * len(part)
+            x_recon, z = as_sequence(output, 2, "forward(x)")
+            part = images[seen : seen + len(as_tensor(z, None, "the code"))]
+            total += mse(as_tensor(x_recon, part.shape, "x_recon"), part) * len(part)
             seen += len(part)
-        ctx.expect(seen == len(images), "the number of codes is not that of the images", len(images), seen)
+        expect(seen == len(images), "the number of codes is not that of the images", len(images), seen)
         return total / seen
 
     state = fit(ctx, recipe, budget)
     error = of(state)
-    ctx.at_most("mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
     with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
     what = "the error where the skips are replaced by zeros, relative to that with them,"
-    ctx.at_least("without skips", without / with_skips, what, trivial=1.0, slack=0.93)
+    at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)
     expect_learned(ctx, recipe, budget, "mse", of)
 
 

@@ -1,4 +1,4 @@
-"""Question 5: the denoising autoencoder and its loss."""
+"""The denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, Probe, TorchRef
 from ...check.context import Context
-from ...check.declaration import EXACT, FLOAT32, FLOAT64, Check, Failure, Question, declare
-from ...check.shown import alike, show
+from ...check.declaration import declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT32
+from ...check.values import Handle, TorchRef
 from ..q04.models import ACROSS, blown_up, squashed, unbounded
-from .noise import DRAWS, GAUSSIAN, KINDS, NOISE, draws_are_fresh
-from .trained import TRAINED
+from .noise import DRAWS, GAUSSIAN, KINDS, draws_are_fresh
 
 LOSS, DAE = "denoising.denoising_loss", "denoising.DenoisingAutoencoder"
 
@@ -26,8 +26,8 @@ def dae(ctx: Context, noise: str = "gaussian", level: float = 0.3) -> Handle:
 
 def both(ctx: Context, model: Handle, x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     """`(x_recon, z)` of a small model."""
-    x_recon, z = ctx.sequence(ctx.call(model, x, *args, **kwargs), 2, "forward(x)")
-    return ctx.tensor(x_recon, x.shape, "x_recon", dtype=x.dtype), ctx.tensor(z, (len(x), 5), "z", dtype=x.dtype)
+    x_recon, z = as_sequence(ctx.call(model, x, *args, **kwargs), 2, "forward(x)")
+    return as_tensor(x_recon, x.shape, "x_recon", dtype=x.dtype), as_tensor(z, (len(x), 5), "z", dtype=x.dtype)
 
 
 @declare(
@@ -45,13 +45,17 @@ def dae_shapes(ctx: Context) -> None:
             if dtype == torch.float64:
                 model.double()
             x, close = ctx.images(batch, side, dtype), FLOAT32 if dtype == torch.float32 else ACROSS
-            z = ctx.tensor(model.call("encode", x), (batch, latent), "encode(x)", dtype=dtype)
-            picture = ctx.tensor(model.call("decode", z), x.shape, "decode(z)", dtype=dtype)
+            z = as_tensor(model.call("encode", x), (batch, latent), "encode(x)", dtype=dtype)
+            picture = as_tensor(model.call("decode", z), x.shape, "decode(z)", dtype=dtype)
             for args in ((), (False,)):
-                x_recon, code = ctx.sequence(ctx.preserves(model, x, *args), 2, "forward(x)")
-                ctx.matches(code, z, close, "the code of forward without noise, compared with encode(x),")
-                ctx.matches(
-                    x_recon, picture, close, "the reconstruction of forward without noise, compared with decode(z),"
+                x_recon, code = as_sequence(preserves(ctx, model, x, *args), 2, "forward(x)")
+                matches(ctx, code, z, close, "the code of forward without noise, compared with encode(x),")
+                matches(
+                    ctx,
+                    x_recon,
+                    picture,
+                    close,
+                    "the reconstruction of forward without noise, compared with decode(z),",
                 )
 
 
@@ -71,12 +75,12 @@ def dae_range(ctx: Context) -> None:
         x_recon, z = both(ctx, model, ctx.images(4, 7, torch.float64))
         codes.append(z)
         pictures.append(x_recon)
-    pictures.append(ctx.tensor(model.call("decode", ctx.randn(4, 5)), (4, 1, 7, 7), "decode(z)"))
+    pictures.append(as_tensor(model.call("decode", ctx.randn(4, 5)), (4, 1, 7, 7), "decode(z)"))
     unbounded(ctx, torch.cat(codes))
     squashed(ctx, torch.cat(pictures))
-    ctx.raises("ValueError", DAE, input_dim=49, latent_dim=5, noise="poisson", names="poisson",
+    raises(ctx, "ValueError", DAE, input_dim=49, latent_dim=5, noise="poisson", names="poisson",
                case="DenoisingAutoencoder with noise='poisson'")  # fmt: skip
-    ctx.raises("ValueError", DAE, input_dim=50, latent_dim=5, names="input_dim")
+    raises(ctx, "ValueError", DAE, input_dim=50, latent_dim=5, names="input_dim")
 
 
 @declare(
@@ -108,15 +112,15 @@ def dae_modes(ctx: Context) -> None:
             clean = [depends(model, **how) for model in models]
             said = f"forward(x, add_noise={how['add_noise']})" if how else "forward(x)"
             # a mistake in one of the corruptions costs its own check: one that works is enough
-            ctx.expect(not all(clean) if corrupts else all(clean), f"{said} in {mode} mode is wrong",
+            expect(not all(clean) if corrupts else all(clean), f"{said} in {mode} mode is wrong",
                        "corrupted" if corrupts else "not corrupted",
                        "not corrupted" if all(clean) else "corrupted")  # fmt: skip
         for model in models:
             for method, argument, cotangent in (("encode", x, weights[1][1]), ("decode", z, weights[0][1])):
                 found = ctx.session.vjp((model, method), argument, wrt=[0], cotangents=[((), cotangent)]).args[0]
-                ctx.expect(found is not None and float(found.abs().max()) > 0, f"{method} corrupts in {mode} mode",
+                expect(found is not None and float(found.abs().max()) > 0, f"{method} corrupts in {mode} mode",
                            "never", "what comes out does not depend on what went in")  # fmt: skip
-    ctx.expect(all(model.get("training") is False for model in models), "forward changes the mode of the model")
+    expect(all(model.get("training") is False for model in models), "forward changes the mode of the model")
     corrupts_without_gradients(ctx, models, x)
 
 
@@ -128,14 +132,14 @@ def corrupts_without_gradients(ctx: Context, models: Sequence[Handle], x: Tensor
 
     def outputs(model: Handle, **how: bool) -> Tensor:
         ctx.call(TorchRef("manual_seed"), 17)
-        x_recon, z = ctx.sequence(ctx.session.infer(model, x, **how), 2, "forward(x)")
-        both = ctx.tensor(x_recon, x.shape, "x_recon"), ctx.tensor(z, (len(x), 5), "z")
+        x_recon, z = as_sequence(ctx.session.infer(model, x, **how), 2, "forward(x)")
+        both = as_tensor(x_recon, x.shape, "x_recon"), as_tensor(z, (len(x), 5), "z")
         return torch.cat([part.flatten(1) for part in both], dim=1)
 
     for how in ({}, {"add_noise": True}):
         said = f"forward(x, add_noise={how.get('add_noise')})"
         clean = [torch.equal(outputs(model.train(), **how), outputs(model, add_noise=False)) for model in models]
-        ctx.expect(not all(clean), f"{said} in training mode is wrong without gradients", "corrupted", "not corrupted",
+        expect(not all(clean), f"{said} in training mode is wrong without gradients", "corrupted", "not corrupted",
                    hint="Is a model that records no gradients still in training mode?")  # fmt: skip
 
 
@@ -150,7 +154,7 @@ def corrupts_without_gradients(ctx: Context, models: Sequence[Handle], x: Tensor
 )  # fmt: skip
 def dae_noise(ctx: Context) -> None:
     def moved(model: Handle, x: Tensor) -> float:
-        clean = ctx.tensor(model.call("encode", x), (len(x), 5), "encode(x)")
+        clean = as_tensor(model.call("encode", x), (len(x), 5), "encode(x)")
         return float((both(ctx, model, x, add_noise=True)[1] - clean).abs().max())
 
     grey, black = ctx.rand(4, 1, 7, 7, low=0.3, high=0.7), torch.zeros(4, 1, 7, 7, dtype=torch.float64)
@@ -164,15 +168,15 @@ def dae_noise(ctx: Context) -> None:
     louder, softer = (dae(ctx, "gaussian", level) for level in levels)
     for model, (noise, level, x, moves) in zip(models, cases, strict=True):
         found = next((far for far in (moved(model, x) for _ in range(DRAWS if moves else 1)) if far > 1e-12), 0.0)
-        ctx.expect((found > 1e-12) == moves, f"noise={noise!r} at level {level:g} is another corruption",
+        expect((found > 1e-12) == moves, f"noise={noise!r} at level {level:g} is another corruption",
                    f"{'other' if moves else 'the same'} codes of {'black' if x is black else 'grey'} images",
                    f"codes move by {found:.3g}")  # fmt: skip
     ratio = moved(louder, grey) / max(moved(softer, grey), 1e-300)
     # a wrong gaussian_noise costs its own checks: this one asks how large the student's own becomes
-    first, second = (ctx.tensor(ctx.call(GAUSSIAN, grey, level), grey.shape, "gaussian_noise") for level in levels)
+    first, second = (as_tensor(ctx.call(GAUSSIAN, grey, level), grey.shape, "gaussian_noise") for level in levels)
     own = float((first - grey).abs().mean()) / max(float((second - grey).abs().mean()), 1e-300)
     # each move is the largest of 20 numbers of one size: the ratio is right up to a small factor
-    ctx.expect(0.1 < ratio / own < 10, "noise_level is not the level of the noise",
+    expect(0.1 < ratio / own < 10, "noise_level is not the level of the noise",
                f"{own:.3g} times the noise for {levels[0] / levels[1]:g} times the level, as gaussian_noise gives",
                f"{ratio:.3g} times")  # fmt: skip
 
@@ -190,61 +194,8 @@ def dae_fresh(ctx: Context) -> None:
     for noise, (_, level) in KINDS.items():
         model = dae(ctx, noise, level)
         draws_are_fresh(ctx, model, (x, True), f"forward with {noise} noise", pick=1)
-        ctx.preserves(model, x, True)
+        preserves(ctx, model, x, True)
         # by more than rounding, which depends on an image's place in the batch
         drawn = (both(ctx, model, x, True)[1] for _ in range(DRAWS))
         apart = any(float((codes - codes[0]).abs().max()) > 1e-4 * float(codes.abs().max()) for codes in drawn)
-        ctx.expect(apart, "all images of a batch get the same noise", "other noise for each image")
-
-
-# ---- the loss -----------------------------------------------------------------------------------------------------
-
-
-@declare(
-    id="q5.loss.value", question=5, kind="property", points=0.5, visibility="public",
-    title="Denoising loss: value and gradient",
-    asks="denoising_loss is the squared error between the model's reconstruction from corrupted images and the clean "
-    "images, summed over pixels, averaged over the batch",
-    hint="What is the target: what the model was shown, or what it should restore? Who corrupts, and how often?",
-    needs=(),
-)  # fmt: skip
-def loss_value(ctx: Context) -> None:
-    x = ctx.images(3, 5, torch.float64)
-    for training in (True, False):
-        model = ctx.new(Probe("Denoiser")).train(training)
-        found = ctx.session.vjp(LOSS, model, x, generator=Gen(71), params=[model])
-        calls, seen, given = (model.get(name) for name in ("calls", "seen", "given"))
-        ctx.expect(len(calls) == 1, "denoising_loss does not call the model once", "one call", f"{len(calls)} calls")
-        ctx.matches(seen[0], x, EXACT, "what denoising_loss gives to the model")
-        call, mode = calls[0], "training" if training else "evaluation"
-        ctx.expect(call["add_noise"] is True, f"the model is not asked for noise in {mode} mode", "add_noise=True",
-                   f"add_noise={call['add_noise']}", hint="How is noise made sure of, whatever the mode?")  # fmt: skip
-        ctx.expect(call["seed"] == 71, "the generator does not get to the model", "the generator given", call["seed"])
-        ctx.expect(
-            call["training"] is training, "denoising_loss changes the mode of the model", training, call["training"]
-        )
-        value = ctx.tensor(found.value, (), "denoising_loss", dtype=x.dtype)
-        right = (given[0] - x).square().flatten(1).sum(1).mean()
-        if not alike(value, right, rtol=1e-7):
-            own = student_mse(ctx, given[0], x)  # a mistake in mse_loss costs its own check in Question 4
-            if own is None or not alike(value, own, rtol=1e-7):
-                raise Failure("denoising_loss is wrong", show(right), show(value))
-            continue
-        unscaled = given[0] / 0.6
-        slope = (2 * (given[0] - x) * unscaled).flatten(1).sum(1).mean()
-        ctx.matches(found.params[0]["scale"], slope, FLOAT64, "the gradient of denoising_loss to the model")
-    value = ctx.preserves(LOSS, ctx.new(Probe("Denoiser")), x)
-    ctx.tensor(value, (), "denoising_loss without a generator", dtype=x.dtype)
-
-
-def student_mse(ctx: Context, x_recon: Tensor, x: Tensor) -> Tensor | None:
-    """The submission's own `mse_loss`, if it gives a number."""
-    value = ctx.call("autoencoders.mse_loss", x_recon, x)
-    return value if isinstance(value, Tensor) and value.shape == () and value.dtype == x.dtype else None
-
-
-CHECKS: tuple[Check, ...] = (
-    *NOISE, dae_shapes, dae_range, dae_modes, dae_noise, dae_fresh, loss_value, *TRAINED,
-)  # fmt: skip
-
-QUESTION = Question(number=5, title="Denoising", points=8.0, modules=("denoising", "autoencoders"), checks=CHECKS)
+        expect(apart, "all images of a batch get the same noise", "other noise for each image")

@@ -9,12 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, StudentRaised, TorchRef
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
-from ...check.declaration import EXACT, Check, Failure, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.failure import EXACT, Failure
+from ...check.forall import forall
 from ...check.shown import show
 from ...check.statistics import count_bounds, mean_bound, variance_bounds, widened
+from ...check.values import Gen, Handle, StudentRaised, TorchRef
 
 GAUSSIAN, MASKING, SALT = (f"denoising.{name}_noise" for name in ("gaussian", "masking", "salt_and_pepper"))
 CORRUPT = "denoising.corrupt"
@@ -36,7 +39,7 @@ def phi(x: float) -> float:
 def within(ctx: Context, value: float, bounds: tuple[float, float], what: str, hint: str = "") -> None:
     """A statistic lies between bounds that a correct sample leaves with the stated probability."""
     low, high = bounds
-    ctx.expect(low <= value <= high, f"{what} is wrong", f"between {low:.6g} and {high:.6g}", value, hint=hint)
+    expect(low <= value <= high, f"{what} is wrong", f"between {low:.6g} and {high:.6g}", value, hint=hint)
 
 
 def calls_of(ctx: Context, target: Any, x: Tensor, *args: Any) -> Tensor:
@@ -47,7 +50,7 @@ def calls_of(ctx: Context, target: Any, x: Tensor, *args: Any) -> Tensor:
     name = target.partition(".")[2] if target != CORRUPT else f"corrupt with {args[0]}"
     generators = ctx.randint(0, 2**31, len(x)).tolist()
     noisy = [ctx.call(target, part, *args, generator=Gen(seed)) for part, seed in zip(x, generators, strict=True)]
-    return torch.stack([ctx.tensor(value, x.shape[1:], name, dtype=x.dtype) for value in noisy])
+    return torch.stack([as_tensor(value, x.shape[1:], name, dtype=x.dtype) for value in noisy])
 
 
 def share_is(ctx: Context, hit: Tensor, prob: float, what: str, hint: str = "") -> None:
@@ -84,7 +87,7 @@ def pixels_are_dropped(ctx: Context, noisy: Tensor, x: Tensor, prob: float, what
     changed = noisy[~dropped & (noisy != x)]
     white = bool(changed.numel()) and bool((changed == changed[0]).all())
     hint = "Which value stands for a pixel that is gone?" if white else "What happens to a pixel that stays?"
-    ctx.expect(not changed.numel(), f"{what} changes pixels that it does not set to 0",
+    expect(not changed.numel(), f"{what} changes pixels that it does not set to 0",
                show(x[~dropped][:4]), show(noisy[~dropped][:4]), hint=hint)  # fmt: skip
     keeps = count_bounds(x.numel(), 1 - prob)
     kept = keeps[0] <= int(dropped.sum()) <= keeps[1]
@@ -95,7 +98,7 @@ def pixels_are_dropped(ctx: Context, noisy: Tensor, x: Tensor, prob: float, what
 def pixels_are_replaced(ctx: Context, noisy: Tensor, x: Tensor, prob: float, what: str) -> None:
     """Each pixel is 0 or 1 with probability `prob`/2 each. Two comparisons at 1e-7; pixels of `x` are inside (0, 1)."""
     black, white = noisy == 0, noisy == 1
-    ctx.expect(bool((black | white | (noisy == x)).all()), f"{what} changes pixels to other values than 0 and 1",
+    expect(bool((black | white | (noisy == x)).all()), f"{what} changes pixels to other values than 0 and 1",
                "0, 1 or the pixel as it was", show(noisy[~(black | white | (noisy == x))][:4]))  # fmt: skip
     for value, where in ((0, black), (1, white)):
         share_is(ctx, where, prob / 2, f"the number of pixels set to {value} by {what}",
@@ -129,7 +132,7 @@ def gaussian_clamp(ctx: Context) -> None:
     std = 0.5
     for brightness in (0.0, 0.5, 0.8):
         noisy = calls_of(ctx, GAUSSIAN, torch.full((CALLS, *PART), brightness), std)
-        ctx.expect(bool(((noisy >= 0) & (noisy <= 1)).all()), "gaussian_noise leaves [0, 1]", "pixels in [0, 1]", noisy)
+        expect(bool(((noisy >= 0) & (noisy <= 1)).all()), "gaussian_noise leaves [0, 1]", "pixels in [0, 1]", noisy)
         for value, share in ((0.0, phi(-brightness / std)), (1.0, phi((brightness - 1) / std))):
             share_is(ctx, noisy == value, share, f"the number of pixels {brightness:g} that end at {value:g}")
     # between the ends too: no rescaling, no reflection
@@ -192,11 +195,11 @@ def noise_independent(ctx: Context) -> None:
     )  # fmt: skip
     for function, level, what, of in quantities:
         name, generator = f"{function.partition('.')[2]}, {what}:", generator_of(ctx)
-        draws = (of(ctx.tensor(ctx.call(function, x, level, generator), SHAPE, name)).double() for _ in range(26))
+        draws = (of(as_tensor(ctx.call(function, x, level, generator), SHAPE, name)).double() for _ in range(26))
         first, second = next(draws), next(draws)
         if first.std() == 0:  # in all pixels of all calls: a wrong rate, which has its own check
             alone = any(not torch.equal(first, other) for other in (second, *draws))
-            ctx.expect(not alone, f"{name} all pixels of a call get the same", "independent draws", "one draw")
+            expect(not alone, f"{name} all pixels of a call get the same", "independent draws", "one draw")
             continue
         # centred and scaled by the sample, so that a wrong rate costs its own check only
         a, b = ((drawn - drawn.mean()) / drawn.std(correction=0) for drawn in (first, second))
@@ -209,16 +212,16 @@ def noise_independent(ctx: Context) -> None:
             within(ctx, float((one * other).mean()), (-bound, bound), f"{name} the correlation of {where}")
         chance_alone(ctx, torch.cat([a, b]).flatten(1), f"{name} the variance of an image's total", alpha)
         few = x[:3, :, :10, :10]
-        batches = [of(ctx.tensor(ctx.call(function, few, level, generator), few.shape, name)) for _ in range(16)]
+        batches = [of(as_tensor(ctx.call(function, few, level, generator), few.shape, name)) for _ in range(16)]
         calls = torch.stack(batches).double().flatten(1)
         if calls.std() > 0:
             chance_alone(ctx, (calls - calls.mean()) / calls.std(correction=0), f"{name} the variance of a call's "
                          "total", alpha)  # fmt: skip
         # images may have any shape: of 500 independent pixels, or 40, some differ
         rows = x.flatten(1)
-        flat = of(ctx.tensor(ctx.call(function, rows, level, generator), rows.shape, name)).double()
+        flat = of(as_tensor(ctx.call(function, rows, level, generator), rows.shape, name)).double()
         shared = flat.std() > 0 and min(float(flat.std(0).max()), float(flat.std(1).max())) == 0
-        ctx.expect(not shared, f"{name} images of shape (B, D) share a draw", "independent pixels",
+        expect(not shared, f"{name} images of shape (B, D) share a draw", "independent pixels",
                    "all pixels of an image, or all images, get the same")  # fmt: skip
 
 
@@ -258,17 +261,17 @@ def draws_are_fresh(ctx: Context, target: Any, args: tuple[Any, ...], name: str,
 
     def drawn(**kwargs: Any) -> Tensor:
         value = ctx.call(target, *args, **kwargs)
-        return ctx.tensor(value if pick is None else ctx.sequence(value, 2, name)[pick], None, name)
+        return as_tensor(value if pick is None else as_sequence(value, 2, name)[pick], None, name)
 
     seed = int(ctx.randint(0, 2**30, 1))
-    ctx.expect(vary(drawn() for _ in range(DRAWS)), f"{name} gives the same twice without a generator", "fresh noise")
-    ctx.expect(vary(drawn(generator=Gen(seed + k)) for k in range(DRAWS)),
+    expect(vary(drawn() for _ in range(DRAWS)), f"{name} gives the same twice without a generator", "fresh noise")
+    expect(vary(drawn(generator=Gen(seed + k)) for k in range(DRAWS)),
                f"{name} gives the same from differently seeded generators", "other noise")  # fmt: skip
-    ctx.expect(torch.equal(drawn(generator=Gen(seed)), drawn(generator=Gen(seed))),
+    expect(torch.equal(drawn(generator=Gen(seed)), drawn(generator=Gen(seed))),
                f"{name} draws from another source than the generator given",
                "the same noise from equally seeded generators", "other noise")  # fmt: skip
     generator = generator_of(ctx)
-    ctx.expect(vary(drawn(generator=generator) for _ in range(DRAWS)),
+    expect(vary(drawn(generator=generator) for _ in range(DRAWS)),
                f"{name} gives the same twice from one generator", "fresh noise")  # fmt: skip
 
 
@@ -286,16 +289,16 @@ def noise_contract(ctx: Context) -> None:
         x = random(seed, batch, channels, height, width, low=0.1, high=0.9, dtype=dtype)
         for function, level in KINDS.values():
             name = function.partition(".")[2]
-            noisy = ctx.tensor(ctx.preserves(function, x, level), x.shape, name, dtype=dtype)
-            ctx.expect(bool(((noisy >= 0) & (noisy <= 1)).all()), f"{name} leaves [0, 1]", "pixels in [0, 1]", noisy)
-            ctx.matches(ctx.call(function, x, 0.0), x, EXACT, f"{name} at level 0")
-        ctx.matches(ctx.call(MASKING, x, 1.0), torch.zeros_like(x), EXACT, "masking_noise with drop_prob=1")
-        noisy = ctx.tensor(ctx.call(SALT, x, 1.0), x.shape, "salt_and_pepper_noise with prob=1", dtype=dtype)
-        ctx.expect(bool(((noisy == 0) | (noisy == 1)).all()), "salt_and_pepper_noise with prob=1 leaves pixels",
+            noisy = as_tensor(preserves(ctx, function, x, level), x.shape, name, dtype=dtype)
+            expect(bool(((noisy >= 0) & (noisy <= 1)).all()), f"{name} leaves [0, 1]", "pixels in [0, 1]", noisy)
+            matches(ctx, ctx.call(function, x, 0.0), x, EXACT, f"{name} at level 0")
+        matches(ctx, ctx.call(MASKING, x, 1.0), torch.zeros_like(x), EXACT, "masking_noise with drop_prob=1")
+        noisy = as_tensor(ctx.call(SALT, x, 1.0), x.shape, "salt_and_pepper_noise with prob=1", dtype=dtype)
+        expect(bool(((noisy == 0) | (noisy == 1)).all()), "salt_and_pepper_noise with prob=1 leaves pixels",
                    "0 and 1 only", noisy)  # fmt: skip
 
     flags = sizes(0, 1).map(bool)
-    ctx.forall(body, examples=12, seed=seeds(), batch=sizes(1, 3), channels=sizes(1, 2), height=sizes(1, 4),
+    forall(ctx, body, examples=12, seed=seeds(), batch=sizes(1, 3), channels=sizes(1, 2), height=sizes(1, 4),
                width=sizes(1, 4), double=flags)  # fmt: skip
 
 
@@ -311,12 +314,16 @@ def noise_errors(ctx: Context) -> None:
     for function, name, values in ((GAUSSIAN, "std", (-0.1,)), (MASKING, "drop_prob", (-0.1, 1.1)),
                                    (SALT, "prob", (-0.1, 1.1))):  # fmt: skip
         for value in values:
-            ctx.raises(
-                "ValueError", function, x, value, names=name, case=f"{function.partition('.')[2]} with {name}={value}"
+            raises(
+                ctx,
+                "ValueError",
+                function,
+                x,
+                value,
+                names=name,
+                case=f"{function.partition('.')[2]} with {name}={value}",
             )
-    ctx.tensor(
-        ctx.call(GAUSSIAN, x, 1.5), x.shape, "gaussian_noise with std=1.5"
-    )  # a standard deviation may be above 1
+    as_tensor(ctx.call(GAUSSIAN, x, 1.5), x.shape, "gaussian_noise with std=1.5")  # a standard deviation may be above 1
 
 
 @declare(
@@ -334,7 +341,7 @@ def corrupt_kinds(ctx: Context) -> None:
         KINDS.items(), (0.05, 0.2, 0.3), (noise_is_normal, pixels_are_dropped, pixels_are_replaced), strict=True
     ):
         seed = int(ctx.randint(0, 2**31, 1))
-        noisy = ctx.preserves(CORRUPT, x[0], kind, level, generator=Gen(seed))
+        noisy = preserves(ctx, CORRUPT, x[0], kind, level, generator=Gen(seed))
         own = ctx.call(function, x[0], level, generator=Gen(seed))
         if not (isinstance(noisy, Tensor) and isinstance(own, Tensor) and torch.equal(noisy, own)):
             # else it is that function, which has its own checks
@@ -344,13 +351,13 @@ def corrupt_kinds(ctx: Context) -> None:
                 failure.hint = ""  # the choice is wrong, not what was chosen
                 raise
     for kind, level in (("poisson", 0.1), ("", 0.1), ("salt", 0.1), ("poisson", 0.0)):
-        ctx.raises("ValueError", CORRUPT, x[0], kind, level, names=kind, case=f"corrupt with {kind=} at level {level}")
+        raises(ctx, "ValueError", CORRUPT, x[0], kind, level, names=kind, case=f"corrupt with {kind=} at level {level}")
     # what gaussian_noise refuses itself has its own check
-    ctx.expect(accepts(ctx, CORRUPT, x[0], "gaussian", 1.5) or not accepts(ctx, GAUSSIAN, x[0], 1.5),
+    expect(accepts(ctx, CORRUPT, x[0], "gaussian", 1.5) or not accepts(ctx, GAUSSIAN, x[0], 1.5),
                "corrupt refuses a Gaussian that gaussian_noise accepts", "a standard deviation of 1.5", "an exception",
                hint="Which of the three functions run when one of them is named?")  # fmt: skip
     for kind, level in (("gaussian", -0.2), ("masking", 1.5), ("salt_and_pepper", -0.5)):
-        ctx.raises("ValueError", CORRUPT, x[0], kind, level, case=f"corrupt with {kind} at level {level}")
+        raises(ctx, "ValueError", CORRUPT, x[0], kind, level, case=f"corrupt with {kind} at level {level}")
 
 
 def accepts(ctx: Context, target: str, *args: Any) -> bool:

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...boundary.session import Probe
 from ...check.context import Context
-from ...check.declaration import Check, Part, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import expect
+from ...check.parts import Part
 from ...check.trained import (
     Budget,
     Recipe,
     X,
+    at_most,
     encode_then_decode,
     expect_generalises,
     expect_learned,
@@ -24,6 +26,7 @@ from ...check.trained import (
     test_images,
     training_images,
 )
+from ...check.values import Probe
 
 # the model is trained on its own forward pass in training mode, not through denoising_loss, so that a mistake there
 # costs its own check and not these too
@@ -63,11 +66,11 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
     error = error_of(recipe, state, noisy, images)
     plain = error_of(without, fit(ctx, without, budget, session=ctx.fresh()), noisy, images)
     trivial = min(mse(noisy, images), plain)
-    ctx.at_most("mse", error, f"the error of restored images per pixel (noisy ones {mse(noisy, images):.4g}, restored "
+    at_most(ctx, "mse", error, f"the error of restored images per pixel (noisy ones {mse(noisy, images):.4g}, restored "
                 f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2)  # fmt: skip
     # an architecture of which clean images alone make a good denoiser (dropout does it) has nothing to gain, and has
     # shown what is asked by the error itself
-    ctx.expect(error < plain or ctx.credit == 1, "training on corrupted images does not help",
+    expect(error < plain or ctx.credit.share == 1, "training on corrupted images does not help",
                f"below {plain:.4g}, trained without noise", error)  # fmt: skip
     known = training_images(ctx)
     expect_generalises(ctx, error_of(recipe, state, images, images), error_of(recipe, state, known, known))

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...boundary.session import Gen, Handle, Params, Probe, TorchRef
 from ...check.context import Context
-from ...check.declaration import FLOAT64, Check, Failure, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_number, as_sequence, expect, matches, preserves, raises
+from ...check.failure import FLOAT64, Failure
 from ...check.shown import kind_of
+from ...check.values import Gen, Handle, Params, Probe, TorchRef
 
 STEP, EVALUATE, FIT, STOPPING = "training.train_step", "training.evaluate", "training.fit", "training.EarlyStopping"
 LOSS = Probe("mse_of_first")
@@ -37,7 +39,7 @@ def sgd(ctx: Context, model: Handle, lr: float) -> Handle:
 
 def losses_of(ctx: Context, value: Any, length: int, what: str) -> list[float]:
     """`value` as a list of this many finite numbers, one per epoch."""
-    return [ctx.number(entry, f"an entry of {what}") for entry in ctx.sequence(value, length, what)]
+    return [as_number(entry, f"an entry of {what}") for entry in as_sequence(value, length, what)]
 
 
 def history_of(ctx: Context, value: Any) -> tuple[list[Any], list[Any]]:
@@ -58,7 +60,7 @@ def expect_own_losses(ctx: Context, entries: Sequence[float], told: Sequence[flo
     Which one it is does not matter: a loss that is taken again after the step is another matter.
     """
     own = all(any(math.isclose(entry, loss, rel_tol=1e-4) for loss in told) for entry in entries)
-    ctx.expect(own and all(a < b for a, b in zip(entries, entries[1:], strict=False)),
+    expect(own and all(a < b for a, b in zip(entries, entries[1:], strict=False)),
                f"a number of {what} is not the loss of its epoch", f"losses among {list(told)}", list(entries),
                hint="What do the earlier epochs have to do with the number of this one?")  # fmt: skip
 
@@ -123,12 +125,12 @@ def fit_history(ctx: Context) -> None:
         return float((F.linear(data, state["weight"], state["bias"]) - data).square().mean())
 
     data, held_out = ctx.randn(11, 3), 2 * ctx.randn(7, 3)
-    value = ctx.preserves(FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 3, batch_size=4, validation=held_out)
+    value = preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 3, batch_size=4, validation=held_out)
     train, validation = history_of(ctx, value)
     for entry in losses_of(ctx, train, 3, "the history 'train'"):
-        ctx.matches(entry, mean_loss(data), FLOAT64, "the training loss of an epoch")
+        matches(ctx, entry, mean_loss(data), FLOAT64, "the training loss of an epoch")
     for entry in losses_of(ctx, validation, 3, "the history 'validation'"):
-        ctx.matches(entry, mean_loss(held_out), FLOAT64, "the validation loss of an epoch")
+        matches(ctx, entry, mean_loss(held_out), FLOAT64, "the validation loss of an epoch")
     train, validation = history_of(ctx, ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 2))
     losses_of(ctx, train, 2, "the history 'train' without validation data")
     losses_of(ctx, validation, 0, "the history 'validation' without validation data")
@@ -152,32 +154,32 @@ def fit_order(ctx: Context) -> None:
     def orders(**kwargs: Any) -> list[list[list[int]]]:
         inner, _ = linear(ctx, 3)
         model = ctx.new(Probe("Recorder"), inner)
-        ctx.preserves(FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=8, **kwargs)
+        preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=8, **kwargs)
         return epochs_of(training_rows(model, data), 41, 3)
 
     first = orders(generator=Gen(ctx.seed))
     sizes_seen = sorted({len(batch) for epoch in first for batch in epoch})
-    ctx.expect(max(sizes_seen) == 8, "the batches do not have batch_size examples", "batches of 8", sizes_seen)
+    expect(max(sizes_seen) == 8, "the batches do not have batch_size examples", "batches of 8", sizes_seen)
     flat = [[row for batch in epoch for row in batch] for epoch in first]
     in_order = any(rows == list(range(41)) for rows in flat)
-    ctx.expect(not in_order, "the examples come in the order in which they are stored", "a random order", flat[0][:8])
+    expect(not in_order, "the examples come in the order in which they are stored", "a random order", flat[0][:8])
     fresh = all(a != b for a, b in zip(flat, flat[1:], strict=False))
-    ctx.expect(fresh, "two epochs use the same order", "a fresh order each epoch", "the same order")
+    expect(fresh, "two epochs use the same order", "a fresh order each epoch", "the same order")
     together = [{frozenset(batch) for batch in epoch} for epoch in first]
-    ctx.expect(
+    expect(
         together[0] != together[1],
         "the same examples meet in the same batches in every epoch",
         "fresh batches each epoch",
         "the same batches",
     )
-    ctx.expect(
+    expect(
         orders(generator=Gen(ctx.seed)) == first,
         "generators with the same seed give different orders",
         "an order drawn from generator",
         "an order drawn from somewhere else",
     )
     other = orders(generator=Gen(ctx.seed + 1))
-    ctx.expect(other != first, "generators with different seeds give the same order", "different orders", "the same")
+    expect(other != first, "generators with different seeds give the same order", "different orders", "the same")
     orders()
 
 
@@ -197,7 +199,7 @@ def fit_modes(ctx: Context) -> None:
         inner, _ = linear(ctx, 3)
         model = ctx.new(Probe("Recorder"), inner).train(former)
         value = ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), 3, batch_size=4, validation=held_out)
-        ctx.expect(
+        expect(
             model.get("training") is former,
             "the model does not get its former mode back",
             f"training = {former}",
@@ -206,14 +208,14 @@ def fit_modes(ctx: Context) -> None:
         calls = model.get("calls")
         learns = [call["training"] for call in calls if call["grad"]]
         looks = [call for call in calls if not call["grad"]]
-        ctx.expect(
+        expect(
             bool(learns) and all(learns),
             "a batch is trained on in evaluation mode",
             "training mode in all epochs",
             f"{learns.count(True)} of {len(learns)} batches in training mode",
         )
-        ctx.expect(bool(looks), "the validation data are looked at with gradients on", "no gradients", "gradients")
-        ctx.expect(
+        expect(bool(looks), "the validation data are looked at with gradients on", "no gradients", "gradients")
+        expect(
             not any(call["training"] for call in looks),
             "validation runs in training mode",
             "evaluation mode",
@@ -221,7 +223,7 @@ def fit_modes(ctx: Context) -> None:
         )
         train, _ = history_of(ctx, value)
         losses = losses_of(ctx, train, 3, "the history 'train'")
-        ctx.expect(
+        expect(
             losses[-1] < losses[0],
             "the training loss does not fall on a linear problem",
             f"below {losses[0]:.4g}",
@@ -232,7 +234,8 @@ def fit_modes(ctx: Context) -> None:
     model = ctx.new(Probe("Offset"))
     target = float(ctx.rand(1, low=5.0, high=9.0))
     ctx.call(FIT, model, torch.full((6, 2), target, dtype=torch.float64), LOSS, sgd(ctx, model, lr=0.05), 4)
-    ctx.matches(
+    matches(
+        ctx,
         model.state()["w"],
         torch.tensor(target * (1 - 0.9**4), dtype=torch.float64),
         FLOAT64,
@@ -248,7 +251,7 @@ def mode_comes_back(ctx: Context) -> None:
             model = ctx.new(Probe("Offset")).train(former)
             ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), epochs,
                      validation=torch.full_like(data, held_out), patience=1)  # fmt: skip
-            ctx.expect(model.get("training") is former, "with patience the model does not get its former mode back",
+            expect(model.get("training") is former, "with patience the model does not get its former mode back",
                        f"training = {former}", f"training = {model.get('training')}",
                        hint="On which ways can your loop end, and what is done on each of them?")  # fmt: skip
 
@@ -274,7 +277,7 @@ def offset_run(
     )
     _, validation = history_of(ctx, value)
     path = [target * (1 - (1 - 2 * lr) ** k) for k in range(1, epochs + 1)]
-    return [ctx.number(v, "a validation loss") for v in validation], float(model.state()["w"]), path
+    return [as_number(v, "a validation loss") for v in validation], float(model.state()["w"]), path
 
 
 @declare(
@@ -290,13 +293,14 @@ def fit_stops(ctx: Context) -> None:
     # w passes the best value near epoch 4 on its way to the target: validation falls four times, then rises
     target, held_out = 10.0, float(ctx.rand(1, low=3.15, high=3.7))
     validation, final, path = offset_run(ctx, target, held_out, 0.05, 12, patience=2)
-    ctx.expect(
+    expect(
         len(validation) == 6,
         "the training does not stop after `patience` epochs without improvement",
         "4 epochs that improve and 2 that do not",
         f"{len(validation)} epochs",
     )
-    ctx.matches(
+    matches(
+        ctx,
         final,
         path[3],
         FLOAT64,
@@ -306,18 +310,18 @@ def fit_stops(ctx: Context) -> None:
         else "",
     )
     validation, final, path = offset_run(ctx, target, held_out, 0.05, 8, patience=None)
-    ctx.expect(len(validation) == 8, "without patience the training stops early", "8 epochs", f"{len(validation)}")
-    ctx.matches(final, path[7], FLOAT64, "without patience, the weight after the last epoch")
+    expect(len(validation) == 8, "without patience the training stops early", "8 epochs", f"{len(validation)}")
+    matches(ctx, final, path[7], FLOAT64, "without patience, the weight after the last epoch")
     # w now jumps over the target and back: validation improves in every second epoch only
     validation, final, path = offset_run(ctx, target, 0.9 * target, 0.95, 7, patience=2)
-    ctx.expect(
+    expect(
         len(validation) == 7,
         "the count of bad epochs does not start again after an improvement",
         "7 epochs",
         f"{len(validation)} epochs",
     )
     best = min(range(7), key=lambda k: abs(path[k] - 0.9 * target))
-    ctx.matches(final, path[best], FLOAT64, "the weight put back when the epochs run out before the patience")
+    matches(ctx, final, path[best], FLOAT64, "the weight put back when the epochs run out before the patience")
 
 
 @declare(
@@ -329,7 +333,8 @@ def fit_stops(ctx: Context) -> None:
 )  # fmt: skip
 def fit_edges(ctx: Context) -> None:
     model, _ = linear(ctx, 3)
-    ctx.raises(
+    raises(
+        ctx,
         "ValueError",
         FIT,
         model,
@@ -344,7 +349,7 @@ def fit_edges(ctx: Context) -> None:
     data, broken = ctx.randn(6, 3), torch.full((4, 3), math.nan, dtype=torch.float64)
     value = ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 6, validation=broken, patience=2)
     _, validation = history_of(ctx, value)
-    ctx.expect(
+    expect(
         len(validation) == 2,
         "a validation loss that is NaN from the start does not use up the patience",
         "2 epochs",

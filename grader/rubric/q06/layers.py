@@ -9,14 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...boundary.session import Gen, Handle, Image8, Probe, Session, TorchRef
 from ...check.context import Context
 from ...check.datasets import to_float
-from ...check.declaration import FLOAT64, Check, Failure, Part, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
+from ...check.failure import FLOAT64, Failure
+from ...check.parts import Part
 from ...check.shown import kind_of
-from ...check.trained import Budget, mean_image_mse, mse, pca_mse
-from . import memory as q06_memory
+from ...check.trained import Budget, at_most, mean_image_mse, mse, pca_mse
+from ...check.values import Gen, Handle, Image8, Probe, Session, TorchRef
 from .fit import losses_of
+from .memory import CHECKS as MEMORY
 
 STAGE, LAYERWISE, STACK = "training.pretrain_stage", "training.pretrain_layerwise", "training.assemble_stack"
 WIDTHS = (6, 5, 4, 3)  # all different, so that a wrong stage does not fit by chance
@@ -83,33 +86,33 @@ def stage_only(ctx: Context) -> None:
     }
     before = {name: module.state() for name, module in everyone.items()}
     # so many epochs that a noisy mean falls as well: how batches are drawn and averaged has its own checks
-    value = ctx.preserves(STAGE, encoders, decoders, 1, ctx.randn(22, WIDTHS[0]), epochs=12, batch_size=8, lr=0.03)
+    value = preserves(ctx, STAGE, encoders, decoders, 1, ctx.randn(22, WIDTHS[0]), epochs=12, batch_size=8, lr=0.03)
     losses = losses_of(ctx, value, 12, "pretrain_stage")
     for name, module in everyone.items():
         now, own = module.state(), name.endswith("[1]")
         moved = [key for key, old in before[name].items() if not torch.equal(old, now[key])]
         if own:
-            ctx.expect(
+            expect(
                 any("weight" in key for key in moved), f"{name} is not trained in stage 1", "new weights", "no change"
             )
         else:
-            ctx.expect(not moved, f"stage 1 changes {name}", "no change", ", ".join(moved))
-            ctx.expect(module.get("training") is True, f"stage 1 changes the mode of {name}", "training", "evaluation")
+            expect(not moved, f"stage 1 changes {name}", "no change", ", ".join(moved))
+            expect(module.get("training") is True, f"stage 1 changes the mode of {name}", "training", "evaluation")
         asks = module.parameters()
-        ctx.expect(
+        expect(
             all(asks.values()),
             f"after stage 1 some of {name} cannot be trained any more",
             "every parameter still requires a gradient",
             [key for key, needs in asks.items() if not needs],
         )
-    ctx.expect(losses[-1] < losses[0], "the loss of the stage does not fall", f"below {losses[0]:.4g}", losses[-1])
+    expect(losses[-1] < losses[0], "the loss of the stage does not fall", f"below {losses[0]:.4g}", losses[-1])
     # each module has a mode of its own
     modes = {"encoders[0]": False, "encoders[1]": True, "decoders[0]": True, "decoders[1]": False}
     for name, training in modes.items():
         everyone[name].train(training)
     ctx.call(STAGE, encoders, decoders, 2, ctx.randn(22, WIDTHS[0]), epochs=1, batch_size=8, lr=0.03)
     for name, training in modes.items():
-        ctx.expect(everyone[name].get("training") is training, f"stage 2 changes the mode of {name}",
+        expect(everyone[name].get("training") is training, f"stage 2 changes the mode of {name}",
                    *("training", "evaluation")[:: 1 if training else -1])  # fmt: skip
 
 
@@ -136,7 +139,8 @@ def stage_target(ctx: Context) -> None:
         wanted = float(error.square().sum(1).mean())
         for entry in losses_of(ctx, value, 2, f"pretrain_stage of stage {stage}"):
             mean = math.isclose(entry, float(error.square().mean()), rel_tol=1e-6)
-            ctx.matches(
+            matches(
+                ctx,
                 entry,
                 wanted,
                 FLOAT64,
@@ -144,7 +148,7 @@ def stage_target(ctx: Context) -> None:
                 hint="Is mse_loss a mean over the elements of the code?" if mean else "",
             )
         seen = encoders[stage].get("seen")[known:]
-        ctx.expect(
+        expect(
             same_rows(seen, h),
             f"the input of stage {stage} is not the code of the encoders before it, each example once per epoch",
             f"{len(h)} codes of {h.shape[1]} numbers in each epoch",
@@ -165,16 +169,16 @@ def layerwise(ctx: Context) -> None:
     data = ctx.randn(30, WIDTHS[0])
     # one batch is an epoch: how an epoch is cut into batches has its own checks
     value = ctx.call(LAYERWISE, encoders, decoders, data, epochs=8, batch_size=30, lr=0.02, generator=Gen(ctx.seed))
-    for stage, losses in enumerate(ctx.sequence(value, 3, "pretrain_layerwise")):
+    for stage, losses in enumerate(as_sequence(value, 3, "pretrain_layerwise")):
         numbers = losses_of(ctx, losses, 8, f"the list of stage {stage}")
-        ctx.expect(
+        expect(
             numbers[-1] < numbers[0], f"the loss of stage {stage} does not fall", f"below {numbers[0]:.4g}", numbers[-1]
         )
     h = data
     for stage, encoder in enumerate(encoders):
         # an encoder's own stage is the one that goes through it with gradients; later ones only pass through
         own = [x for call, x in zip(encoder.get("calls"), encoder.get("seen"), strict=True) if call["training"]][:8]
-        ctx.expect(
+        expect(
             same_rows(own, h),
             f"stage {stage} is not trained on the codes of the trained stages before it",
             "the codes that the encoders below give after their own stages",
@@ -186,9 +190,9 @@ def layerwise(ctx: Context) -> None:
     ctx.call(LAYERWISE, encoders, decoders, data, epochs=1, batch_size=7, lr=0.0, generator=Gen(ctx.seed))
     for stage, encoder in enumerate(encoders):
         moved = any(not torch.equal(value, before[stage][name]) for name, value in encoder.state().items())
-        ctx.expect(not moved, f"stage {stage} learns with a learning rate of 0", "no change", "other weights")
+        expect(not moved, f"stage {stage} learns with a learning rate of 0", "no change", "other weights")
         rows = {call["rows"] for call in encoder.get("calls")[known[stage] :] if call["training"] and call["grad"]}
-        ctx.expect(max(rows, default=0) <= 7, f"the batches of stage {stage} do not have batch_size examples",
+        expect(max(rows, default=0) <= 7, f"the batches of stage {stage} do not have batch_size examples",
                    "at most 7", str(sorted(rows)))  # fmt: skip
     statistics_rest(ctx, data)
 
@@ -200,9 +204,9 @@ def statistics_rest(ctx: Context, data: Tensor) -> None:
     whole = [ctx.new(TorchRef("nn.Sequential"), *pair) for pair in zip(encoders, norms, strict=True)]
     ctx.call(LAYERWISE, whole, decoders, data, epochs=2, batch_size=10, lr=0.0)
     for stage, norm in enumerate(norms):
-        batches = int(ctx.tensor(norm.state().get("num_batches_tracked"), (), "the batches that a layer counts"))
+        batches = int(as_tensor(norm.state().get("num_batches_tracked"), (), "the batches that a layer counts"))
         # 2 epochs of 3 batches, and as often again where a batch goes through more than once
-        ctx.expect(batches % 6 == 0, f"encoder {stage} goes on changing when its own stage is over",
+        expect(batches % 6 == 0, f"encoder {stage} goes on changing when its own stage is over",
                    "statistics of 6 batches", f"of {batches}",
                    hint="In which mode does a trained encoder make the codes for the next stage?")  # fmt: skip
 
@@ -228,18 +232,18 @@ def stack(ctx: Context) -> None:
         recon, decoded = code, z
         for decoder in reversed(decoders):
             recon, decoded = apply(decoder.state(), recon), apply(decoder.state(), decoded)
-        ctx.matches(whole.call("encode", x), code, FLOAT64, f"encode(x){turn}")
-        ctx.matches(whole.call("decode", z), decoded, FLOAT64, f"decode(z){turn}")
-        both = ctx.sequence(whole(x), 2, "forward(x)")
-        ctx.matches(both[0], recon, FLOAT64, f"x_recon{turn}")
-        ctx.matches(both[1], code, FLOAT64, f"z{turn}")
+        matches(ctx, whole.call("encode", x), code, FLOAT64, f"encode(x){turn}")
+        matches(ctx, whole.call("decode", z), decoded, FLOAT64, f"decode(z){turn}")
+        both = as_sequence(whole(x), 2, "forward(x)")
+        matches(ctx, both[0], recon, FLOAT64, f"x_recon{turn}")
+        matches(ctx, both[1], code, FLOAT64, f"z{turn}")
         for module in (*encoders, *decoders):
-            ctx.expect(bool(module.get("calls")), "the stack goes past a module that it is made of", "its forward",
+            expect(bool(module.get("calls")), "the stack goes past a module that it is made of", "its forward",
                        "is never called",
                        hint="Whose forward decides what a layer does: its own, or its parts'?")  # fmt: skip
         state = encoders[1].state()
         encoders[1].load({name: value + 1 for name, value in state.items()})
-    ctx.expect(
+    expect(
         len(whole.parameters()) == 12,
         "the stack does not hold the parameters of all layers",
         12,
@@ -247,13 +251,13 @@ def stack(ctx: Context) -> None:
     )
     found = ctx.session.vjp(whole, ctx.randn(5, WIDTHS[0]), cotangents=[((0,), None)], params=[*encoders, *decoders])
     missing = sum(grad is None for grads in found.params for grad in grads.values())
-    ctx.expect(
+    expect(
         missing == 0,
         "the reconstruction's gradient does not reach all layers",
         "a gradient each",
         f"{missing} of 12 parameters without",
     )
-    ctx.preserves(STACK, encoders, decoders)
+    preserves(ctx, STACK, encoders, decoders)
 
 
 # ---- trained ----------------------------------------------------------------------------------------------------
@@ -331,11 +335,11 @@ def layerwise_trained(ctx: Context) -> None:
         )
     error, trivial = stack_error(ctx, encoders, decoders, images), min(untrained, mean_image_mse(ctx, images))
     pca = pca_mse(ctx, widths[-1], budget.train_size, images)
-    ctx.at_most("test mse", error, "the stack's error per pixel", trivial=trivial, slack=0.25)
+    at_most(ctx, "test mse", error, "the stack's error per pixel", trivial=trivial, slack=0.25)
     what = f"its ratio to the error of PCA with {widths[-1]} components"
-    ctx.at_most("ratio to PCA", error / pca, what, 4, trivial=trivial / pca, slack=0.25)
+    at_most(ctx, "ratio to PCA", error / pca, what, 4, trivial=trivial / pca, slack=0.25)
 
 
 CHECKS: tuple[Check, ...] = (
-    stage_only, stage_target, layerwise, stack, *q06_memory.CHECKS, layerwise_trained,
+    stage_only, stage_target, layerwise, stack, *MEMORY, layerwise_trained,
 )  # fmt: skip

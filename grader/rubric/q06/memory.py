@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...boundary.session import DType, Handle, Params, Probe, Ref, TorchRef
 from ...check.context import Context
-from ...check.declaration import EXACT, FLOAT64, Check, Failure, Tolerance, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_tensor, expect, matches, preserves
+from ...check.failure import EXACT, FLOAT64, Failure, Tolerance
+from ...check.values import DType, Handle, Params, Probe, Ref, TorchRef
 from .fit import LOSS
 
 CHECKPOINTED, MIXED = "training.checkpointed_forward", "training.mixed_precision_step"
@@ -51,17 +53,17 @@ def checkpoint_gradients(ctx: Context) -> None:
             params=handles,
             cotangents=[((), weights)],
         )
-        ctx.matches(found.value, wanted.detach(), FLOAT64, "the value")
+        matches(ctx, found.value, wanted.detach(), FLOAT64, "the value")
         where = "" if needs_gradient else ", when x needs none"
         if needs_gradient:
-            ctx.matches(found.args[1], grads[0], FLOAT64, "the gradient of x")
+            matches(ctx, found.args[1], grads[0], FLOAT64, "the gradient of x")
         got = [grad for named in found.params for grad in named.values()]
         for actual, expected in zip(got, grads[1:], strict=True):
             if actual is None:
                 raise Failure(f"a parameter gets no gradient{where}", "a gradient", "None")
-            ctx.matches(actual, expected, FLOAT64, f"the gradient of a parameter{where}")
+            matches(ctx, actual, expected, FLOAT64, f"the gradient of a parameter{where}")
     asked = ctx.call(Probe("requires_left"), Ref(CHECKPOINTED), handles, ctx.randn(5, 4))
-    ctx.expect(asked is False, "x requires a gradient after the call, which it did not before", "x as it was",
+    expect(asked is False, "x requires a gradient after the call, which it did not before", "x as it was",
                "requires_grad = True",
                hint="Whose tensor is x, and what has become of it when you return?")  # fmt: skip
 
@@ -86,20 +88,18 @@ def checkpoint_memory(ctx: Context) -> None:
     kept = ctx.session.saved_bytes(CHECKPOINTED, chain, x, params=chain)
     # torch's checkpoint_sequential leaves the last layer alone, since its activations are needed first: a quarter here
     most = round(0.4 * plain)
-    ctx.expect(
-        kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes"
-    )
+    expect(kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes")
     before = [len(part.get("calls")) for part in firsts]
     ctx.session.vjp(CHECKPOINTED, chain, x, params=chain)
     again = [len(part.get("calls")) - count for part, count in zip(firsts, before, strict=True)]
-    ctx.expect(
+    expect(
         min(again[:-1]) >= 2, "a layer is not computed again in the backward pass", "2 passes through each layer", again
     )
     # y = mask·x/(1-p) and its gradient is mask/(1-p): the two masks must agree
     dropout, point = [ctx.new(TorchRef("nn.Dropout"), 0.5)], ctx.rand(400, low=1.0, high=2.0)
     found = ctx.session.vjp(CHECKPOINTED, dropout, point, wrt=(1,))
-    grad = ctx.tensor(found.args[1], (400,), "the gradient through dropout")
-    ctx.matches(found.value, point * grad, FLOAT64, "a dropout layer's value, against its gradient times x")
+    grad = as_tensor(found.args[1], (400,), "the gradient through dropout")
+    matches(ctx, found.value, point * grad, FLOAT64, "a dropout layer's value, against its gradient times x")
 
 
 @declare(
@@ -120,33 +120,33 @@ def mixed_step(ctx: Context) -> None:
     ctx.call(Probe("leave_gradients"), model, 30.0)
     model.eval()
     x = ctx.randn(6, 4, dtype=torch.float32)
-    value = ctx.preserves(MIXED, model, x, loss, optimizer)
+    value = preserves(ctx, MIXED, model, x, loss, optimizer)
     call, given = model.get("calls")[0], loss.get("calls")[-1]
-    ctx.expect(
+    expect(
         call["dtype"] == "bfloat16", "the forward pass is not in lower precision", "bfloat16 by default", call["dtype"]
     )
-    ctx.expect(call["training"] is True, "the forward pass is not in training mode", "training", "evaluation")
-    ctx.expect(
+    expect(call["training"] is True, "the forward pass is not in training mode", "training", "evaluation")
+    expect(
         given["output"] == "torch.float32" and given["batch"] == "torch.float32",
         "the loss is not computed from float32 values",
         "output and batch in torch.float32",
         f"output in {given['output']}, batch in {given['batch']}",
     )
-    ctx.expect(given["autocast"] is False, "the loss is computed under autocast", "the forward pass only", "both",
+    expect(given["autocast"] is False, "the loss is computed under autocast", "the forward pass only", "both",
                hint="Which part of a step may be in low precision, and where does that part end?")  # fmt: skip
-    ctx.matches(loss.get("batches")[-1], x, EXACT, "the batch that loss_fn gets",
+    matches(ctx, loss.get("batches")[-1], x, EXACT, "the batch that loss_fn gets",
                 hint="Through which precisions does the target go on its way to the loss?")  # fmt: skip
     several_outputs(ctx, loss, x)
     low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
-    ctx.matches(value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
+    matches(ctx, value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
     weight, bias = state["weight"].requires_grad_(), state["bias"].requires_grad_()
     grads = torch.autograd.grad((F.linear(x, weight, bias) - x).square().mean(), (weight, bias))
     now = inner.state()
     for name, old, grad in (("weight", weight, grads[0]), ("bias", bias, grads[1])):
-        ctx.matches(now[name], (old - 0.5 * grad).detach(), BFLOAT16, f"the {name} after the step")
+        matches(ctx, now[name], (old - 0.5 * grad).detach(), BFLOAT16, f"the {name} after the step")
     ctx.call(MIXED, model, x, loss, optimizer, dtype=DType("float16"))
     kind = model.get("calls")[-1]["dtype"]
-    ctx.expect(kind == "float16", "the forward pass does not use the dtype that is asked for", "float16", kind)
+    expect(kind == "float16", "the forward pass does not use the dtype that is asked for", "float16", kind)
 
 
 def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
@@ -155,9 +155,9 @@ def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
     model = ctx.new(Probe("Several"), parts)
     ctx.call(MIXED, model, x, loss, ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5))
     *kinds, whole = loss.get("calls")[-1]["outputs"]
-    ctx.expect(kinds == ["torch.float32"] * 2, "the loss of a model with several outputs is not computed from float32 "
+    expect(kinds == ["torch.float32"] * 2, "the loss of a model with several outputs is not computed from float32 "
                "values", "every floating-point output in torch.float32", ", ".join(kinds))  # fmt: skip
-    ctx.expect(whole == "torch.int64", "an output of integers does not reach the loss as it is", "torch.int64", whole,
+    expect(whole == "torch.int64", "an output of integers does not reach the loss as it is", "torch.int64", whole,
                hint="Which of a model's outputs may be indices, and what would a loss do with them?")  # fmt: skip
 
 
@@ -179,21 +179,19 @@ def mixed_scaler(ctx: Context) -> None:
     scaler = ctx.new(TorchRef("amp.GradScaler"), "cpu", init_scale=1024.0)
     value = ctx.call(MIXED, model, x, LOSS, optimizer, scaler=scaler)
     kind = model.get("calls")[0]["dtype"]
-    ctx.expect(kind in ("bfloat16", "float32"), "with a scaler the forward pass is not in `dtype`", "bfloat16", kind,
+    expect(kind in ("bfloat16", "float32"), "with a scaler the forward pass is not in `dtype`", "bfloat16", kind,
                hint="What decides about the precision of the forward pass: dtype, or the scaler?")  # fmt: skip
     weight = state["weight"].clone().requires_grad_()
     loss = (F.linear(x, weight, state["bias"]) - x).square().mean()
-    ctx.matches(value, loss.item(), BFLOAT16, "the loss returned with a scaler")
+    matches(ctx, value, loss.item(), BFLOAT16, "the loss returned with a scaler")
     wanted = state["weight"] - 0.5 * torch.autograd.grad(loss, weight)[0]
-    ctx.matches(inner.state()["weight"], wanted.detach(), BFLOAT16, "the weight after a step with a scaler")
+    matches(ctx, inner.state()["weight"], wanted.detach(), BFLOAT16, "the weight after a step with a scaler")
     before = inner.state()
     ctx.call(MIXED, model, torch.full_like(x, 1e25), LOSS, optimizer, scaler=scaler)  # its square is not a float32
     for name, old in before.items():
-        ctx.matches(inner.state()[name], old, EXACT, f"the {name} after a step with infinite gradients")
+        matches(ctx, inner.state()[name], old, EXACT, f"the {name} after a step with infinite gradients")
     scale = scaler.call("get_scale")
-    ctx.expect(
-        scale < 1024.0, "the scaler is not updated after a step with infinite gradients", "a smaller scale", scale
-    )
+    expect(scale < 1024.0, "the scaler is not updated after a step with infinite gradients", "a smaller scale", scale)
 
 
 CHECKS: tuple[Check, ...] = (checkpoint_gradients, checkpoint_memory, mixed_step, mixed_scaler)

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ...boundary.session import Handle, Params, Probe, StudentRaised, TorchRef
 from ...check.context import Context
-from ...check.declaration import FLOAT32, Check, Failure, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
+from ...check.failure import FLOAT32, Failure
+from ...check.values import Handle, Params, Probe, StudentRaised, TorchRef
 from .pipelines import CLASSIFIER, FINETUNE, JOINT, LATENT, SIDE, encoder_in, off_affine, stir_head, watched
 
 RUNNING = "Which numbers of a normalisation layer change without any gradient?"
@@ -43,18 +45,18 @@ def classifier_logits(ctx: Context) -> None:
     ):
         autoencoder = watched(ctx, corruption=corruption).eval()
         classifier = ctx.new(CLASSIFIER, autoencoder, LATENT, **kwargs).eval()
-        ctx.tensor(ctx.call(classifier, ctx.images(7, SIDE)), (7, classes), "the logits", dtype=torch.float32)
+        as_tensor(ctx.call(classifier, ctx.images(7, SIDE)), (7, classes), "the logits", dtype=torch.float32)
         stir_head(ctx, classifier, autoencoder.state())
         x = ctx.images(60, SIDE)
         codes, logits = (
             autoencoder.call("encode", x),
-            ctx.tensor(ctx.preserves(classifier, x), (60, classes), "the logits"),
+            as_tensor(preserves(ctx, classifier, x), (60, classes), "the logits"),
         )
         spread = float(logits.std(0).mean())
-        ctx.expect(spread > 1e-4, "the logits do not depend on the image", "different logits", f"spread {spread:.2g}")
+        expect(spread > 1e-4, "the logits do not depend on the image", "different logits", f"spread {spread:.2g}")
         apart = off_affine(codes, logits)
         # float32 leaves about 1e-6; an encoder with other weights, or a softmax, more than 1e-2
-        ctx.expect(
+        expect(
             apart < 1e-3,
             "the logits are not W·encode(x) + b with the encoder given",
             "an affine function of the code",
@@ -78,7 +80,7 @@ def classifier_copy(ctx: Context) -> None:
         before = autoencoder.state()
         classifier = ctx.new(CLASSIFIER, autoencoder, LATENT, num_classes=3, freeze=freeze)
         asks = autoencoder.parameters()
-        ctx.expect(
+        expect(
             all(asks.values()),
             f"building a classifier (freeze={freeze}) freezes the autoencoder given",
             "every parameter requires a gradient",
@@ -91,23 +93,23 @@ def classifier_copy(ctx: Context) -> None:
             ctx.call(Probe("plain_step"), classifier, images, optimizer)
         after = autoencoder.state()
         moved = [name for name, old in before.items() if not torch.equal(after[name], old)]
-        ctx.expect(
+        expect(
             not moved,
             f"training the classifier (freeze={freeze}) changes the autoencoder given",
             "no change",
             ", ".join(moved),
         )
-        ctx.expect(
+        expect(
             autoencoder.get("training") is True,
             f"a classifier (freeze={freeze}) changes the mode of the autoencoder given",
             "training",
             "evaluation",
         )
         classifier.eval()
-        logits = ctx.tensor(ctx.call(classifier, images), None, "the logits")
+        logits = as_tensor(ctx.call(classifier, images), None, "the logits")
         autoencoder.load({name: torch.zeros_like(value) for name, value in before.items()})
-        again = ctx.tensor(ctx.call(classifier, images), None, "the logits")
-        ctx.expect(
+        again = as_tensor(ctx.call(classifier, images), None, "the logits")
+        expect(
             torch.equal(logits, again),
             "the classifier changes when the autoencoder given does",
             "a copy of the encoder",
@@ -120,7 +122,7 @@ def expect_held(ctx: Context, classifier: Handle, given: Mapping[str, Tensor], a
     now = classifier.state()
     moved = [name for name, own in encoder_in(now, given).items() if not torch.equal(now[name], given[own])]
     other = all(".tally." in f".{name}" for name in moved)
-    ctx.expect(
+    expect(
         not moved,
         f"a weight or buffer of the frozen encoder has changed after {after}",
         "no change",
@@ -151,11 +153,12 @@ def classifier_freeze(ctx: Context) -> None:
         if freeze:
             expect_held(ctx, classifier, given, "a pass through a new classifier")
         stir_head(ctx, classifier, given)
-        before = ctx.tensor(ctx.call(classifier.eval(), x), (60, 3), "the logits")
+        before = as_tensor(ctx.call(classifier.eval(), x), (60, 3), "the logits")
         classifier.train()
         ctx.call(classifier, images)
         if batch_norm:
-            ctx.matches(
+            matches(
+                ctx,
                 ctx.call(classifier.eval(), x),
                 before,
                 FLOAT32,
@@ -164,20 +167,20 @@ def classifier_freeze(ctx: Context) -> None:
             )
             classifier.train()
         ctx.call(FINETUNE, classifier, images, labels, 4, batch_size=8, lr=0.05)
-        after = ctx.tensor(ctx.call(classifier.eval(), x), (60, 3), "the logits")
+        after = as_tensor(ctx.call(classifier.eval(), x), (60, 3), "the logits")
         moved = float((after - before).abs().max())
-        ctx.expect(moved > 1e-3, "the head does not learn", "other logits after fine-tuning", f"moved by {moved:.2g}")
+        expect(moved > 1e-3, "the head does not learn", "other logits after fine-tuning", f"moved by {moved:.2g}")
         apart = off_affine(codes, after)
         if freeze:
             expect_held(ctx, classifier, given, "training")
-            ctx.expect(
+            expect(
                 apart < 1e-3,
                 "the frozen encoder has changed",
                 "logits that are affine in the code it was given with",
                 f"{apart:.2g} of their spread is left unexplained",
             )
         else:
-            ctx.expect(
+            expect(
                 apart > 3e-3,
                 "the encoder does not learn though it is not frozen",
                 "a code that has changed",
@@ -195,9 +198,9 @@ def classifier_freeze(ctx: Context) -> None:
 def classifier_dtype(ctx: Context) -> None:
     x = ctx.images(5, SIDE, torch.float64)
     classifier = ctx.new(CLASSIFIER, watched(ctx).double(), LATENT, num_classes=4)
-    ctx.tensor(ctx.call(classifier, x), (5, 4), "the logits in float64", dtype=torch.float64)
-    both = ctx.sequence(ctx.call(ctx.new(JOINT, watched(ctx).double(), LATENT, num_classes=4), x), 2, "JointModel")
-    ctx.tensor(both[1], (5, 4), "the joint model's logits in float64", dtype=torch.float64)
+    as_tensor(ctx.call(classifier, x), (5, 4), "the logits in float64", dtype=torch.float64)
+    both = as_sequence(ctx.call(ctx.new(JOINT, watched(ctx).double(), LATENT, num_classes=4), x), 2, "JointModel")
+    as_tensor(both[1], (5, 4), "the joint model's logits in float64", dtype=torch.float64)
 
 
 @declare(
@@ -219,20 +222,20 @@ def joint_model(ctx: Context) -> None:
     for turn in ("", ", after the autoencoder has changed"):
         recon, codes = autoencoder(x)
         known = len(autoencoder.get("calls"))
-        found = ctx.sequence(ctx.preserves(model, x), 2, "JointModel")
-        ctx.expect(
+        found = as_sequence(preserves(ctx, model, x), 2, "JointModel")
+        expect(
             len(autoencoder.get("calls")) == known + 1,
             "the code is not computed once for both outputs",
             "1 pass through the encoder",
             f"{len(autoencoder.get('calls')) - known} passes",
         )
-        ctx.matches(found[0], recon, FLOAT32, f"x_recon{turn}")
-        logits = ctx.tensor(found[1], (60, 3), f"the logits{turn}", dtype=torch.float32)
-        ctx.expect(
+        matches(ctx, found[0], recon, FLOAT32, f"x_recon{turn}")
+        logits = as_tensor(found[1], (60, 3), f"the logits{turn}", dtype=torch.float32)
+        expect(
             float(logits.std(0).mean()) > 1e-4, "the logits do not depend on the image", "different logits", "one value"
         )
         apart = off_affine(codes, logits)
-        ctx.expect(
+        expect(
             apart < 1e-3,
             f"the logits are no affine function of the code{turn}",
             "W·z + b",
@@ -242,7 +245,7 @@ def joint_model(ctx: Context) -> None:
         autoencoder.load({name: 1.5 * value + 0.1 for name, value in state.items()})
     for at, what in enumerate(("x_recon", "the logits")):
         slope = ctx.session.vjp(model, x, wrt=(0,), cotangents=[((at,), None)]).args[0]
-        ctx.expect(slope is not None and bool(slope.any()), f"no gradient goes from {what} to the encoder",
+        expect(slope is not None and bool(slope.any()), f"no gradient goes from {what} to the encoder",
                    "a gradient from each output", "none", hint="Should the labels shape the code?")  # fmt: skip
     undecoded = ctx.new(JOINT, ctx.new(Probe("Undecoded"), watched(ctx)), LATENT)
     try:
@@ -251,7 +254,7 @@ def joint_model(ctx: Context) -> None:
         raise Failure("JointModel cannot do with an autoencoder that has encode and forward only", "no exception",
                       f"{raised.kinds[0]}: {raised.message}",
                       hint="Which methods of an autoencoder may you count on?") from None  # fmt: skip
-    ctx.tensor(ctx.sequence(default, 2, "JointModel")[1], (4, 10), "the logits by default")
+    as_tensor(as_sequence(default, 2, "JointModel")[1], (4, 10), "the logits by default")
 
 
 CHECKS: tuple[Check, ...] = (classifier_logits, classifier_copy, classifier_freeze, classifier_dtype, joint_model)

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...boundary.session import Gen, Handle, Probe, TorchRef
 from ...check.context import Context
-from ...check.declaration import EXACT, FLOAT32, Check, Failure, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_handle, as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.failure import EXACT, FLOAT32, Failure
 from ...check.shown import alike, kind_of
+from ...check.values import Gen, Handle, Probe, TorchRef
 from ..q06.fit import expect_own_losses, losses_of, rows_of
 
 CLASSIFIER, JOINT = "semi_supervised.EncoderClassifier", "semi_supervised.JointModel"
@@ -125,10 +127,10 @@ def finetune_rows(ctx: Context) -> None:
     state = layer.state()
     given = (labels != -1).nonzero().flatten().tolist()
     # a learning rate of 0: the loss of every epoch is known, in whatever order the rows come
-    value = ctx.preserves(FINETUNE, classifier, images, labels, 3, batch_size=7, lr=0.0, generator=Gen(ctx.seed))
+    value = preserves(ctx, FINETUNE, classifier, images, labels, 3, batch_size=7, lr=0.0, generator=Gen(ctx.seed))
     split = expect_epochs(learned_rows(classifier, images), given, 3, "finetune")
     # two orders of some 24 rows agree by chance with probability 1/24! < 1e-23
-    ctx.expect(
+    expect(
         split[0] != split[1] and split[1] != split[2],
         "two epochs use the same order",
         "a fresh order each epoch",
@@ -136,8 +138,9 @@ def finetune_rows(ctx: Context) -> None:
     )
     wanted = float(cross_entropy(F.linear(images.flatten(1), state["weight"], state["bias"]), labels))
     for entry in losses_of(ctx, value, 3, "finetune"):
-        ctx.matches(entry, wanted, FLOAT32, "the mean loss of an epoch without learning")
-    ctx.raises(
+        matches(ctx, entry, wanted, FLOAT32, "the mean loss of an epoch without learning")
+    raises(
+        ctx,
         "ValueError",
         FINETUNE,
         classifier,
@@ -166,20 +169,18 @@ def finetune_learns(ctx: Context) -> None:
     frozen, free = first.state(), last.state()
     losses = losses_of(ctx, ctx.call(FINETUNE, classifier, images, labels, 25, batch_size=8, lr=0.05), 25, "finetune")
     for name, old in frozen.items():
-        ctx.matches(first.state()[name], old, EXACT, f"the {name} that requires no gradient")
-    ctx.expect(
-        not any(first.parameters().values()), "finetune makes frozen parameters require gradients", "frozen", "not"
-    )
-    ctx.expect(not torch.equal(last.state()["weight"], free["weight"]), "nothing changes", "other weights", "the same")
-    ctx.expect(
+        matches(ctx, first.state()[name], old, EXACT, f"the {name} that requires no gradient")
+    expect(not any(first.parameters().values()), "finetune makes frozen parameters require gradients", "frozen", "not")
+    expect(not torch.equal(last.state()["weight"], free["weight"]), "nothing changes", "other weights", "the same")
+    expect(
         losses[-1] < 0.5 * losses[0],
         "the loss hardly falls on an easy problem",
         f"below half of {losses[0]:.3g}",
         losses[-1],
     )
-    logits = ctx.tensor(ctx.call(classifier, images), (36, 3), "the logits")
+    logits = as_tensor(ctx.call(classifier, images), (36, 3), "the logits")
     right = float((logits.argmax(1) == truth).double().mean())
-    ctx.expect(right > 0.9, "the classifier does not learn the labels it is given", "more than 0.9 right", right)
+    expect(right > 0.9, "the classifier does not learn the labels it is given", "more than 0.9 right", right)
 
 
 # ---- two stages -------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def finetune_learns(ctx: Context) -> None:
 
 def classifier_of(ctx: Context, value: Any) -> Handle:
     """What train_two_stage has returned."""
-    return ctx.handle(value, "an EncoderClassifier", "train_two_stage")
+    return as_handle(value, "an EncoderClassifier", "train_two_stage")
 
 
 def logits_of(ctx: Context, classifier: Any, given: Mapping[str, Tensor], images: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ def logits_of(ctx: Context, classifier: Any, given: Mapping[str, Tensor], images
     model = classifier_of(ctx, classifier).eval()
     ctx.call(model, images)
     stir_head(ctx, model, given)
-    return ctx.tensor(ctx.call(model, images), (len(images), 10), "the classifier's logits")
+    return as_tensor(ctx.call(model, images), (len(images), 10), "the classifier's logits")
 
 
 @declare(
@@ -213,15 +214,15 @@ def twostage_rows(ctx: Context) -> None:
     labels[given] = ctx.randint(0, 10, 9)
     autoencoder = watched(ctx)
     arguments = (autoencoder, images, labels, LATENT, 2, 3)
-    classifier = ctx.preserves(TWO_STAGE, *arguments, batch_size=8, lr=0.01, generator=Gen(ctx.seed))
+    classifier = preserves(ctx, TWO_STAGE, *arguments, batch_size=8, lr=0.01, generator=Gen(ctx.seed))
     if not isinstance(classifier, Handle) or classifier.type != "EncoderClassifier":
         raise Failure("train_two_stage does not return a classifier", "an EncoderClassifier", kind_of(classifier))
     rows = learned_rows(autoencoder, images)  # the classifier's copy notes in the same place
     expect_epochs(rows[: 2 * 31], range(31), 2, "pre-training")
     expect_epochs(rows[2 * 31 :], given, 3, "fine-tuning")
     largest = max(call["rows"] for call in autoencoder.get("calls") if call["grad"])
-    ctx.expect(largest <= 8 or largest == 9, "a batch of the first stage is larger than batch_size", 8, largest)
-    ctx.tensor(ctx.call(classifier.eval(), images), (31, 10), "the classifier's logits")
+    expect(largest <= 8 or largest == 9, "a batch of the first stage is larger than batch_size", 8, largest)
+    as_tensor(ctx.call(classifier.eval(), images), (31, 10), "the classifier's logits")
 
 
 @declare(
@@ -246,7 +247,7 @@ def twostage_encoder(ctx: Context) -> None:
     autoencoder.train()
     classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 12, 0, batch_size=16, lr=0.01)
     now = error(autoencoder)
-    ctx.expect(
+    expect(
         now < 0.5 * at_first,
         "pre-training hardly lowers the error of the reconstruction",
         f"below half of {at_first:.3g}",
@@ -260,11 +261,11 @@ def twostage_encoder(ctx: Context) -> None:
             )
             after = autoencoder.state()
             moved = [name for name, old in before.items() if not torch.equal(old, after[name])]
-            ctx.expect(not moved, "the second stage changes the autoencoder", "no change", ", ".join(moved))
+            expect(not moved, "the second stage changes the autoencoder", "no change", ", ".join(moved))
         logits = logits_of(ctx, classifier, before, images)
         apart = off_affine(autoencoder.eval().call("encode", images), logits)
         if freeze is False:
-            ctx.expect(
+            expect(
                 apart > 3e-3,
                 "the second stage does not move the encoder, though it is not frozen",
                 "a code that has changed",
@@ -272,7 +273,7 @@ def twostage_encoder(ctx: Context) -> None:
             )
         else:
             what = "with freeze, after both stages" if freeze else "before any fine-tuning"
-            ctx.expect(
+            expect(
                 apart < 1e-3,
                 f"{what}, the classifier's encoder is not the pre-trained one",
                 "logits that are affine in its code",
@@ -294,14 +295,14 @@ def twostage_arguments(ctx: Context) -> None:
     before = autoencoder.state()
     classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 2, 2, batch_size=8, lr=0.0)
     for name, old in before.items():
-        ctx.matches(autoencoder.state()[name], old, EXACT, f"the autoencoder's {name} after training with lr = 0")
+        matches(ctx, autoencoder.state()[name], old, EXACT, f"the autoencoder's {name} after training with lr = 0")
     logits = logits_of(ctx, classifier, before, images)
     apart = off_affine(autoencoder.eval().call("encode", images), logits)
-    ctx.expect(apart < 1e-3, "fine-tuning with lr = 0 moves the encoder", "the same code", "a code that has changed")
+    expect(apart < 1e-3, "fine-tuning with lr = 0 moves the encoder", "the same code", "a code that has changed")
     other = watched(ctx).eval()
     ctx.call(TWO_STAGE, other, images, labels, LATENT, 1, 0, batch_size=8, lr=0.01)
     modes = [call["training"] for call in other.get("calls") if call["grad"]]
-    ctx.expect(bool(modes) and all(modes), "pre-training runs in evaluation mode", "training mode", "evaluation mode")
+    expect(bool(modes) and all(modes), "pre-training runs in evaluation mode", "training mode", "evaluation mode")
 
 
 # ---- joint training ---------------------------------------------------------------------------------------------
@@ -309,10 +310,10 @@ def twostage_arguments(ctx: Context) -> None:
 
 def outputs_of(ctx: Context, model: Handle, images: Tensor, classes: int = 3) -> tuple[Tensor, Tensor]:
     """(x_recon, logits) of a JointModel in evaluation mode."""
-    x_recon, logits = ctx.sequence(ctx.call(model.eval(), images), 2, "JointModel")
+    x_recon, logits = as_sequence(ctx.call(model.eval(), images), 2, "JointModel")
     return (
-        ctx.tensor(x_recon, images.shape, "x_recon of JointModel", dtype=images.dtype),
-        ctx.tensor(logits, (len(images), classes), "logits of JointModel", dtype=images.dtype),
+        as_tensor(x_recon, images.shape, "x_recon of JointModel", dtype=images.dtype),
+        as_tensor(logits, (len(images), classes), "logits of JointModel", dtype=images.dtype),
     )
 
 
@@ -335,8 +336,8 @@ def epoch_losses(
         return 2 * [joint_of_rows(images, *at_rest, labels, alpha)]
     losses, done = [0.0, 0.0], 0
     for x, x_recon, logits in taken:
-        recon = ctx.tensor(x_recon, x.shape, "x_recon in training")
-        scores = ctx.tensor(logits, (len(x), at_rest[1].shape[1]), "the logits in training")
+        recon = as_tensor(x_recon, x.shape, "x_recon in training")
+        scores = as_tensor(logits, (len(x), at_rest[1].shape[1]), "the logits in training")
         loss = joint_of_rows(x, recon, scores, labels[rows[done : done + len(x)]], alpha)
         losses[min(done // len(images), 1)] += loss * len(x) / len(images)
         done += len(x)
@@ -368,26 +369,26 @@ def trainjoint_rows(ctx: Context) -> None:
     stir_head(ctx, model, autoencoder.state())
     noted = ctx.new(Probe("Outputs"), model)
     at_rest = outputs_of(ctx, model, images)
-    steady = alike(ctx.sequence(ctx.call(model.train(), images), 2, "JointModel")[1], at_rest[1])
+    steady = alike(as_sequence(ctx.call(model.train(), images), 2, "JointModel")[1], at_rest[1])
     known = len(autoencoder.get("calls"))
     # a learning rate of 0 makes the loss known: in one batch for any alpha, in several for alpha = 0
     for alpha, batch in ((0.7, 64), (3.0, 64), (0.0, 8)):
         since = len(noted.get("calls"))
-        value = ctx.preserves(TRAIN_JOINT, model, images, labels, alpha, 2, batch_size=batch, lr=0.0)
+        value = preserves(ctx, TRAIN_JOINT, model, images, labels, alpha, 2, batch_size=batch, lr=0.0)
         passes = noted.get("calls")[since:]
         found = losses_of(ctx, value, 2, "train_joint")
         if passes or steady:  # a loop that goes past Module.__call__ shows nothing of a head with dropout
             for entry, wanted in zip(found, epoch_losses(ctx, passes, at_rest, images, labels, alpha), strict=True):
-                ctx.matches(entry, wanted, FLOAT32, f"the loss of an epoch without learning (alpha {alpha:g})")
+                matches(ctx, entry, wanted, FLOAT32, f"the loss of an epoch without learning (alpha {alpha:g})")
     calls = autoencoder.get("calls")[known:]
     split = expect_epochs(learned_rows(autoencoder, images, known), range(29), 6, "train_joint")
-    ctx.expect(
+    expect(
         split[0] != split[1] and split[4] != split[5],
         "two epochs use the same order",
         "a fresh order each epoch",
         "the same order",
     )
-    ctx.expect(
+    expect(
         all(call["training"] for call in calls if call["grad"]),
         "the model is trained in evaluation mode",
         "training mode",
@@ -399,7 +400,7 @@ def trainjoint_rows(ctx: Context) -> None:
     losses_of(ctx, ctx.call(TRAIN_JOINT, model, images, few, 1.0, 2, batch_size=4, lr=0.01), 2, "train_joint")
     expect_epochs(learned_rows(autoencoder, images, known), range(29), 2, "train_joint with a single label")
     for name, value in model.state().items():
-        ctx.tensor(value, None, f"{name} after batches without labels")
+        as_tensor(value, None, f"{name} after batches without labels")
     losses_are_own(ctx, images, labels)
 
 
@@ -413,8 +414,8 @@ def losses_are_own(ctx: Context, images: Tensor, labels: Tensor) -> None:
     for parts in noted.get("calls"):
         rows = rows_of(parts[:1], images)
         if len(parts) == 3 and sorted(rows) == list(range(len(images))):
-            recon = ctx.tensor(parts[1], parts[0].shape, "x_recon in training")
-            scores = ctx.tensor(parts[2], (len(images), 3), "the logits in training")
+            recon = as_tensor(parts[1], parts[0].shape, "x_recon in training")
+            scores = as_tensor(parts[2], (len(images), 3), "the logits in training")
             told.append(joint_of_rows(parts[0], recon, scores, labels[rows], 0.7))
     # a loop that goes past Module.__call__, or a model past the autoencoder's forward, shows nothing
     if told and max(told) > 1.5 * min(told):
@@ -438,14 +439,12 @@ def trainjoint_learns(ctx: Context) -> None:
     model.train()
     value = ctx.call(TRAIN_JOINT, model, images, labels, 3.0, 40, batch_size=16, lr=0.02)
     losses = losses_of(ctx, value, 40, "train_joint")
-    ctx.expect(
-        losses[-1] < 0.5 * losses[0], "the joint loss hardly falls", f"below half of {losses[0]:.3g}", losses[-1]
-    )
+    expect(losses[-1] < 0.5 * losses[0], "the joint loss hardly falls", f"below half of {losses[0]:.3g}", losses[-1])
     recon, logits = outputs_of(ctx, model, images)
     now = float((recon - images).square().mean())
-    ctx.expect(now < 0.5 * at_first, "the reconstruction hardly improves", f"below half of {at_first:.3g}", now)
+    expect(now < 0.5 * at_first, "the reconstruction hardly improves", f"below half of {at_first:.3g}", now)
     right = float((logits.argmax(1) == truth).double().mean())
-    ctx.expect(right > 0.9, "the head does not learn the labels it is given", "more than 0.9 right", right)
+    expect(right > 0.9, "the head does not learn the labels it is given", "more than 0.9 right", right)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, Image8, Probe
 from ...check.context import Context
 from ...check.datasets import to_float
-from ...check.declaration import Check, Part, declare
-from ...check.trained import in_chunks
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor
+from ...check.parts import Part
+from ...check.trained import at_least, in_chunks
+from ...check.values import Gen, Handle, Image8, Probe
 from .pipelines import TWO_STAGE, classifier_of, stand_in
 
 PARTS = (
@@ -104,8 +106,8 @@ def share_right(ctx: Context, task: Task, logits_of: Handle, at: int | None = No
 
     def logits(x: Tensor) -> Tensor:
         found = ctx.session.infer(logits_of, x)
-        found = found if at is None else ctx.sequence(found, 2, "the model")[at]
-        return ctx.tensor(found, (len(x), 10), "the logits")
+        found = found if at is None else as_sequence(found, 2, "the model")[at]
+        return as_tensor(found, (len(x), 10), "the logits")
 
     return float((torch.cat(in_chunks(logits, task.test)).argmax(1) == task.test_y).double().mean())
 
@@ -137,9 +139,9 @@ def trained_labels(ctx: Context) -> None:
     with_stage = [two_stage(ctx, task, pretrained, k, 0 if k else plan.pretrain_epochs) for k in range(plan.draws)]
     without = [two_stage(ctx, task, network(ctx, plan), k, 0) for k in range(plan.draws)]
     accuracy, baseline = sum(with_stage) / plan.draws, sum(without) / plan.draws
-    ctx.at_least("accuracy", accuracy, f"mean accuracy with 100 labels ({baseline:.4g} without pre-training)",
+    at_least(ctx, "accuracy", accuracy, f"mean accuracy with 100 labels ({baseline:.4g} without pre-training)",
                  trivial=task.guess)  # fmt: skip
-    ctx.at_least("gain", accuracy - baseline, "its gain over the same network without pre-training", trivial=0.0,
+    at_least(ctx, "gain", accuracy - baseline, "its gain over the same network without pre-training", trivial=0.0,
                  slack=0.5)  # fmt: skip
 
 

@@ -9,11 +9,15 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ...boundary.session import StudentRaised
 from ...check.cases import numbers, random, seeds, sizes, tensor_of
-from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, GUARDED, Check, Tolerance, declare
+from ...check.context import Context, guard
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
+from ...check.failure import FLOAT32, FLOAT64, GUARDED, Tolerance
+from ...check.forall import forall
+from ...check.gradients import gradient_matches
 from ...check.shown import alike
+from ...check.values import StudentRaised
 from ..shared.latents import bernoulli_nats, nats, zeros_if_none
 
 TERMS, LOSS, ANNEALING, FREE_BITS = "vae.elbo_terms", "vae.vae_loss", "vae.kl_annealing", "vae.free_bits_kl"
@@ -85,19 +89,19 @@ def batches(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def elbo_value(ctx: Context) -> None:
     def body(case: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
         x_recon, x, mu, logvar = case
-        recon, kl = ctx.sequence(ctx.preserves(TERMS, *case), 2, "elbo_terms")
+        recon, kl = as_sequence(preserves(ctx, TERMS, *case), 2, "elbo_terms")
         true_recon, true_kl = true_terms(*case)
         tol = FLOAT64 if x.dtype == torch.float64 else FLOAT32
         hint = hint_of_scale(recon, true_recon, len(x), x[0].numel(), "pixels")
         if not hint and not alike(recon, true_recon):
             hint = hint_elsewhere(ctx, "autoencoders.bce_loss", 4, true_recon, x_recon, x)
-        ctx.matches(recon, true_recon, GUARDED, "recon", hint=hint)
+        matches(ctx, recon, true_recon, GUARDED, "recon", hint=hint)
         hint = hint_of_scale(kl, true_kl, len(x), mu.shape[1], "latent dimensions")
         if not hint and not alike(kl, true_kl):
             hint = hint_elsewhere(ctx, "gaussians.kl_divergence", 2, true_kl, mu, logvar)
-        ctx.matches(kl, true_kl, tol, "kl", hint=hint)
+        matches(ctx, kl, true_kl, tol, "kl", hint=hint)
 
-    ctx.forall(body, case=batches())
+    forall(ctx, body, case=batches())
     x_recon, x = ctx.rand(6, 1, 28, 28, low=0.02, high=0.98, dtype=torch.float32), ctx.images(6)
     body((x_recon, x, ctx.randn(6, 20, dtype=torch.float32), ctx.randn(6, 20, dtype=torch.float32)))
 
@@ -116,14 +120,14 @@ def elbo_finite(ctx: Context) -> None:
         mu, logvar = ctx.randn(5, 7, dtype=dtype), ctx.rand(5, 7, low=-60.0, high=40.0, dtype=dtype)
         tol = Tolerance(1e-4, 1e-5, "float32 rounding of terms up to exp(40)")
         for x_recon, exact in ((x, True), (1 - x, False)):
-            recon, kl = ctx.sequence(ctx.preserves(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
-            recon = ctx.tensor(recon, (), "recon for probabilities 0 and 1", dtype=dtype)
+            recon, kl = as_sequence(preserves(ctx, TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
+            recon = as_tensor(recon, (), "recon for probabilities 0 and 1", dtype=dtype)
             if exact:
-                ctx.matches(recon, torch.zeros((), dtype=dtype), CLAMPED, "recon of a perfect reconstruction")
+                matches(ctx, recon, torch.zeros((), dtype=dtype), CLAMPED, "recon of a perfect reconstruction")
                 slope = ctx.session.vjp(TERMS, x_recon, x, mu, logvar, wrt=(0,), cotangents=[((0,), None)]).args[0]
                 what = "the gradient of recon at a perfect reconstruction"
-                ctx.tensor(zeros_if_none(slope, x), x.shape, what, dtype=dtype)
-            ctx.matches(kl, nats(mu, logvar).sum(1).mean(), tol, "kl for logvar from -60 to 40")
+                as_tensor(zeros_if_none(slope, x), x.shape, what, dtype=dtype)
+            matches(ctx, kl, nats(mu, logvar).sum(1).mean(), tol, "kl for logvar from -60 to 40")
 
 
 @declare(
@@ -139,15 +143,15 @@ def elbo_zero(ctx: Context) -> None:
         {name: torch.zeros_like(held) if name in model.parameters() else held for name, held in model.state().items()}
     )
     x, eps = ctx.images(4, dtype=torch.float64), ctx.randn(4, 6)
-    outputs = ctx.sequence(model(x, eps=eps), 3, "forward")
+    outputs = as_sequence(model(x, eps=eps), 3, "forward")
     # nearly every architecture gives probabilities of 1/2 and the prior then; for another one they are put in its place
     known = (torch.full_like(x, 0.5), torch.zeros_like(eps), torch.zeros_like(eps))
     usual = all(alike(wanted, found) for wanted, found in zip(known, outputs, strict=True))
     x_recon, mu, logvar = outputs if usual else known
-    recon, kl = ctx.sequence(ctx.call(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
+    recon, kl = as_sequence(ctx.call(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
     expected = torch.tensor(784 * math.log(2), dtype=x.dtype)
-    ctx.matches(recon, expected, GUARDED, "recon", hint=hint_of_scale(recon, expected, 4, 784, "pixels"))
-    ctx.matches(kl, torch.zeros((), dtype=x.dtype), FLOAT64, "kl of the prior itself")
+    matches(ctx, recon, expected, GUARDED, "recon", hint=hint_of_scale(recon, expected, 4, 784, "pixels"))
+    matches(ctx, kl, torch.zeros((), dtype=x.dtype), FLOAT64, "kl of the prior itself")
 
 
 @declare(
@@ -160,11 +164,11 @@ def elbo_zero(ctx: Context) -> None:
 def elbo_gradient(ctx: Context) -> None:
     x_recon, x = ctx.rand(3, 1, 2, 2, low=0.1, high=0.9), ctx.rand(3, 1, 2, 2)
     mu, logvar = ctx.randn(3, 5), ctx.randn(3, 5)
-    ctx.gradient(LOSS, x_recon, x, mu, logvar, wrt=(0, 2, 3), what="the gradient of vae_loss")
+    gradient_matches(ctx, LOSS, x_recon, x, mu, logvar, wrt=(0, 2, 3), what="the gradient of vae_loss")
     for path in ((0,), (1,)):
         where = (0,) if path == (0,) else (2, 3)
-        ctx.gradient(
-            TERMS, x_recon, x, mu, logvar, wrt=where, path=path, directions=1, what="the gradient of elbo_terms"
+        gradient_matches(
+            ctx, TERMS, x_recon, x, mu, logvar, wrt=where, path=path, directions=1, what="the gradient of elbo_terms"
         )
 
 
@@ -181,23 +185,23 @@ def elbo_gradient(ctx: Context) -> None:
 def loss_beta(ctx: Context) -> None:
     def body(case: tuple[Tensor, Tensor, Tensor, Tensor], beta: float) -> None:
         at_0, at_1, at_beta = (
-            ctx.tensor(ctx.call(LOSS, *case, beta=b), (), "vae_loss", dtype=torch.float64) for b in (0.0, 1.0, beta)
+            as_tensor(ctx.call(LOSS, *case, beta=b), (), "vae_loss", dtype=torch.float64) for b in (0.0, 1.0, beta)
         )
         recon, kl = true_terms(*case)
         if not (alike(at_0, recon) and alike(at_1 - at_0, kl, atol=1e-6)):
             # a mistake in elbo_terms costs points there: here beta has to weigh what elbo_terms returns
-            own_recon, own_kl = ctx.sequence(ctx.call(TERMS, *case), 2, "elbo_terms")
+            own_recon, own_kl = as_sequence(ctx.call(TERMS, *case), 2, "elbo_terms")
             if not (alike(at_0, own_recon) and alike(at_1, own_recon + own_kl)):
-                ctx.matches(at_0, recon, FLOAT64, "vae_loss at beta = 0")
-                ctx.matches(at_1, recon + kl, FLOAT64, "vae_loss at beta = 1")
-        ctx.matches(at_beta, at_0 + beta * (at_1 - at_0), FLOAT64, f"vae_loss at beta = {beta:.6g}")
+                matches(ctx, at_0, recon, FLOAT64, "vae_loss at beta = 0")
+                matches(ctx, at_1, recon + kl, FLOAT64, "vae_loss at beta = 1")
+        matches(ctx, at_beta, at_0 + beta * (at_1 - at_0), FLOAT64, f"vae_loss at beta = {beta:.6g}")
 
-    ctx.forall(body, case=batches(), beta=numbers(0.0, 10.0))
+    forall(ctx, body, case=batches(), beta=numbers(0.0, 10.0))
     case = (ctx.rand(5, 1, 3, 3, low=0.1, high=0.9), ctx.rand(5, 1, 3, 3), ctx.randn(5, 4), ctx.randn(5, 4))
-    default = ctx.tensor(ctx.preserves(LOSS, *case), (), "vae_loss", dtype=torch.float64)
-    ctx.matches(default, ctx.tensor(ctx.call(LOSS, *case, beta=1.0), (), "vae_loss"), FLOAT64, "vae_loss without beta")
+    default = as_tensor(preserves(ctx, LOSS, *case), (), "vae_loss", dtype=torch.float64)
+    matches(ctx, default, as_tensor(ctx.call(LOSS, *case, beta=1.0), (), "vae_loss"), FLOAT64, "vae_loss without beta")
     single = tuple(part.float() for part in case)
-    ctx.tensor(ctx.call(LOSS, *single, beta=0.5), (), "vae_loss in float32", dtype=torch.float32)
+    as_tensor(ctx.call(LOSS, *single, beta=0.5), (), "vae_loss in float32", dtype=torch.float32)
 
 
 # ---- annealing ----------------------------------------------------------------------------------------------------
@@ -213,16 +217,16 @@ def loss_beta(ctx: Context) -> None:
 def annealing(ctx: Context) -> None:
     def body(step: int, warmup: int, beta_max: float) -> None:
         value = ctx.call(ANNEALING, step, warmup, beta_max)
-        ctx.expect(not isinstance(value, Tensor), "kl_annealing returns a tensor", "a float", value)
+        expect(not isinstance(value, Tensor), "kl_annealing returns a tensor", "a float", value)
         expected = beta_max if step >= warmup else beta_max * step / warmup
         past = isinstance(value, float) and warmup > 0 and step >= warmup and value < expected
         hint = "The warm-up is over at this step. What should the weight be from here on?" if past else ""
-        ctx.matches(value, expected, FLOAT64, "kl_annealing(step, warmup_steps, beta_max)", hint=hint)
+        matches(ctx, value, expected, FLOAT64, "kl_annealing(step, warmup_steps, beta_max)", hint=hint)
 
-    ctx.forall(body, examples=40, step=st.integers(0, 40), warmup=st.integers(0, 20), beta_max=numbers(0.0, 8.0))
+    forall(ctx, body, examples=40, step=st.integers(0, 40), warmup=st.integers(0, 20), beta_max=numbers(0.0, 8.0))
     for step, warmup in ((0, 0), (7, 0), (0, 5), (5, 5), (4, 5), (10, 5), (12345, 1000)):
-        ctx.guard(functools.partial(body, step, warmup, 2.5), {"step": step, "warmup_steps": warmup})
-    ctx.matches(ctx.call(ANNEALING, 3, 12), 0.25, FLOAT64, "kl_annealing(3, 12), beta_max by default,")
+        guard(functools.partial(body, step, warmup, 2.5), {"step": step, "warmup_steps": warmup})
+    matches(ctx, ctx.call(ANNEALING, 3, 12), 0.25, FLOAT64, "kl_annealing(3, 12), beta_max by default,")
 
 
 # ---- free bits ----------------------------------------------------------------------------------------------------
@@ -249,7 +253,7 @@ def free_bits_value(ctx: Context) -> None:
     def body(case: tuple[Tensor, Tensor, int, float]) -> None:
         mu, logvar, group_size, free_bits = case
         expected = true_free_bits(mu, logvar, free_bits, group_size)
-        value = ctx.preserves(FREE_BITS, mu, logvar, free_bits, group_size)
+        value = preserves(ctx, FREE_BITS, mu, logvar, free_bits, group_size)
         hint = ""
         if not alike(value, expected):
             means = nats(mu, logvar).mean(0).reshape(-1, group_size).sum(1)
@@ -261,23 +265,24 @@ def free_bits_value(ctx: Context) -> None:
                 hint = "Which comes first, the mean over the batch or the floor?"
             else:
                 hint = hint_elsewhere(ctx, "gaussians.kl_divergence", 2, nats(mu, logvar).sum(1).mean(), mu, logvar)
-        ctx.matches(value, expected, FLOAT64, "free_bits_kl(mu, logvar, free_bits, group_size)", hint=hint)
+        matches(ctx, value, expected, FLOAT64, "free_bits_kl(mu, logvar, free_bits, group_size)", hint=hint)
 
-    ctx.forall(body, case=groups(), examples=40)
+    forall(ctx, body, case=groups(), examples=40)
     scale = torch.tensor([0.1, 1.0, 0.2, 2.0, 0.1, 1.5], dtype=torch.float64)
     mu, logvar = ctx.randn(7, 6) * scale, ctx.randn(7, 6) * scale
     for group_size in (1, 2, 3, 6):
         for free_bits in (0.0, 0.5, 1000.0):
             body((mu, logvar, group_size, free_bits))
-    ctx.matches(
+    matches(
+        ctx,
         ctx.call(FREE_BITS, mu, logvar, 0.5),
         true_free_bits(mu, logvar, 0.5, 1),
         FLOAT64,
         "free_bits_kl with default groups",
     )
     single = (mu.float(), logvar.float())
-    ctx.matches(
-        ctx.call(FREE_BITS, *single, 0.5, 2), true_free_bits(*single, 0.5, 2), FLOAT32, "free_bits_kl in float32"
+    matches(
+        ctx, ctx.call(FREE_BITS, *single, 0.5, 2), true_free_bits(*single, 0.5, 2), FLOAT32, "free_bits_kl in float32"
     )
 
 
@@ -306,7 +311,7 @@ def free_bits_gradient(ctx: Context) -> None:
         got = zeros_if_none(gradient, mu)
         by_image = got.shape == mu.shape and alike(got[:4], expected[:4])
         hint = "Is it one image that is above the floor or below it, or the batch?" if by_image else ""
-        ctx.matches(got, expected, FLOAT64, f"the gradient of free_bits_kl to {name}", hint=hint)
+        matches(ctx, got, expected, FLOAT64, f"the gradient of free_bits_kl to {name}", hint=hint)
 
 
 LOSSES: tuple[Check, ...] = (

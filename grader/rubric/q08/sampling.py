@@ -9,11 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...boundary.session import Handle, Probe
 from ...check.cases import sizes
 from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, Check, Failure, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT32, FLOAT64, Failure
+from ...check.forall import forall
 from ...check.shown import alike
+from ...check.values import Handle, Probe
 from ..shared.latents import (
     expect_evaluation,
     expect_few,
@@ -44,12 +47,12 @@ def generate_prior(ctx: Context) -> None:
     # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (6e-7 in all) are those of
     # expect_standard_normal and expect_few
     probe = showing_latents(ctx, 3)
-    images = ctx.tensor(ctx.call(GENERATE, probe, 4000), (4000, 1, 3, 3), "generate(model, 4000)")
+    images = as_tensor(ctx.call(GENERATE, probe, 4000), (4000, 1, 3, 3), "generate(model, 4000)")
     expect_standard_normal(ctx, images.flatten(1), "the latents that generate decodes")
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, 5, generator=generator), "generate")
 
     def few(count: int) -> Tensor:
-        return ctx.tensor(ctx.call(GENERATE, probe, count), (count, 1, 3, 3), f"generate(model, {count})").flatten(1)
+        return as_tensor(ctx.call(GENERATE, probe, count), (count, 1, 3, 3), f"generate(model, {count})").flatten(1)
 
     expect_few(ctx, few, "the latents that generate decodes")
 
@@ -66,7 +69,7 @@ def generate_model(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
         probe = showing_latents(ctx, 2, dtype)
         expect_evaluation(ctx, GENERATE, probe, 3)
-        ctx.tensor(ctx.call(GENERATE, probe, 3), (3, 1, 2, 2), "generate(model, 3)", dtype=dtype)
+        as_tensor(ctx.call(GENERATE, probe, 3), (3, 1, 2, 2), "generate(model, 3)", dtype=dtype)
         model = stir(ctx, ctx.new("vae.VAE", input_dim=25, hidden_dim=7, latent_dim=4))
         model = model.double() if dtype == torch.float64 else model
         probabilities(ctx, ctx.call(GENERATE, model, 6), (6, 1, 5, 5), "generate(VAE, 6)", dtype)
@@ -74,7 +77,7 @@ def generate_model(ctx: Context) -> None:
     before = conv.state()
     probabilities(ctx, ctx.call(GENERATE, conv, 2), (2, 1, 28, 28), "generate(ConvVAE, 2)")
     same = all(torch.equal(held, before[name]) for name, held in conv.state().items())
-    ctx.expect(same, "generate changes the model", "unchanged weights and buffers", "changed ones")
+    expect(same, "generate changes the model", "unchanged weights and buffers", "changed ones")
 
 
 @declare(
@@ -91,22 +94,22 @@ def interpolate_path(ctx: Context) -> None:
         x1, x2 = ctx.rand(1, 1, side, side), ctx.rand(1, 1, side, side)
         weight = torch.linspace(0, 1, steps, dtype=torch.float64).view(-1, 1, 1, 1)
         expected = (1 - weight) * x1 + weight * x2
-        value = ctx.preserves(INTERPOLATE, probe, x1, x2, steps)
+        value = preserves(ctx, INTERPOLATE, probe, x1, x2, steps)
         hint = ""
         if alike(value, expected.flip(0)):
             hint = "Which of the two images should frame 0 show?"
-        ctx.matches(value, expected, FLOAT64, "interpolate(model, x1, x2, steps)", hint=hint)
+        matches(ctx, value, expected, FLOAT64, "interpolate(model, x1, x2, steps)", hint=hint)
 
-    ctx.forall(body, examples=12, side=sizes(1, 4), steps=sizes(2, 8))
+    forall(ctx, body, examples=12, side=sizes(1, 4), steps=sizes(2, 8))
     probe = showing_latents(ctx, 3)
-    ctx.tensor(
+    as_tensor(
         ctx.call(INTERPOLATE, probe, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3)),
         (10, 1, 3, 3),
         "interpolate with default steps",
     )
     shared = ctx.new(Probe("IdentityDecoder"), 3, views=True).double()
     try:
-        ctx.preserves(INTERPOLATE, shared, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3), 4)
+        preserves(ctx, INTERPOLATE, shared, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3), 4)
     except Failure as failure:
         failure.hint = "Whose tensor is it that encode gives you, and who else may be using it?"
         raise
@@ -129,12 +132,13 @@ def interpolate_model(ctx: Context) -> None:
         model = model.double() if dtype == torch.float64 else model
         first, last = ctx.images(1, 5, dtype=dtype), ctx.images(1, 5, dtype=dtype)
         value = ctx.call(INTERPOLATE, model, first, last, 7)
-        frames = ctx.tensor(value, (7, 1, 5, 5), "interpolate on a VAE", dtype=dtype)
+        frames = as_tensor(value, (7, 1, 5, 5), "interpolate on a VAE", dtype=dtype)
         start, end = (posterior(ctx, model.call("encode", x), (1, 4), dtype, "encode")[0] for x in (first, last))
         path = torch.lerp(start, end, torch.linspace(0, 1, 7, dtype=dtype).unsqueeze(1))
-        expected = ctx.tensor(model.call("decode", path), (7, 1, 5, 5), "the decoded path")
+        expected = as_tensor(model.call("decode", path), (7, 1, 5, 5), "the decoded path")
         backwards = alike(frames, expected.flip(0), rtol=1e-4, atol=1e-5)  # costs points elsewhere
-        ctx.matches(
+        matches(
+            ctx,
             frames,
             expected.flip(0) if backwards else expected,
             tol,
@@ -153,22 +157,22 @@ def interpolate_model(ctx: Context) -> None:
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     mu, x = ctx.randn(4, 6), ctx.rand(4, 1, 3, 3, low=0.1, high=0.9)
-    ctx.raises("ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="beta")
-    ctx.raises("ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="0.5", case="vae_loss with beta = -0.5")
-    ctx.raises("ValueError", "vae.kl_annealing", -1, 10, names="step")
-    ctx.raises("ValueError", "vae.kl_annealing", 3, -10, names="warmup_steps")
-    ctx.raises("ValueError", "vae.kl_annealing", 3, 10, -1.0, names="beta_max")
-    ctx.raises("ValueError", "vae.kl_annealing", -1, 0, names="step", case="kl_annealing without warm-up at step -1")
-    ctx.raises(
-        "ValueError", "vae.kl_annealing", 3, 0, -1.0, names="beta_max", case="kl_annealing without warm-up to -1"
+    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="beta")
+    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="0.5", case="vae_loss with beta = -0.5")
+    raises(ctx, "ValueError", "vae.kl_annealing", -1, 10, names="step")
+    raises(ctx, "ValueError", "vae.kl_annealing", 3, -10, names="warmup_steps")
+    raises(ctx, "ValueError", "vae.kl_annealing", 3, 10, -1.0, names="beta_max")
+    raises(ctx, "ValueError", "vae.kl_annealing", -1, 0, names="step", case="kl_annealing without warm-up at step -1")
+    raises(
+        ctx, "ValueError", "vae.kl_annealing", 3, 0, -1.0, names="beta_max", case="kl_annealing without warm-up to -1"
     )
-    ctx.raises("ValueError", "vae.free_bits_kl", mu, mu, -0.1, names="free_bits")
+    raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, -0.1, names="free_bits")
     for group_size in (4, 12, 0):
-        ctx.raises("ValueError", "vae.free_bits_kl", mu, mu, 0.1, group_size, names="group_size")
+        raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, 0.1, group_size, names="group_size")
     probe = showing_latents(ctx, 3)
     for steps in (1, 0, -2):
-        ctx.raises("ValueError", INTERPOLATE, probe, x[:1], x[1:2], steps, names="steps")
-    ctx.raises("ValueError", "vae.VAE", input_dim=35, names="input_dim")
+        raises(ctx, "ValueError", INTERPOLATE, probe, x[:1], x[1:2], steps, names="steps")
+    raises(ctx, "ValueError", "vae.VAE", input_dim=35, names="input_dim")
 
 
 SAMPLING: tuple[Check, ...] = (generate_prior, generate_model, interpolate_path, interpolate_model)

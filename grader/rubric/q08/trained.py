@@ -12,12 +12,27 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...boundary.session import Probe
 from ...check.context import Context
 from ...check.datasets import to_float
-from ...check.declaration import Check, Failure, Part, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import expect
+from ...check.failure import Failure
 from ...check.judge_network import judge_for
-from ...check.trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out, term, test_images
+from ...check.parts import Part
+from ...check.trained import (
+    Budget,
+    Recipe,
+    X,
+    at_least,
+    at_most,
+    expect_learned,
+    fit,
+    in_chunks,
+    out,
+    term,
+    test_images,
+)
+from ...check.values import Probe
 from ..shared.latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
 
 LATENT = 20
@@ -106,7 +121,7 @@ def ignorant_nats(ctx: Context, images: Tensor) -> float:
 def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO") -> None:
     """-ELBO against its cut: the latents carry information, and it pays."""
     what = f"-ELBO in nats per image (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)"
-    ctx.at_most(metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07)
+    at_most(ctx, metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07)
 
 
 @declare(
@@ -124,14 +139,14 @@ def trained_elbo(ctx: Context) -> None:
     state = fit(ctx, recipe, budget)
     found = measure(ctx, recipe, state, images)
     compare(ctx, found, images)
-    ctx.at_least("active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
+    at_least(ctx, "active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
     judge, real = judge_for(ctx.data), test_images(ctx)
     drawn = decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32))
     noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
     mean = to_float(ctx.data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
     trivial = min(judge.distance(noise, real), judge.distance(mean, real))
     what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
-    ctx.at_most("distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6)
+    at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
@@ -153,9 +168,9 @@ def trained_beta(ctx: Context) -> None:
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
-    ctx.expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
-    ctx.at_least("KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.5)
-    ctx.at_most("KL ratio 4 : .1", kls[2] / kls[0], "the KL at beta = 4, relative to .1,", trivial=1.0, slack=1.0)
+    expect(falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
+    at_least(ctx, "KL ratio .1 : 1", kls[0] / kls[1], "the KL at beta = .1, relative to 1,", trivial=1.0, slack=0.5)
+    at_most(ctx, "KL ratio 4 : .1", kls[2] / kls[0], "the KL at beta = 4, relative to .1,", trivial=1.0, slack=1.0)
 
 
 @declare(

@@ -1,4 +1,4 @@
-"""Question 9: the conditional variational autoencoder and images of a class asked for."""
+"""The conditional model."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, Image8, Probe, Slot
 from ...check.cases import sizes
-from ...check.context import Context
-from ...check.datasets import to_float
-from ...check.declaration import EXACT, FLOAT64, Check, Question, declare
-from ...check.judge_network import judge_for
+from ...check.context import Context, guard
+from ...check.declaration import declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.failure import FLOAT64
+from ...check.forall import forall
 from ...check.shown import alike
-from ...check.trained import Budget, Recipe, X, expect_learned, fit, in_chunks, out
-from ..q08.trained import REPARAMETERIZE as REPARAMETERIZE_PART
-from ..q08.trained import decode
+from ...check.trained import Budget, X, out
+from ...check.values import Gen, Handle, Probe
 from ..shared.latents import (
     REPARAMETERIZE,
     expect_apart,
     expect_chain_rule,
-    expect_evaluation,
-    expect_few,
     expect_forward,
     expect_fresh,
     expect_generator,
@@ -31,9 +28,7 @@ from ..shared.latents import (
     expect_probabilities_in_training,
     expect_rows_alone,
     expect_shapes,
-    expect_standard_normal,
     posterior,
-    probabilities,
     stir,
 )
 
@@ -51,9 +46,6 @@ def small(ctx: Context, classes: int = 5) -> Handle:
     return stir(ctx, made.double().eval())
 
 
-# ---- the model ----------------------------------------------------------------------------------------------------
-
-
 @declare(
     id="q9.shapes", question=9, kind="property", points=0.75, visibility="public",
     title="CVAE: shapes",
@@ -65,7 +57,7 @@ def small(ctx: Context, classes: int = 5) -> Handle:
 def shapes(ctx: Context) -> None:
     def knows(model: Handle, classes: int) -> None:
         named = model.get("num_classes")
-        ctx.expect(named == classes, "the attribute num_classes is wrong", classes, named)
+        expect(named == classes, "the attribute num_classes is wrong", classes, named)
 
     def body(batch: int, side: int, hidden: int, latent: int, classes: int) -> None:
         model = ctx.new(CVAE, side * side, hidden, latent, classes).eval()
@@ -74,7 +66,8 @@ def shapes(ctx: Context) -> None:
             model = model.double() if dtype == torch.float64 else model
             expect_shapes(ctx, model, ctx.images(batch, side, dtype), latent, ctx.randint(0, classes, batch))
 
-    ctx.forall(
+    forall(
+        ctx,
         body,
         examples=8,
         batch=sizes(1, 6),
@@ -83,7 +76,7 @@ def shapes(ctx: Context) -> None:
         latent=sizes(1, 5),
         classes=sizes(1, 7),
     )
-    ctx.guard(lambda: body(3, 2, 7, 5, 10), {"pixels": 4, "classes": 10})
+    guard(lambda: body(3, 2, 7, 5, 10), {"pixels": 4, "classes": 10})
     model = ctx.new(CVAE)
     labels = torch.tensor([9, 0, 4])
 
@@ -92,7 +85,7 @@ def shapes(ctx: Context) -> None:
         expect_shapes(ctx, model, ctx.images(3), 20, labels)
 
     as_asked()
-    ctx.preserves(model, ctx.images(3), labels)
+    preserves(ctx, model, ctx.images(3), labels)
     ctx.new(CVAE, 16, 7, 3, 5)
     expect_apart(ctx, as_asked, "CVAE(16, 7, 3, 5)")
 
@@ -102,14 +95,15 @@ def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, labels: Te
     for first in range(len(by_label)):
         for second in range(first):
             same = alike(by_label[first], by_label[second], rtol=1e-9, atol=1e-12)
-            ctx.expect(
+            expect(
                 not same,
                 f"{what} is the same for classes {second} and {first}",
                 "a different one for each class",
                 "equal tensors",
             )
     expected = by_label[labels, torch.arange(len(labels))]
-    ctx.matches(
+    matches(
+        ctx,
         mixed,
         expected,
         FLOAT64,
@@ -126,7 +120,7 @@ def expect_each_class_sees(ctx: Context, model: Handle, call: Callable[[Tensor],
         if not blind:
             return
         stir(ctx, model)
-    ctx.expect(
+    expect(
         False,
         f"{what} is the same for all rows of class {min(blind)}",
         "rows that differ",
@@ -169,7 +163,7 @@ def decoder(ctx: Context) -> None:
     model, z, labels = small(ctx), ctx.randn(7, 6), torch.tensor([3, 0, 4, 1, 1, 2, 0])
 
     def decoded_rows(z: Tensor, y: Tensor) -> Tensor:
-        return ctx.tensor(model.call("decode", z, y), (len(z), 1, 4, 4), "decode(z, y)", dtype=z.dtype)
+        return as_tensor(model.call("decode", z, y), (len(z), 1, 4, 4), "decode(z, y)", dtype=z.dtype)
 
     decoded = functools.partial(decoded_rows, z)
     each = torch.stack([decoded(torch.full((7,), k)) for k in range(5)])
@@ -197,9 +191,7 @@ def forward(ctx: Context) -> None:
     mu, seeded = ctx.randn(3, 2), Gen(ctx.seed)
     first, again = (ctx.call(REPARAMETERIZE, mu, mu, generator=seeded) for _ in range(2))
     if torch.equal(first, again):
-        expect_generator(
-            ctx, lambda gen: ctx.sequence(model(x, labels, generator=gen), 3, "forward")[0], "CVAE.forward"
-        )
+        expect_generator(ctx, lambda gen: as_sequence(model(x, labels, generator=gen), 3, "forward")[0], "CVAE.forward")
 
 
 @declare(
@@ -227,115 +219,8 @@ def errors(ctx: Context) -> None:
     for bad in (-1, 5, 12):
         labels = torch.tensor([0, bad, 4])
         case = f"with the label {bad} of 5 classes"
-        ctx.raises("ValueError", (model, "encode"), x, labels, case=f"encode {case}")
-        ctx.raises("ValueError", (model, "decode"), z, labels, case=f"decode {case}")
-        ctx.raises("ValueError", model, x, labels, case=f"forward {case}")
-        ctx.raises("ValueError", GENERATE, model, labels, case=f"generate_class {case}")
-    ctx.raises("ValueError", CVAE, input_dim=35, names="input_dim")
-
-
-# ---- images of a class --------------------------------------------------------------------------------------------
-
-
-@declare(
-    id="q9.generate", question=9, kind="statistical", points=0.75, visibility="public",
-    title="generate_class: draws of the prior, given classes",
-    asks="generate_class decodes one draw of N(0, I) for each label, image i with label i, be it one or many, in "
-    "evaluation mode without gradients; afterwards mode, frozen parameters and gradients are as before",
-    hint="Which latent and which label does image i get? In which mode does the caller find the model afterwards?",
-    needs=(),
-)  # fmt: skip
-def generate(ctx: Context) -> None:
-    # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (6e-7 in all) are those of
-    # expect_standard_normal and expect_few
-    probe, labels = ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP), ctx.randint(0, 10, 4000)
-    images = ctx.tensor(
-        ctx.preserves(GENERATE, probe, labels), (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32
-    )
-    # an image shows class and latent: in which order and in how many calls it was decoded does not matter
-    shown = (images.flatten(1).double().mean(1) / STEP).round().long()
-    ctx.matches(shown, labels, EXACT, "the class that each image is decoded with")
-    latents = images.flatten(1).double() - STEP * labels.unsqueeze(1)
-    expect_standard_normal(ctx, latents, "the latents that generate_class decodes")
-
-    def latents_of(count: int) -> Tensor:
-        asked = torch.arange(count) % 2
-        value = ctx.tensor(ctx.call(GENERATE, probe, asked), (count, 1, 3, 3), f"generate_class of {count} labels")
-        return value.flatten(1) - STEP * asked.unsqueeze(1)
-
-    expect_few(ctx, latents_of, "the latents that generate_class decodes")
-    few = torch.tensor([2, 0, 1])
-    expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, few, generator=generator), "generate_class")
-    expect_evaluation(ctx, GENERATE, probe, few)
-    double = ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few)
-    ctx.tensor(double, (3, 1, 2, 2), "generate_class with a float64 model", dtype=torch.float64)
-    model = small(ctx)
-    probabilities(ctx, ctx.call(GENERATE, model, few), (3, 1, 4, 4), "generate_class(CVAE, labels)", torch.float64)
-
-
-def spread_within(images: Tensor, labels: Tensor) -> float:
-    """Variance of a pixel among the images of one class, averaged over pixels and classes."""
-    return float(torch.stack([images[labels == k].double().var(0).mean() for k in range(10)]).mean())
-
-
-def guessed(labels: Tensor) -> float:
-    """Share of `labels` that a model which always draws the same image gets right: the commonest label."""
-    return float(labels.bincount().max() / len(labels))
-
-
-@declare(
-    id="q9.trained", question=9, kind="trained", points=1.0, visibility="public",
-    title="Trained: asked for a digit, a judge sees it",
-    asks="after training, generate_class draws the digits asked for, recognisable to a classifier and not all alike",
-    hint="Show ten images of each class. Are they digits at all? The digit asked for? Do those of one class differ?",
-    needs=("q9.shapes",),
-)  # fmt: skip
-def trained(ctx: Context) -> None:
-    budget, classes = BUDGET[ctx.data.name], torch.arange(10)
-    data: dict[str, Tensor | Image8] = {
-        "x": Image8(ctx.data.train_x[: budget.train_size]),
-        "y": ctx.data.train_y[: budget.train_size],
-    }
-    ctx.stand_ins = (REPARAMETERIZE_PART,)  # a mistake in it costs points in Question 8, and none here
-    recipe = Recipe(CVAE, {"latent_dim": LATENT}, OBJECTIVE, inputs=(X, Slot("y")))
-    state = fit(ctx, recipe, budget, data)
-    judge = judge_for(ctx.data)
-
-    # in random order, so that an image cannot be known by its place
-    labels = classes.repeat(ASKED // 10)[torch.randperm(ASKED, generator=ctx.rng)]
-    session = ctx.fresh()
-    model = recipe.build(session, state)
-
-    def asked(y: Tensor) -> Tensor:
-        images = session.infer(GENERATE, model, y)
-        return probabilities(ctx, images, (len(y), 1, 28, 28), "generate_class(model, labels)")
-
-    images = torch.cat(in_chunks(asked, labels))
-    session.close()
-    seen = judge.predict(images)
-    ctx.at_least(
-        "digits recognised",
-        float((seen == labels).double().mean()),
-        "the share of images that show their digit",
-        trivial=guessed(labels),
-        slack=0.55,
-    )
-    real = to_float(ctx.data.train_x[: budget.train_size])
-    spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: budget.train_size])
-    ctx.at_least("spread", spread, "the variance within a class, relative to real images,", trivial=0.0, slack=0.6)
-
-    # the same with latents of the grader's, each decoded as every digit
-    z = ctx.randn(ASKED // 10, LATENT, dtype=torch.float32).repeat_interleave(10, dim=0)
-    every = classes.repeat(ASKED // 10)
-
-    def decoded(state: dict[str, Tensor]) -> float:
-        return float((judge.predict(decode(ctx, recipe, state, z, every)) == every).double().mean())
-
-    what = "the share of latents that decode to each digit asked for"
-    ctx.at_least("digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55)
-    expect_learned(ctx, recipe, budget, "digits decoded", decoded, {"y": ctx.data.train_y})
-
-
-CHECKS: tuple[Check, ...] = (shapes, encoder, decoder, forward, gradient, errors, generate, trained)
-
-QUESTION = Question(number=9, title="Conditional VAE", points=5.0, modules=("vae",), checks=CHECKS)
+        raises(ctx, "ValueError", (model, "encode"), x, labels, case=f"encode {case}")
+        raises(ctx, "ValueError", (model, "decode"), z, labels, case=f"decode {case}")
+        raises(ctx, "ValueError", model, x, labels, case=f"forward {case}")
+        raises(ctx, "ValueError", GENERATE, model, labels, case=f"generate_class {case}")
+    raises(ctx, "ValueError", CVAE, input_dim=35, names="input_dim")

@@ -10,11 +10,22 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, Params, TorchRef
 from ...check.context import Context
-from ...check.declaration import EXACT, FLOAT32, FLOAT64, Check, Tolerance, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import (
+    as_number,
+    expect,
+    leaves_gradients_off,
+    leaves_gradients_on,
+    matches,
+    preserves,
+    raises,
+)
+from ...check.failure import EXACT, FLOAT32, FLOAT64, Tolerance
+from ...check.forall import forall
 from ...check.shown import alike
 from ...check.statistics import count_bounds
+from ...check.values import Gen, Handle, Params, TorchRef
 from .codebook import (
     EMA,
     QUANTIZER_LOSS,
@@ -52,8 +63,8 @@ USAGE, PERPLEXITY, RESTART = "vqvae.code_usage", "vqvae.perplexity", "vqvae.rest
 def ema_buffer(ctx: Context) -> None:
     made = own(ctx, EMA, 6, 4)
     trained = [name for name, wanted in made.handle.parameters().items() if wanted]
-    ctx.expect(not trained, "the EMA quantizer has trainable parameters", "none", ", ".join(trained))
-    ctx.expect(distinct(made.codebook) == 6, "codes are equal from the start: one of them can never be used",
+    expect(not trained, "the EMA quantizer has trainable parameters", "none", ", ".join(trained))
+    expect(distinct(made.codebook) == 6, "codes are equal from the start: one of them can never be used",
                "6 different codes", made.codebook)  # fmt: skip
     loaded(ctx, EMA, ctx.randn(6, 4))
 
@@ -78,12 +89,12 @@ def ema_forward(ctx: Context) -> None:
         expect_nearest(ctx, z_e, codebook, indices)
         late = mode and alike(z_q, codes_at(codebook_of(ctx, held.handle, (6, 3)), indices))
         hint = "Of which codes was the nearest chosen, and when did they move to where z_q has them?" if late else ""
-        ctx.matches(z_q, codes_at(codebook, indices), FLOAT64, f"z_q in {where} mode", hint=hint)
+        matches(ctx, z_q, codes_at(codebook, indices), FLOAT64, f"z_q in {where} mode", hint=hint)
         expect_gradient(ctx, found.args[0], weights, f"the gradient of z_q with respect to z_e in {where} mode")
         wanted = beta * (z_q - z_e).square().mean()
         both = math.isclose(float(loss), float((1 + beta) * (z_q - z_e).square().mean()), rel_tol=1e-6)
         hint = "This is the loss of the other quantizer. Which term has nothing to move here?" if both else ""
-        ctx.matches(loss, wanted, FLOAT64, f"vq_loss in {where} mode at commitment_cost {beta}", hint=hint)
+        matches(ctx, loss, wanted, FLOAT64, f"vq_loss in {where} mode at commitment_cost {beta}", hint=hint)
         again = loaded(ctx, EMA, codebook, commitment_cost=beta)
         again.handle.train(mode)
         found = ctx.session.vjp(again.handle, z_e, wrt=[0], cotangents=[((1,), None)])
@@ -143,7 +154,7 @@ def ema_update(ctx: Context) -> None:
             z_e = around(ctx, codebook, ctx.randint(first, end, 2, 3, 4), spread)
             *_, indices = quantized(ctx, made.handle(z_e), z_e, 7)
             wanted = averages.step(z_e, indices, decay).float()
-            codebook = ctx.matches(codebook_of(ctx, made.handle, (7, 3)), wanted, tolerance,
+            codebook = matches(ctx, codebook_of(ctx, made.handle, (7, 3)), wanted, tolerance,
                                    f"the codebook after {step + 1} passes with decay {decay}")  # fmt: skip
 
 
@@ -164,9 +175,9 @@ def ema_steady(ctx: Context) -> None:
             now = codebook_of(ctx, made.handle, (8, WIDE))
             # counts stay above .9^3, so that smoothing by 1e-5 changes a code by less than 2e-5 of its value a pass
             off = (now - made.codebook).abs().amax(1) / made.codebook.abs().amax(1)
-            ctx.expect(float(off[5:].max()) <= 1e-3, f"codes that no pixel chose jump in pass {step + 1}",
+            expect(float(off[5:].max()) <= 1e-3, f"codes that no pixel chose jump in pass {step + 1}",
                        made.codebook[5:], now[5:])  # fmt: skip
-            ctx.expect(float(off[:5].max()) <= 1e-3, f"codes that get exactly themselves move in pass {step + 1}",
+            expect(float(off[:5].max()) <= 1e-3, f"codes that get exactly themselves move in pass {step + 1}",
                        made.codebook[:5], now[:5])  # fmt: skip
 
 
@@ -188,7 +199,7 @@ def ema_converges(ctx: Context) -> None:
     means = torch.stack([rows[flat == k].mean(0) for k in range(5)])
     off = float((codebook_of(ctx, made.handle, (5, WIDE)) - means).abs().max())
     spread = float(made.codebook.square().mean().sqrt())
-    ctx.expect(off <= 1e-2 * spread, "the codes are not at the means of their pixels", means,
+    expect(off <= 1e-2 * spread, "the codes are not at the means of their pixels", means,
                codebook_of(ctx, made.handle))  # fmt: skip
 
 
@@ -208,12 +219,12 @@ def ema_modes(ctx: Context) -> None:
     made.handle(z_e)
     ctx.session.infer(made.handle, z_e)
     for name, value in made.handle.state().items():
-        ctx.expect(torch.equal(value, before[name]), f"evaluation mode changes {name}", before[name], value)
+        expect(torch.equal(value, before[name]), f"evaluation mode changes {name}", before[name], value)
     for grad in (True, False):
         known = codebook_of(ctx, made.handle)
         made.handle.train()
         (ctx.session.call if grad else ctx.session.infer)(made.handle, z_e)
-        ctx.expect(not torch.equal(codebook_of(ctx, made.handle), known),
+        expect(not torch.equal(codebook_of(ctx, made.handle), known),
                    f"a pass in training mode{'' if grad else ' without gradients'} leaves the codebook as it was",
                    "a moved codebook", "the same codebook")  # fmt: skip
 
@@ -232,11 +243,11 @@ def usage(ctx: Context) -> None:
     for shape in ((3, 4, 5), (1, 7, 7), (11,)):
         indices = ctx.randint(0, 5, *shape)  # K = 9: some codes never occur
         wanted = torch.tensor([int((indices == k).sum()) for k in range(9)])
-        ctx.matches(ctx.preserves(USAGE, indices, 9), wanted, EXACT, "code_usage(indices, 9)")
+        matches(ctx, preserves(ctx, USAGE, indices, 9), wanted, EXACT, "code_usage(indices, 9)")
     for bad in (-1, 9, 12):
         indices = ctx.randint(0, 5, 2, 3, 4)
         indices[1, 2, 0] = bad
-        ctx.raises("ValueError", USAGE, indices, 9, names="indices", case=f"code_usage with an index {bad} and K = 9")
+        raises(ctx, "ValueError", USAGE, indices, 9, names="indices", case=f"code_usage with an index {bad} and K = 9")
 
 
 @declare(
@@ -251,13 +262,13 @@ def perplexity(ctx: Context) -> None:
     tolerance = Tolerance(1e-4, 1e-4, "float32, and an epsilon inside a logarithm that keeps it finite")
 
     def value(indices: Tensor, count: int) -> float:
-        return ctx.number(ctx.call(PERPLEXITY, indices, count), "perplexity")
+        return as_number(ctx.call(PERPLEXITY, indices, count), "perplexity")
 
     for count in (1, 2, 6, 40):
         uniform = torch.arange(count).repeat(12)[torch.randperm(12 * count, generator=ctx.rng)].reshape(count, 3, 4)
-        ctx.matches(value(uniform, count), float(count), tolerance, f"perplexity of {count} codes used equally")
+        matches(ctx, value(uniform, count), float(count), tolerance, f"perplexity of {count} codes used equally")
         one = torch.full((3, 2, 5), count - 1)
-        ctx.matches(value(one, count), 1.0, tolerance, f"perplexity of one of {count} codes")
+        matches(ctx, value(one, count), 1.0, tolerance, f"perplexity of one of {count} codes")
 
     def body(counts: list[int]) -> None:
         total = sum(counts)
@@ -265,12 +276,17 @@ def perplexity(ctx: Context) -> None:
         indices = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).reshape(1, -1, 1)
         got = value(indices, len(counts))
         base2 = wanted > 1.01 and math.isclose(got, 2 ** math.log(wanted), rel_tol=1e-3)
-        ctx.matches(
-            got, wanted, tolerance, "perplexity", hint="Are entropy and exponential to the same base?" if base2 else ""
+        matches(
+            ctx,
+            got,
+            wanted,
+            tolerance,
+            "perplexity",
+            hint="Are entropy and exponential to the same base?" if base2 else "",
         )
 
     counts = st.lists(st.integers(0, 30), min_size=1, max_size=9).filter(any)
-    ctx.forall(body, counts=counts, examples=25)
+    forall(ctx, body, counts=counts, examples=25)
 
 
 STILL = "Can a code that has begun anew still learn from the next batch?"
@@ -297,33 +313,35 @@ def restart_replaces(ctx: Context) -> None:
             if kind == VQ:
                 trained = held.handle.parameters()
                 optimizer = ctx.new(TorchRef("optim.SGD"), Params(held.handle), lr=0.1)
-            number = ctx.preserves(RESTART, held.handle, z_e, counts, **options)
-            ctx.matches(
-                ctx.number(number, "restart_dead_codes(…)"), float(len(dead)), EXACT, "the number of restarted codes"
+            number = preserves(ctx, RESTART, held.handle, z_e, counts, **options)
+            matches(
+                ctx,
+                as_number(number, "restart_dead_codes(…)"),
+                float(len(dead)),
+                EXACT,
+                "the number of restarted codes",
             )
             now = codebook_of(ctx, held.handle, (8, 3))
             alive = [k for k in range(8) if k not in dead]
-            ctx.matches(now[alive], codebook[alive], EXACT, "the codes that are in use")
+            matches(ctx, now[alive], codebook[alive], EXACT, "the codes that are in use")
             rows = pixels(z_e).reshape(-1, 3)
             for code in now[dead]:
                 near = float((rows - code).abs().amax(1).min())
-                ctx.expect(
-                    near <= 1e-6, "a restarted code is no pixel's vector of z_e", "one of the rows of pixels", code
-                )
+                expect(near <= 1e-6, "a restarted code is no pixel's vector of z_e", "one of the rows of pixels", code)
             if dead and len(rows) >= len(dead):
-                ctx.expect(distinct(now[dead]) == len(dead), "restarted codes are equal to each other",
+                expect(distinct(now[dead]) == len(dead), "restarted codes are equal to each other",
                            f"{len(dead)} different ones of {len(rows)} pixels", now[dead])  # fmt: skip
             if kind == VQ:
                 (group,) = optimizer.get("param_groups")
-                ctx.expect(any(p.shape == now.shape and torch.equal(p, now) for p in group["params"]),
+                expect(any(p.shape == now.shape and torch.equal(p, now) for p in group["params"]),
                            "an optimizer made before the restart no longer holds the codebook",
                            "the same parameter with other values", "another parameter")  # fmt: skip
                 left = held.handle.parameters()
                 frozen = [name for name, wanted in trained.items() if wanted and not left.get(name, False)]
-                ctx.expect(not frozen, "after a restart the codebook can no longer be trained", "a gradient as before",
+                expect(not frozen, "after a restart the codebook can no longer be trained", "a gradient as before",
                            ", ".join(frozen), hint=STILL)  # fmt: skip
-        ctx.leaves_gradients_on("restart_dead_codes")
-        ctx.leaves_gradients_off(RESTART, held.handle, ctx.randn(2, 3, 4, 5), counts)
+        leaves_gradients_on(ctx, "restart_dead_codes")
+        leaves_gradients_off(ctx, RESTART, held.handle, ctx.randn(2, 3, 4, 5), counts)
 
 
 LIVE, USED = [0, 1, 2, 5], torch.tensor([4, 4, 4, 0, 0, 4])
@@ -346,7 +364,7 @@ def expect_new_averages(ctx: Context) -> None:
     now = codebook_of(ctx, made.handle, (6, WIDE))[3:5]
     # nothing chose them: only smoothing, about 1e-5 of the value, may show. What a pass does to a code that nothing
     # chose has its own check, and is a hundredth; drawn back means back to where it was, at a right angle
-    ctx.expect(float((now - new).norm() / new.norm()) <= 0.1, "a restarted code is drawn back by the next update",
+    expect(float((now - new).norm() / new.norm()) <= 0.1, "a restarted code is drawn back by the next update",
                new, now, hint="What do count and sum of a restarted code say about where it is?")  # fmt: skip
 
 
@@ -369,7 +387,7 @@ def expect_old_averages(ctx: Context) -> None:
     restarted(ctx, made)
     # counts are 3 by now, or 1 where they were forgotten: then a code goes two thirds of the way, not two fifths
     now, wanted = (codes[LIVE] for codes in passed(torch.tensor(LIVE).repeat(3).reshape(1, 3, 4)))
-    ctx.expect(alike(now, wanted, rtol=1e-3, atol=1e-3 * size), "a restart changes how the other codes move afterwards",
+    expect(alike(now, wanted, rtol=1e-3, atol=1e-3 * size), "a restart changes how the other codes move afterwards",
                wanted, now, hint="Which codes start anew, and what have the others learned so far?")  # fmt: skip
 
 
@@ -398,15 +416,15 @@ def restart_random(ctx: Context) -> None:
     parts = {"images": first // 400, "rows": first % 400 // 20 // 5, "columns": first % 20 // 5}
     for what, part in parts.items():
         found = torch.bincount(part, minlength=4)
-        ctx.expect(bool(((found >= low) & (found <= high)).all()), f"some {what} give too many or too few new codes",
+        expect(bool(((found >= low) & (found <= high)).all()), f"some {what} give too many or too few new codes",
                    f"each quarter of the {what} gives {low} to {high} of 400", found)  # fmt: skip
     other = drawn(Gen(ctx.seed + 1))
-    ctx.expect(not torch.equal(other.sort().values, first.sort().values), "two generators give the same draw",
+    expect(not torch.equal(other.sort().values, first.sort().values), "two generators give the same draw",
                "other pixels", "the same 400 of 1600 pixels")  # fmt: skip
-    ctx.expect(torch.equal(drawn(Gen(ctx.seed)), first), "the generator given does not decide the draw",
+    expect(torch.equal(drawn(Gen(ctx.seed)), first), "the generator given does not decide the draw",
                "the same draw for the same generator", "another draw")  # fmt: skip
     source = ctx.new(TorchRef("Generator"))
-    ctx.expect(not torch.equal(drawn(source), drawn(source)), "a generator gives the same draw each time it is used",
+    expect(not torch.equal(drawn(source), drawn(source)), "a generator gives the same draw each time it is used",
                "other pixels", "the same 400 of 1600 pixels, in the same order", hint="A generator that was used "
                "has moved on. Has the one that you were given?")  # fmt: skip
     expect_new_averages(ctx)

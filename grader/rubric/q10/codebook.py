@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ...boundary.session import Handle, Slot, StudentRaised
 from ...check.cases import random, seeds
 from ...check.context import Context
-from ...check.declaration import EXACT, FLOAT64, Failure
+from ...check.expectations import as_sequence, as_tensor, expect, matches
+from ...check.failure import EXACT, FLOAT64, Failure
+from ...check.values import Handle, Slot, StudentRaised
 
 VQ, EMA = "vqvae.VectorQuantizer", "vqvae.EMAVectorQuantizer"
 QUANTIZER_LOSS = {"use": Slot("out", 1)}  # of what a quantizer returns, and a VQVAE
@@ -31,7 +32,7 @@ class Quantizer:
 
 def codebook_of(ctx: Context, handle: Handle, shape: tuple[int, int] | None = None) -> Tensor:
     """The attribute `codebook`."""
-    return ctx.tensor(handle.get("codebook"), shape, "the attribute codebook")
+    return as_tensor(handle.get("codebook"), shape, "the attribute codebook")
 
 
 def entries(state: dict[str, Tensor], codebook: Tensor) -> list[str]:
@@ -73,7 +74,7 @@ def put(ctx: Context, handle: Handle, present: Tensor, codebook: Tensor) -> str:
     if not held:
         raise Failure("the codebook in the state_dict does not follow .double()", str(codebook.dtype), "another dtype")
     handle.load(state | {name: codebook.reshape(state[name].shape) for name in held})
-    ctx.matches(handle.get("codebook"), codebook, EXACT, "codebook after load_state_dict")
+    matches(ctx, handle.get("codebook"), codebook, EXACT, "codebook after load_state_dict")
     return held[0]
 
 
@@ -108,13 +109,13 @@ def distinct(rows: Tensor) -> int:
 
 def quantized(ctx: Context, value: object, z_e: Tensor, num_embeddings: int) -> tuple[Tensor, Tensor, Tensor]:
     """The three results of a quantizer, checked for shape, dtype and range."""
-    z_q, loss, indices = ctx.sequence(value, 3, "the quantizer's forward")
+    z_q, loss, indices = as_sequence(value, 3, "the quantizer's forward")
     batch, _, height, width = z_e.shape
-    indices = ctx.tensor(indices, (batch, height, width), "indices", dtype=torch.int64)
+    indices = as_tensor(indices, (batch, height, width), "indices", dtype=torch.int64)
     outside = indices[(indices < 0) | (indices >= num_embeddings)]
-    ctx.expect(not len(outside), "an index is outside the codebook", f"0…{num_embeddings - 1}", outside)
-    z_q = ctx.tensor(z_q, z_e.shape, "z_q", dtype=z_e.dtype)
-    return z_q, ctx.tensor(loss, (), "vq_loss", dtype=z_e.dtype), indices
+    expect(not len(outside), "an index is outside the codebook", f"0…{num_embeddings - 1}", outside)
+    z_q = as_tensor(z_q, z_e.shape, "z_q", dtype=z_e.dtype)
+    return z_q, as_tensor(loss, (), "vq_loss", dtype=z_e.dtype), indices
 
 
 def expect_nearest(ctx: Context, z_e: Tensor, codebook: Tensor, indices: Tensor) -> None:
@@ -124,7 +125,7 @@ def expect_nearest(ctx: Context, z_e: Tensor, codebook: Tensor, indices: Tensor)
     # |z|^2 - 2 z.e + |e|^2 loses about eps times the largest square to cancellation; 1e3 for sums and a margin
     rounding = 1e3 * torch.finfo(z_e.dtype).eps * float(distances.max() + z_e.square().max() + codebook.square().max())
     wrong = int((chosen > distances.min(-1).values + rounding).sum())
-    ctx.expect(
+    expect(
         wrong == 0, f"{wrong} of {indices.numel()} pixels do not get their nearest code", distances.argmin(-1), indices,
         hint="Feed an image whose every pixel is one of the codes: which index should each pixel get? And which "
         "numbers of (B, D, H, W) form the vector of one pixel?", case={"codebook": codebook, "z_e": z_e},
@@ -158,7 +159,7 @@ def expect_follows(ctx: Context, kind: str) -> None:
     put(ctx, held.handle, first, second)
     z_e = codes_at(second, numbers)
     *_, indices = quantized(ctx, held.handle(z_e), z_e, 9)
-    ctx.expect(torch.equal(indices, numbers), "after other codes are loaded, a vector that is a code gets another one",
+    expect(torch.equal(indices, numbers), "after other codes are loaded, a vector that is a code gets another one",
                numbers, indices, hint="The codes changed between two calls. What do you still remember of the old "
                "ones?")  # fmt: skip
 
@@ -182,4 +183,4 @@ def expect_gradient(ctx: Context, got: Tensor | None, wanted: Tensor, what: str,
     """`got` is `wanted`; None stands for zeros."""
     if got is None and bool(wanted.any()):
         raise Failure(f"{what} is None: nothing flows", f"a gradient {tuple(wanted.shape)}", "None", hint=hint)
-    ctx.matches(torch.zeros_like(wanted) if got is None else got, wanted, FLOAT64, what, hint=hint)
+    matches(ctx, torch.zeros_like(wanted) if got is None else got, wanted, FLOAT64, what, hint=hint)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...boundary.session import TorchRef
 from ...check.context import Context
-from ...check.declaration import Check, Failure, Part, declare
+from ...check.declaration import Check, declare
+from ...check.expectations import as_sequence
+from ...check.failure import Failure
+from ...check.parts import Part
 from ...check.trained import (
     Budget,
     Recipe,
     X,
+    at_least,
+    at_most,
     encode_then_decode,
     expect_generalises,
     expect_learned,
@@ -22,6 +26,7 @@ from ...check.trained import (
     test_images,
     training_images,
 )
+from ...check.values import TorchRef
 
 BUDGETS = {"digits": Budget(12, 32, lr=5e-3), "mnist": Budget(5, 64, lr=6e-3, train_size=12_000)}
 AVERAGED = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(4, 64, lr=5e-3, train_size=10_000)}
@@ -54,7 +59,7 @@ def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) ->
     """Indices `(N, 7, 7)` of images, and the error per pixel of what another process decodes from them alone."""
     indices, pictures = encode_then_decode(
         ctx, made, state, images, (7, 7), encode="forward", decode="decode_indices",
-        pick=lambda output: ctx.sequence(output, 3, "forward(x)")[2],
+        pick=lambda output: as_sequence(output, 3, "forward(x)")[2],
     )  # fmt: skip
     if indices.dtype != torch.int64 or not 0 <= int(indices.min()) <= int(indices.max()) < NUM_EMBEDDINGS:
         raise Failure("indices are no code numbers", f"int64 in 0…{NUM_EMBEDDINGS - 1}",
@@ -67,7 +72,7 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     made, images, budget = recipe(ema), test_images(ctx), (AVERAGED if ema else BUDGETS)[ctx.data.name]
     state = fit(ctx, made, budget)
     indices, error = through_indices(ctx, made, state, images)
-    ctx.at_most("mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0)
+    at_most(ctx, "mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0)
     expect_generalises(ctx, error, through_indices(ctx, made, state, training_images(ctx))[1])
     expect_learned(ctx, made, budget, "mse", lambda state: through_indices(ctx, made, state, images)[1])
     return perplexity(indices)
@@ -83,8 +88,8 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
 )  # fmt: skip
 def trained_vq(ctx: Context) -> None:
     effective, used = judge_model(ctx, ema=False)
-    ctx.at_least("perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
-    ctx.at_least("used", float(used), "number of codes used", trivial=1.0, slack=0.7)
+    at_least(ctx, "perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
+    at_least(ctx, "used", float(used), "number of codes used", trivial=1.0, slack=0.7)
 
 
 @declare(
@@ -96,7 +101,7 @@ def trained_vq(ctx: Context) -> None:
 )  # fmt: skip
 def trained_ema(ctx: Context) -> None:
     effective, _ = judge_model(ctx, ema=True)
-    ctx.at_least("perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
+    at_least(ctx, "perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
 
 
 TRAINED: tuple[Check, ...] = (trained_vq, trained_ema)

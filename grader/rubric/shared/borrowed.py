@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...check.declaration import BONUS, Part
+from ...check.declaration import BONUS
+from ...check.parts import Part
 
 MSE = Part("autoencoders.mse_loss", "image_mse", ())
 BCE = Part("autoencoders.bce_loss", "bce_loss", ())

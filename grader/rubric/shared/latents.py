@@ -9,11 +9,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ...boundary.session import Gen, Handle, TorchRef
-from ...check.context import Context
-from ...check.declaration import FLOAT32, FLOAT64, Failure, Tolerance
+from ...check.context import Context, guard
+from ...check.expectations import as_sequence, as_tensor, expect, leaves_gradients_off, leaves_gradients_on, matches
+from ...check.failure import FLOAT32, FLOAT64, Failure, Tolerance
 from ...check.shown import alike
 from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
+from ...check.values import Gen, Handle, TorchRef
 
 REPARAMETERIZE = "vae.reparameterize"
 TWICE = "Where does your randomness come from, and does the argument generator reach it?"
@@ -62,10 +63,10 @@ def stir(ctx: Context, model: Handle, gain: float = 1.5) -> Handle:
 
 def posterior(ctx: Context, value: Any, shape: Sequence[int], dtype: torch.dtype, what: str) -> tuple[Tensor, Tensor]:
     """(mu, logvar), both of this shape."""
-    mu, logvar = ctx.sequence(value, 2, what)
+    mu, logvar = as_sequence(value, 2, what)
     return (
-        ctx.tensor(mu, shape, f"mu of {what}", dtype=dtype),
-        ctx.tensor(logvar, shape, f"logvar of {what}", dtype=dtype),
+        as_tensor(mu, shape, f"mu of {what}", dtype=dtype),
+        as_tensor(logvar, shape, f"logvar of {what}", dtype=dtype),
     )
 
 
@@ -73,9 +74,9 @@ def probabilities(
     ctx: Context, value: Any, shape: Sequence[int] | None, what: str, dtype: torch.dtype | None = None
 ) -> Tensor:
     """Images of this shape with values in [0, 1]."""
-    images = ctx.tensor(value, shape, what, dtype=dtype)
+    images = as_tensor(value, shape, what, dtype=dtype)
     lowest, highest = float(images.min()), float(images.max())
-    ctx.expect(
+    expect(
         lowest >= 0 and highest <= 1, f"{what} is no probability", "values in [0, 1]", f"{lowest:.4g} to {highest:.4g}"
     )
     return images
@@ -84,14 +85,14 @@ def probabilities(
 def expect_shapes(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *labels: Tensor) -> None:
     """encode, decode and forward on images `x` (and labels, for a conditional model)."""
     shape = (len(x), latent_dim)
-    ctx.expect(
+    expect(
         model.get("latent_dim") == latent_dim, "the attribute latent_dim is wrong", latent_dim, model.get("latent_dim")
     )
     posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
     z = ctx.randn(*shape, dtype=x.dtype)
-    ctx.tensor(model.call("decode", z, *labels), x.shape, "the output of decode", dtype=x.dtype)
-    x_recon, mu, logvar = ctx.sequence(model(x, *labels), 3, "forward")
-    ctx.tensor(x_recon, x.shape, "x_recon of forward", dtype=x.dtype)
+    as_tensor(model.call("decode", z, *labels), x.shape, "the output of decode", dtype=x.dtype)
+    x_recon, mu, logvar = as_sequence(model(x, *labels), 3, "forward")
+    as_tensor(x_recon, x.shape, "x_recon of forward", dtype=x.dtype)
     posterior(ctx, (mu, logvar), shape, x.dtype, "forward")
 
 
@@ -99,12 +100,13 @@ def expect_rows_alone(ctx: Context, call: Callable[..., Tensor], what: str, *row
     """What `call` makes of each row, in float64, is what it makes of that row without the others of its batch."""
     whole = call(*rows)
     count = len(rows[0])
-    ctx.expect(
+    expect(
         whole.ndim > 0 and len(whole) == count, f"{what} has not one row for each", f"{count} rows", tuple(whole.shape)
     )
     for row in range(count):
         alone = call(*(part[row : row + 1] for part in rows))
-        ctx.matches(
+        matches(
+            ctx,
             whole[row : row + 1],
             alone,
             FLOAT64,
@@ -122,9 +124,10 @@ def expect_loadable(ctx: Context, model: Handle, twin: Handle, x: Tensor, latent
         for other in (model, twin)
     ]
     for one, two, what in zip(*pairs, ("x_recon", "mu", "logvar"), strict=True):
-        ctx.matches(
+        matches(
+            ctx,
             two,
-            ctx.tensor(one, None, what),
+            as_tensor(one, None, what),
             FLOAT64,
             f"{what} of a new model with the state_dict of the first, compared with the first,",
             hint="Which numbers does your model compute with, and which of them are in its state_dict?",
@@ -136,14 +139,14 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
     tol, shape = tolerance(x.dtype), (len(x), latent_dim)
     mu, logvar = posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
     for eps in (ctx.randn(*shape, dtype=x.dtype), torch.zeros(shape, dtype=x.dtype)):
-        x_recon, mu_again, logvar_again = ctx.sequence(model(x, *labels, eps=eps), 3, "forward")
-        ctx.matches(mu_again, mu, tol, "mu of forward, compared with encode")
-        ctx.matches(logvar_again, logvar, tol, "logvar of forward, compared with encode")
+        x_recon, mu_again, logvar_again = as_sequence(model(x, *labels, eps=eps), 3, "forward")
+        matches(ctx, mu_again, mu, tol, "mu of forward, compared with encode")
+        matches(ctx, logvar_again, logvar, tol, "logvar of forward, compared with encode")
         what = "x_recon of forward(x, eps=eps), compared with decode(mu + sigma eps)"
         try:
-            ctx.matches(x_recon, model.call("decode", mu + sigma_of(logvar) * eps, *labels), tol, what)
+            matches(ctx, x_recon, model.call("decode", mu + sigma_of(logvar) * eps, *labels), tol, what)
         except Failure:  # a mistake in reparameterize costs points there, and not once more in each model
-            own = ctx.tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
+            own = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
             if not alike(x_recon, model.call("decode", own, *labels), rtol=1e-4, atol=1e-5):
                 raise
     far = 10 * ctx.randn(*shape, dtype=x.dtype)  # decodes to what is no probability where nothing sees to that
@@ -152,7 +155,7 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
     model.eval()
     if isinstance(decoded, Tensor) and bool(((decoded >= 0) & (decoded <= 1)).all()):  # else it costs points elsewhere
         expect_probabilities_in_training(
-            ctx, model, lambda: ctx.sequence(model(x, *labels, eps=far), 3, "forward")[0], "x_recon of forward"
+            ctx, model, lambda: as_sequence(model(x, *labels, eps=far), 3, "forward")[0], "x_recon of forward"
         )
 
 
@@ -164,9 +167,9 @@ def expect_fresh(
     same_labels = [label[:1].expand_as(label).contiguous() for label in labels]
 
     def drawn(call: Callable[..., Any] = model.session.call) -> Tensor:
-        found = ctx.tensor(ctx.sequence(call(model, same, *same_labels), 3, "forward")[0], None, "x_recon")
+        found = as_tensor(as_sequence(call(model, same, *same_labels), 3, "forward")[0], None, "x_recon")
         per_image = found.ndim > 0 and len(found) == len(x)
-        ctx.expect(per_image, "x_recon has not one image for each of x", tuple(x.shape), tuple(found.shape))
+        expect(per_image, "x_recon has not one image for each of x", tuple(x.shape), tuple(found.shape))
         return found.reshape(len(x), -1)
 
     for training in modes:
@@ -174,7 +177,7 @@ def expect_fresh(
         mode = "training" if training else "evaluation"
         # where a sigmoid saturates two draws may look alike: one difference in many passes is enough
         first = drawn()
-        ctx.expect(
+        expect(
             any(float((first - drawn()).abs().max()) > 1e-6 for _ in range(PASSES)),
             f"two forward passes in {mode} mode give the same x_recon",
             "a fresh sample on each pass",
@@ -187,7 +190,7 @@ def expect_fresh(
                     break
                 found = drawn()
                 apart |= (found - found[:1]).abs().amax(1)[1:] > 1e-6
-            ctx.expect(
+            expect(
                 bool(apart.all()),
                 "equal images of a batch share their noise",
                 "eps of its own for each image",
@@ -195,7 +198,7 @@ def expect_fresh(
             )
     model.eval()  # where dropout makes no difference
     first = drawn(model.session.infer)
-    ctx.expect(
+    expect(
         any(float((first - drawn(model.session.infer)).abs().max()) > 1e-6 for _ in range(PASSES)),
         "two forward passes under no_grad give the same x_recon",
         "a fresh sample on each pass",
@@ -219,7 +222,7 @@ def expect_probabilities_in_training(ctx: Context, model: Handle, call: Callable
 def expect_apart(ctx: Context, ask: Callable[[], None], second: str) -> None:
     """What `ask` asks of one model holds too after the `second`, of other sizes, has been made."""
     try:
-        ctx.guard(ask, {"made after the model": second})
+        guard(ask, {"made after the model": second})
     except Failure as failure:
         failure.hint = "Make two models of different sizes, then use the first: whose sizes does it know?"
         raise
@@ -233,12 +236,12 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
     session, shape = model.session, (len(x), latent_dim)
     mu, logvar = posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
     eps = ctx.randn(*shape)
-    weights = ctx.randn(*ctx.tensor(ctx.sequence(model(x, *labels, eps=eps), 3, "forward")[0], None, "x_recon").shape)
+    weights = ctx.randn(*as_tensor(as_sequence(model(x, *labels, eps=eps), 3, "forward")[0], None, "x_recon").shape)
     to_mu, to_logvar = ctx.randn(*shape), ctx.randn(*shape)
     for index, name in enumerate(("mu", "logvar")):
         single = session.vjp((model, "encode"), x, *labels, wrt=(0,), cotangents=[((index,), to_mu)]).args[0]
         arrives = single is not None and float(single.abs().max()) > 0
-        ctx.expect(arrives, f"no gradient passes through {name} of encode", "a gradient to the image", "None or zero")
+        expect(arrives, f"no gradient passes through {name} of encode", "a gradient to the image", "None or zero")
     cotangents = [((0,), weights), ((1,), to_mu), ((2,), to_logvar)]
     whole = session.vjp(model, x, *labels, eps=eps, wrt=(0,), params=[model], cotangents=cotangents)
 
@@ -252,13 +255,13 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
         cotangents = [((0,), through_mu + to_mu), ((1,), through_logvar + to_logvar)]
         encoder = session.vjp((model, "encode"), x, *labels, wrt=(0,), params=[model], cotangents=cotangents)
         expected = zeros_if_none(encoder.args[0], x)
-        ctx.matches(zeros_if_none(whole.args[0], x), expected, FLOAT64, "the gradient of forward to the image")
+        matches(ctx, zeros_if_none(whole.args[0], x), expected, FLOAT64, "the gradient of forward to the image")
         for name, found in whole.params[0].items():
             parts = [part for part in (decoder.params[0][name], encoder.params[0][name]) if part is not None]
             if parts:
                 expected = torch.stack(parts).sum(0)
                 what = f"the gradient of forward to {name}, compared with the chain rule"
-                ctx.matches(zeros_if_none(found, expected), expected, FLOAT64, what)
+                matches(ctx, zeros_if_none(found, expected), expected, FLOAT64, what)
 
     def own_link(slope: Tensor) -> tuple[Tensor, Tensor]:
         found = session.vjp(REPARAMETERIZE, mu, logvar, eps, wrt=(0, 1), cotangents=[((), slope)]).args
@@ -268,7 +271,7 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
     try:
         compare(mu + sigma * eps, lambda slope: (slope, slope * eps * sigma / 2))
     except Failure as failure:  # a mistake in reparameterize costs points there, and not once more in each model
-        own = ctx.tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
+        own = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar, eps), shape, "reparameterize")
         try:
             compare(own, own_link)
         except Failure:
@@ -294,14 +297,14 @@ def expect_standard_normal(ctx: Context, eps: Tensor, what: str, *, hint: str = 
     means, variances = eps.double().mean(0), eps.double().var(0)
     worst = float(means.abs().max())
     bound = mean_bound(1.0, count, alpha)
-    ctx.expect(worst <= bound, f"the mean of {what} is not that of N(0, I)", f"0 ± {bound:.2g}", means, hint=hint)
+    expect(worst <= bound, f"the mean of {what} is not that of N(0, I)", f"0 ± {bound:.2g}", means, hint=hint)
     low, high = variance_bounds(count, alpha)
     inside = bool(((variances >= low) & (variances <= high)).all())
-    ctx.expect(
+    expect(
         inside, f"the variance of {what} is not that of N(0, I)", f"1, {low:.3g} to {high:.3g}", variances, hint=hint
     )
     p_value = float(stats.kstest(eps.double().flatten().numpy(), "norm").pvalue)
-    ctx.expect(
+    expect(
         p_value >= FALSE_ALARM,
         f"{what} is not normally distributed",
         "the bell curve of N(0, 1)",
@@ -311,12 +314,12 @@ def expect_standard_normal(ctx: Context, eps: Tensor, what: str, *, hint: str = 
     if dims > 1:
         between = torch.corrcoef(eps.double().T).fill_diagonal_(0).abs().max()
         bound = correlation_bound(count, FALSE_ALARM / (dims * (dims - 1) / 2))
-        ctx.expect(
+        expect(
             float(between) <= bound, f"the dimensions of {what} are correlated", f"0 ± {bound:.2g}", between, hint=hint
         )
     pairs = torch.stack([eps[:-1].double().flatten(), eps[1:].double().flatten()])
     along, bound = torch.corrcoef(pairs)[0, 1], correlation_bound(pairs.shape[1])
-    ctx.expect(
+    expect(
         abs(float(along)) <= bound, f"successive rows of {what} are correlated", f"0 ± {bound:.2g}", along, hint=hint
     )
 
@@ -327,11 +330,11 @@ def expect_few(ctx: Context, draw: Callable[[int], Tensor], what: str) -> None:
     60 means of 3 draws in at least 4 dimensions, alpha = 1e-7: their variance is held to 50 % at most.
     """
     hint = "Ask for three images again and again: should the mean of the three latents always be the same? And for one?"
-    ctx.guard(lambda: draw(1), {"images asked for": 1})
+    guard(lambda: draw(1), {"images asked for": 1})
     means = torch.stack([draw(3).double().mean(0) for _ in range(60)]).flatten() * 3**0.5
     low, high = variance_bounds(len(means) + 1)  # the mean is known, so that no degree of freedom is lost
     variance = float(means.square().mean())
-    ctx.expect(
+    expect(
         low <= variance <= high,
         f"the mean of three of {what} does not vary as that of independent draws",
         f"variance 1/3, {low / 3:.2g} to {high / 3:.2g}",
@@ -345,17 +348,17 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
     seed = int(ctx.randint(0, 2**31 - 1, 1))
 
     def drawn(generator: Any) -> Tensor:
-        return ctx.tensor(draw(generator), None, what)
+        return as_tensor(draw(generator), None, what)
 
     first, again, other = drawn(Gen(seed)), drawn(Gen(seed)), drawn(Gen(seed + 1))
-    ctx.expect(
+    expect(
         alike(first, again),
         f"{what}: equal generators give different draws",
         "randomness from the generator alone",
         "different numbers",
         hint=TWICE,
     )
-    ctx.expect(
+    expect(
         not alike(first, other),
         f"{what}: different generators give the same draw",
         "draws that depend on the generator",
@@ -364,13 +367,13 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
     )
     one = ctx.new(TorchRef("Generator"))
     ctx.call((one, "manual_seed"), seed)
-    ctx.expect(
+    expect(
         not alike(drawn(one), drawn(one)),
         f"{what}: successive draws from one generator are the same",
         "fresh noise on each call",
         "equal numbers",
     )
-    ctx.expect(
+    expect(
         not alike(drawn(None), drawn(None)),
         f"{what}: successive draws without a generator are the same",
         "fresh noise on each call",
@@ -384,7 +387,7 @@ def expect_evaluation(ctx: Context, target: str, probe: Handle, *args: Any) -> N
     for training in (True, False):
         probe.train(training)
         ctx.call(target, probe, *args)
-        ctx.expect(
+        expect(
             probe.get("training") is training,
             f"{what} does not give the model its mode back",
             f"training = {training}",
@@ -392,28 +395,28 @@ def expect_evaluation(ctx: Context, target: str, probe: Handle, *args: Any) -> N
             hint="In which mode does the caller find the model afterwards, if it was training?",
         )
     modes, grads = probe.get("modes"), probe.get("grads")
-    ctx.expect(len(modes) > 0, f"{what} never calls the model's encode or decode", "a call", "none")
-    ctx.expect(
+    expect(len(modes) > 0, f"{what} never calls the model's encode or decode", "a call", "none")
+    expect(
         not any(modes),
         f"{what} calls the model in training mode",
         "evaluation mode",
         "training mode",
         hint="What would BatchNorm and Dropout do to these images?",
     )
-    ctx.expect(
+    expect(
         not any(grads),
         f"{what} builds a graph of gradients",
         "no gradients",
         "gradients are on",
         hint="Will anybody call backward on these images?",
     )
-    ctx.leaves_gradients_on(what)
-    ctx.leaves_gradients_off(target, probe, *args)
+    leaves_gradients_on(ctx, what)
+    leaves_gradients_off(ctx, target, probe, *args)
     for trained in (True, False):
         probe.call("requires_grad_", trained)
         ctx.call(target, probe, *args)
         found = list(probe.parameters().values())
-        ctx.expect(
+        expect(
             found == [trained],
             f"{what} changes which parameters of the model require gradients",
             [trained],

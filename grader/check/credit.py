@@ -1,0 +1,36 @@
+"""What a trained check has earned: measured numbers against measured cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .failure import Failure
+
+
+class Measurement(NamedTuple):
+    """A number that a trained check compares with a cut, on which side of it is good, and what its cuts come from.
+
+    `slack` is the share of the reference's value by which a correct answer of another architecture may be worse;
+    `trivial` is what a model that has learned nothing reaches in the same run.
+    """
+
+    value: float
+    below: bool
+    slack: float
+    trivial: float
+
+
+@dataclass
+class Credit:
+    """The share of a check's points, that of its worst metric, and what there is to say of it."""
+
+    share: float = 1.0
+    shortfall: Failure | None = None  # why it is not all of them
+    close: bool = False  # whether chance may have decided
+    measured: dict[str, Measurement] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """What was measured against which cut, for a check that passed."""
+        return "; ".join(self.said)

@@ -1,0 +1,133 @@
+"""What a check expects of values and calls: what does not hold is raised as a `Failure`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..boundary.session import StudentRaised
+from ..boundary.values import Handle, Probe, Ref, Target, TorchRef
+from .context import Context
+from .failure import Failure, Tolerance
+from .patterns import describe_shape
+from .shown import kind_of, mentions, show, unchanged
+
+# not the refusal of an argument: the function is not there, or its file cannot be imported
+UNUSABLE = frozenset({"NotImplementedError", "MissingName", "SyntaxError", "ImportError", "SystemExit"})
+
+
+def as_tensor(value: Any, shape: Sequence[int] | None, what: str, *, dtype: torch.dtype | None = None,
+           finite: bool = True) -> Tensor:  # fmt: skip
+    """`value` as a tensor of this shape and dtype, all finite; fails with the difference otherwise."""
+    if not isinstance(value, Tensor):
+        wanted = "a torch tensor" + (f" of shape {tuple(shape)}" if shape is not None else "")
+        raise Failure(f"{what} is not a tensor", wanted, kind_of(value))
+    if value.is_complex():
+        raise Failure(f"{what} is complex", "real numbers", str(value.dtype))
+    if shape is not None and tuple(value.shape) != tuple(shape):
+        raise Failure(f"{what} has the wrong shape", f"shape {tuple(shape)}", f"shape {tuple(value.shape)}",
+                      looks=describe_shape(value.shape, shape))  # fmt: skip
+    if dtype is not None and value.dtype != dtype:
+        raise Failure(f"{what} has the wrong dtype", str(dtype), str(value.dtype))
+    if finite and value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        bad = int((~torch.isfinite(value)).sum())
+        shown = f"{bad} of {value.numel()} are NaN or infinite: {show(value)}"
+        raise Failure(f"{what} is not finite", "finite numbers only", shown)
+    return value
+
+
+def as_sequence(value: Any, length: int, what: str) -> list[Any]:
+    """`value` as a tuple or list of this length."""
+    if not isinstance(value, list | tuple) or len(value) != length:
+        raise Failure(f"{what} does not return {length} values", f"a tuple of {length}", kind_of(value))
+    return list(value)
+
+
+def as_handle(value: Any, kind: str, what: str) -> Handle:
+    """`value` as an object of the submission that stays in its process; `kind` says what it should be."""
+    if not isinstance(value, Handle):
+        raise Failure(f"{what} does not return {kind}", kind, kind_of(value))
+    return value
+
+
+def as_number(value: Any, what: str) -> float:
+    """`value` as a finite Python number (a 0-dimensional tensor counts)."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Failure(f"{what} is not a number", "a number", kind_of(value))
+    if not abs(value) < float("inf"):
+        raise Failure(f"{what} is not finite", "a finite number", show(value))
+    return float(value)
+
+
+def matches(ctx: Context, value: Any, expected: Tensor | float, tol: Tolerance, what: str, *, hint: str = "") -> Tensor:
+    """`value` is a tensor of the expected shape, dtype and numbers. NaN never passes."""
+    if not isinstance(expected, Tensor):
+        actual = torch.tensor(as_number(value, what), dtype=torch.float64)
+        wanted = torch.tensor(expected, dtype=torch.float64)
+    else:
+        actual, wanted = as_tensor(value, expected.shape, what, dtype=expected.dtype), expected
+    error = (actual.double() - wanted.double()).abs()
+    if not bool((error <= tol.allowed(wanted, ctx.tolerance)).all()):
+        worst = float(error.max())
+        ctx.note_wrong(what, actual, wanted)
+        raise Failure(
+            f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint, about=what
+        )
+    return actual
+
+
+def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", *, hint: str = "",
+           case: Mapping[str, Any] | None = None) -> None:  # fmt: skip
+    """`condition` is true. It must be a comparison that NaN makes false."""
+    if not condition:
+        shown = {name: show(value) for name, value in (case or {}).items()}
+        raise Failure(message, show(expected), show(actual), shown, hint)
+
+
+def raises(
+    ctx: Context, kind: str, target: Target, /, *args: Any, names: str = "", case: str = "", **kwargs: Any
+) -> None:
+    """The call raises `kind`, with a message that names the argument `names`."""
+    where = case or f"{target if isinstance(target, str) else 'the call'} with a bad {names}"
+    try:
+        value = ctx.call(target, *args, **kwargs)
+    except StudentRaised as raised:
+        if UNUSABLE & set(raised.kinds):
+            raise
+        got = f"{raised.kinds[0]}: {raised.message}"
+        if kind not in raised.kinds:
+            raise Failure(f"{where} must raise {kind}", kind, got) from None
+        if names and not mentions(raised.message, names):
+            raise Failure(f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got) from None
+        return
+    raise Failure(f"{where} must raise {kind}", kind, f"returned {show(value)}")
+
+
+def preserves(ctx: Context, target: Target, /, *args: Any, **kwargs: Any) -> Any:
+    """The call leaves its arguments as they were, tensors and objects in lists too. Returns its value."""
+    value, after, after_named = ctx.session.effects(target, *args, **kwargs)
+    pairs = [*zip(args, after, strict=True), *((v, after_named[k]) for k, v in kwargs.items())]
+    for before, now in pairs:
+        if not unchanged(before, now):
+            raise Failure("an argument was modified in place", show(before), show(now))
+    return value
+
+
+def leaves_gradients_on(ctx: Context, what: str) -> None:
+    """What was called before has not switched gradients off for everything that comes after it."""
+    on = ctx.call(TorchRef("is_grad_enabled"))
+    expect(on is True, f"after {what} nothing has gradients any more", "gradients as before", "switched off",
+                hint="For how long are gradients switched off, and who switches them on again?")  # fmt: skip
+
+
+def leaves_gradients_off(ctx: Context, target: str, /, *args: Any, **kwargs: Any) -> None:
+    """A call of "module.name" does not switch gradients on for a caller who has switched them off."""
+    name = target.partition(".")[2]
+    on = ctx.call(Probe("grad_left"), Ref(target), *args, **kwargs)
+    expect(on is False, f"after {name} gradients are on, which its caller had switched off", "as before", "on",
+                hint="Were gradients on when your function was called? What does it leave behind?")  # fmt: skip

@@ -1,0 +1,97 @@
+"""Gradients that autograd finds, against central differences of the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..boundary.values import Handle, Target
+from .context import Context
+from .expectations import as_tensor
+from .failure import DIFFERENCES, Failure, Tolerance
+
+NOTHING_BACK = "nothing flows back: autograd sees no path from the result to it"
+FINITE_DIFFERENCE_STEP = 1e-5
+CANCELLATION = 1e-9  # of the values subtracted: what float64 loses, divided by the step
+
+
+def gradient_matches(
+    ctx: Context, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),
+    params: Sequence[Handle] = (), directions: int = 3, tol: Tolerance = DIFFERENCES, what: str = "the gradient",
+    step: float = FINITE_DIFFERENCE_STEP, within: Callable[[Tensor], Tensor] = lambda along: along, **kwargs: Any,
+) -> None:  # fmt: skip
+    """Autograd's gradient of a random weighting of the output against central differences of its values.
+
+    All tensors must be float64 and away from kinks. Differences run along random directions of the arguments at
+    `wrt` and, separately, of the parameters of `params`: `directions` of each. Where an argument must stay in some
+    space, `within` projects its directions (symmetric matrices for a covariance).
+    """
+
+    def pick(value: Any) -> Tensor:
+        for key in path:
+            value = value[key]
+        found = as_tensor(value, None, what)
+        if not found.is_floating_point():
+            raise Failure(f"{what}: the value has none", "floating-point numbers", str(found.dtype))
+        return found
+
+    value = pick(ctx.call(target, *args, **kwargs))
+    weights = ctx.randn(*value.shape, dtype=value.dtype)
+    found = ctx.session.vjp(target, *args, wrt=wrt, params=params, cotangents=[(path, weights)], **kwargs)
+
+    def weighted(at_args: Sequence[Any], at_kwargs: Mapping[str, Any]) -> float:
+        return float((pick(ctx.call(target, *at_args, **at_kwargs)) * weights).sum())
+
+    for where in wrt:
+        point: Tensor = args[where] if isinstance(where, int) else kwargs[where]
+        got = found.args[where]
+        if got is None:
+            raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None", looks=NOTHING_BACK)
+        slopes = []
+        for _ in range(directions):
+            along = within(ctx.randn(*point.shape))
+            sides = []
+            for sign in (1, -1):
+                moved = point + sign * step * along
+                at_args = [moved if i == where else a for i, a in enumerate(args)]
+                at_kwargs = {k: moved if k == where else v for k, v in kwargs.items()}
+                sides.append(weighted(at_args, at_kwargs))
+            slopes.append((float((got * along).sum()), *sides))
+        compare(ctx, slopes, step, tol, f"{what} to argument {where!r}")
+    for handle, grads in zip(params, found.params, strict=True):
+        state = handle.state()
+        missing = [name for name, grad in grads.items() if grad is None]
+        if missing:
+            raise Failure(
+                f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200],
+                looks=NOTHING_BACK,
+            )  # fmt: skip
+        slopes = []
+        for _ in range(directions):
+            along_all = {name: ctx.randn(*state[name].shape) for name in grads}
+            sides = []
+            for sign in (1, -1):
+                handle.load({k: v + sign * step * along_all[k] if k in along_all else v for k, v in state.items()})
+                sides.append(weighted(args, kwargs))
+            handle.load(state)
+            slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
+            slopes.append((slope, *sides))
+        compare(ctx, slopes, step, tol, f"{what} to the parameters")
+
+
+def compare(ctx: Context, slopes: Sequence[tuple[float, ...]], step: float, tol: Tolerance, what: str) -> None:
+    """Slopes that autograd found, each with the values a step ahead and a step behind."""
+    found, ahead, behind = torch.tensor(slopes, dtype=torch.float64).T
+    numeric = (ahead - behind) / (2 * step)
+    # cancellation in the difference grows with the values subtracted
+    spread = torch.maximum(ahead.abs(), behind.abs())
+    allowed = tol.allowed(numeric, ctx.tolerance) + ctx.tolerance * CANCELLATION * spread
+    right = (numeric - found).abs() <= allowed
+    if not bool(right.all()):
+        worst = int(right.int().argmin())
+        ctx.note_wrong(what, found, numeric)
+        raise Failure(f"{what} is wrong", f"{numeric[worst]:.7g} along a random direction (central differences)",
+                      f"{found[worst]:.7g} (autograd)", about=what)  # fmt: skip

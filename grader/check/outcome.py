@@ -1,0 +1,36 @@
+"""What a check can end in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .credit import Measurement
+from .declaration import Check
+
+Status = Literal[
+    "passed", "partial", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run",
+    "error",
+]  # fmt: skip
+HARMLESS = frozenset(
+    {"passed", "partial", "not_run", "error"}
+)  # statuses that do not speak against a submission's part
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found. `earned` is in points."""
+
+    check: Check
+    status: Status
+    earned: float
+    message: str = ""
+    hint: str = ""
+    expected: str = ""
+    actual: str = ""
+    counterexample: Mapping[str, str] = field(default_factory=dict)
+    printed: str = ""
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    duration_s: float = 0.0
+    looks: str = ""

@@ -1,0 +1,110 @@
+"""What holds for all three models."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...check.context import Context
+from ...check.declaration import declare
+from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
+from ...check.values import Handle
+from ..shared.latents import stir
+from .models import (
+    ACROSS,
+    SMALL,
+    UNET,
+    VANILLA,
+    decoded,
+    encoded,
+    small,
+)
+
+
+def agrees_with_differences(
+    ctx: Context, model: Handle, x: Tensor, weights: Tensor, gradient: Tensor, name: str
+) -> None:
+    """The gradient of the weighted reconstruction to the image, along random directions.
+
+    The step is small and the tolerance wide because of kinks: about 10 000 rectified or pooled units lie a step of 1e-7
+    beside one with probability 1e-3 in all, and then move the slope by a thousandth. Differences lose 1e-16/1e-7.
+    """
+    for _ in range(3):
+        along, slope = ctx.randn(*x.shape), 0.0
+        for sign in (1, -1):
+            x_recon = as_sequence(model(x + sign * 1e-7 * along), 2, "forward(x)")[0]
+            slope += sign * float((as_tensor(x_recon, x.shape, "x_recon") * weights).sum()) / 2e-7
+        found = float((gradient * along).sum())
+        near = abs(slope - found) < 0.01 * float(gradient.norm()) + 1e-6
+        expect(near, f"{name}: the gradient to the image is wrong",
+                   f"{slope:.6g} along a random direction (central differences)", found)  # fmt: skip
+
+
+@declare(
+    id="q4.models.gradients", question=4, kind="gradient", points=0.25, visibility="hidden",
+    title="Gradients reach the whole model",
+    asks="in all three models the gradient of the reconstruction passes through the code, and through the skips, into "
+    "the encoder",
+    hint="Is there a place on the way from the image to the reconstruction where the graph is cut?",
+    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"),
+)  # fmt: skip
+def models_gradients(ctx: Context) -> None:
+    for target in SMALL:
+        model, side = small(ctx, target)
+        name, shapes = target.partition(".")[2], ((3, 1, side, side), (3, SMALL[target]["latent_dim"]))
+        image, weights = [False, False], [set[str](), set[str]()]  # what gets a gradient from x_recon, and from z
+        for attempt in range(6):  # a head may start at zero; in one draw of the weights all units of a layer may be off
+            stir(ctx, model, 0.7)
+            x = ctx.images(3, side, torch.float64)
+            for output in (0, 1):
+                along = ctx.randn(*shapes[output])
+                found = ctx.session.vjp(model, x, wrt=[0], params=[model], cotangents=[((output,), along)])
+                to_x = found.args[0]
+                image[output] |= to_x is not None and float(to_x.abs().max()) > 0
+                weights[output] |= {k for k, g in found.params[0].items() if g is not None and float(g.abs().max()) > 0}
+                if output == 0 and to_x is not None and not attempt:
+                    agrees_with_differences(ctx, model, x, along, to_x, name)
+            if all(image) and weights[1] <= weights[0]:
+                break
+        for output in (0, 1):
+            expect(image[output], f"{name}: no gradient reaches the image", f"a gradient of output {output}", "none")
+        # whatever the code depends on, the reconstruction depends on too
+        expect(weights[1] <= weights[0] and len(weights[1]) > 0,
+                   f"{name}: weights that make the code get no gradient from the reconstruction",
+                   "a gradient for each",
+                   ", ".join(sorted(weights[1] - weights[0])) or "the code has no weights")  # fmt: skip
+        expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: the decoder gets no gradient")
+
+
+@declare(
+    id="q4.models.pure", question=4, kind="property", points=0.25, visibility="hidden",
+    title="Images do not mix, and the code is enough",
+    asks="each image of a batch is encoded, decoded and reconstructed as it would be alone; decode depends on its "
+    "arguments only, and leaves them as they are",
+    hint="Does any step mix images of a batch? Does decode know anything that is not in its arguments, and are these "
+    "the same after it?",
+    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"),
+)  # fmt: skip
+def models_pure(ctx: Context) -> None:
+    for target, kwargs in SMALL.items():
+        unet, latent, name = target == UNET, kwargs["latent_dim"], target.partition(".")[2]
+        model, side = small(ctx, target)
+        # from nearly black to full range: what an image takes from a brighter or a darker one shows
+        brightness = torch.tensor([0.4, 1.0, 0.1, 0.7], dtype=torch.float64)[:, None, None, None]
+        x = brightness * ctx.images(4, side, torch.float64)
+        z, skips = encoded(ctx, model, x, latent, unet)
+        given = (z, list(skips)) if unet else (z,)
+        picture = as_tensor(preserves(ctx, (model, "decode"), *given), x.shape, f"{name}: decode")
+        whole = as_tensor(as_sequence(model(x), 2, "forward(x)")[0], x.shape, f"{name}: x_recon")
+        for rows in (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4), slice(1, 3)):
+            alone, _ = encoded(ctx, model, x[rows], latent, unet)
+            matches(ctx, alone, z[rows], ACROSS, f"{name}: the code of an image alone, compared with a batch,")
+            part = decoded(model, z[rows], [skip[rows] for skip in skips], unet)
+            matches(ctx, part, picture[rows], ACROSS, f"{name}: a part of a batch decoded, compared with the whole,")
+            part = as_sequence(model(x[rows]), 2, "forward(x)")[0]
+            matches(ctx, part, whole[rows], ACROSS, f"{name}: an image reconstructed alone, compared with a batch,")
+        other = ctx.fresh()  # has never seen the images
+        copy = other.new(target, **kwargs).double().eval()
+        copy.load(model.state())
+        matches(ctx, decoded(copy, z, skips, unet), picture, ACROSS, f"{name}: decode in a fresh process")
+        other.close()

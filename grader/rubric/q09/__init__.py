@@ -1,0 +1,14 @@
+"""Question 9. The conditional variational autoencoder and images of a class asked for.
+
+The checks in order; what each asks stands in the modules beside this file.
+"""
+
+from __future__ import annotations
+
+from ...check.declaration import Check, Question
+from .classes import generate, trained
+from .model import decoder, encoder, errors, forward, gradient, shapes
+
+CHECKS: tuple[Check, ...] = (shapes, encoder, decoder, forward, gradient, errors, generate, trained)
+
+QUESTION = Question(number=9, title="Conditional VAE", points=5.0, modules=("vae",), checks=CHECKS)

@@ -1,0 +1,25 @@
+"""Question 1: what must be asked of a student with each mistake, in the first failing check that they would read."""
+
+HINTS: dict[str, str] = {
+    "q1-variance-standard-deviation": "In which unit should the result be if the values are in metres?",
+    "q1-sigma-for-variance": "In which unit is the squared distance, and in which is what you divide it by?",
+    "q1-logvar-is-log-sigma": "Make sigma twice as large: by how much does logvar change, and does your code agree with that?",
+    "q1-no-constant": "Your values are too large, by the same number per dimension everywhere. Does the density integrate to 1?",
+    "q1-no-log-variance": "Does the density integrate to 1 for a narrow and for a wide Gaussian alike?",
+    "q1-sign": "Should a point far from the mean have a larger or a smaller log-density?",
+    "q1-density-not-log": "Is this the density, or its logarithm?",
+    "q1-diagonal-mean": "Your values are off by a factor, the number of dimensions: what does adding a dimension do to the result?",
+    "q1-full-diagonal-only": "Do correlated dimensions really count as if they were independent?",
+    "q1-full-log-det-sign": "Should a wide Gaussian have a higher or a lower peak than a narrow one?",
+    "q1-full-one-constant": "Does the constant grow with the number of dimensions?",
+    "q1-sample-cov-as-factor": "Is the matrix that you multiply with the covariance, or a root of it?",
+    "q1-sample-wrong-side": "Which side of the noise does it belong on?",
+    "q1-sample-diagonal": "Do the coordinates of your samples correlate at all?",
+    "q1-sample-uniform": "Which distribution is your noise drawn from?",
+    "q1-sample-antithetic": "Draw a handful, note its mean, and do that again and again",
+    "q1-sample-stratified": "Draw a handful, note its mean, and do that again and again",
+    "q1-sample-unit-spread": "Draw a handful, note its mean, and do that again and again",
+    "q1-sample-generator-ignored": "Which stream do your numbers come from when a generator is given?",
+    "q1-diagonal-product-of-variances": "What becomes of a product of 784 numbers",
+    "q1-full-distance-squared-again": "Which step of yours has no slope for a distance of exactly 0",
+}

@@ -1,0 +1,26 @@
+"""Question 3: what must be asked of a student with each mistake, in the first failing check that they would read."""
+
+HINTS: dict[str, str] = {
+    "q3-pca-kept-in-reverse": "Which of the directions that you found has the largest variance, and which comes first?",
+    "q3-pca-fit-returns-nothing": "Could one write PCA(2).fit(x).encode(x) with your class?",
+    "q3-pca-refit-keeps-mean": "Fit an object to two sets of data, one after the other: what is left of the first?",
+    "q3-pca-stale-basis": "Fit an object to two sets of data, one after the other: what is left of the first?",
+    "q3-variance-singular-values": "In which unit is a variance, if the data are in metres?",
+    "q3-variance-ratio-of-kept": "What do you compare them with?",
+    "q3-angles-descending": "Does the smallest angle belong to the smallest or to the largest cosine?",
+    "q3-angles-degrees": "In which unit is a right angle 1.57?",
+    "q3-angles-cosines": "Are these angles, or their cosines?",
+    "q3-compare-fitted-on-test": "Which split chose the axes?",
+    "q3-compare-judged-on-train": "On which images are the two judged?",
+    "q3-compare-per-image": "Is your error per pixel, or per image?",
+    "q3-compare-gradients": "What does keeping one cost?",
+    "q3-compare-gradients-left-off": "For how long are gradients switched off, and who switches them on again?",
+    "q3-compare-gradients-switched-on": "Were gradients on when your function was called?",
+    "q3-compare-mean-of-means": "Does an image in a batch of 11 count as much as one in a batch of 128?",
+    "q3-compare-clamps-pca": "what came back, or did you touch it up on the way?",
+    "q3-compare-clamps-model": "what came back, or did you touch it up on the way?",
+    "q3-compare-flat-for-model": "In which shape would a model want them that begins with a convolution?",
+    "q3-linear-centres-each-batch": "Should what comes out for one example depend on the others in its batch?",
+    "q3-linear-no-bias": "What plays its part in your decoder?",
+    "q3-linear-narrow": "Do all entries of the code carry something of their own?",
+}

@@ -1,0 +1,27 @@
+"""Question 6: what must be asked of a student with each mistake, in the first failing check that they would read."""
+
+HINTS: dict[str, str] = {
+    "q6-loss-after-update": "Is this the loss before the update, or after it?",
+    "q6-evaluate-unweighted": "Does every batch have the same number of examples?",
+    "q6-evaluate-gradients-off": "For how long are gradients switched off, and who switches them on again?",
+    "q6-fit-mode-lost-on-stop": "On which ways can your loop end, and what is done on each of them?",
+    "q6-fit-best-is-alias": "And are those that you set aside a copy?",
+    "q6-fit-keeps-last": "Which weights are in the model when the training stops?",
+    "q6-decay-with-biases": "Should a bias, or the scale of a normalisation, be drawn to 0?",
+    "q6-decay-no-half": "Your value is exactly twice the expected one: what is the derivative of w²?",
+    "q6-decay-norm": "Is this a norm, or a squared norm?",
+    "q6-decay-called-weight": "What makes a parameter a weight: what it is called?",
+    "q6-decay-tied-twice": "How often should a weight count that two layers share?",
+    "q6-mixed-casts-integers": "Which of a model's outputs may be indices, and what would a loss do with them?",
+    "q6-mixed-rounds-target": "Through which precisions does the target go on its way to the loss?",
+    "q6-stage-mean-loss": "Is mse_loss a mean over the elements of the code?",
+    "q6-evaluate-gradients-on": "Were gradients on when your function was called?",
+    "q6-evaluate-clears-gradients": "Whose gradients are they: is a look at the model allowed to clear them?",
+    "q6-evaluate-unfreezes": "Which parameters required a gradient before you looked at the model?",
+    "q6-fit-running-mean": "What do the earlier epochs have to do with the number of this one?",
+    "q6-layerwise-codes-in-training-mode": "In which mode does a trained encoder make the codes for the next stage?",
+    "q6-stack-of-the-parts": "Whose forward decides what a layer does: its own, or its parts'?",
+    "q6-checkpoint-asks-of-x": "Whose tensor is x, and what has become of it when you return?",
+    "q6-scaler-means-float16": "What decides about the precision of the forward pass: dtype, or the scaler?",
+    "blind-amp-loss-too": "Which part of a step may be in low precision, and where does that part end?",
+}

@@ -1,0 +1,28 @@
+"""Question 10: what must be asked of a student with each mistake, in the first failing check that they would read."""
+
+HINTS: dict[str, str] = {
+    "blind-restart-old-count": "What do count and sum of a restarted code say about where it is?",
+    "q10.vectors-by-view": "And which numbers of (B, D, H, W) form the vector of one pixel?",
+    "q10.farthest-code": "And which numbers of (B, D, H, W) form the vector of one pixel?",
+    "q10.largest-product": "And which numbers of (B, D, H, W) form the vector of one pixel?",
+    "q10.half-distance": "And which numbers of (B, D, H, W) form the vector of one pixel?",
+    "q10.norms-cached-in-eval": "What do you still remember of the old ones?",
+    "q10.ema-codes-cached-in-eval": "What do you still remember of the old ones?",
+    "q10.ema-update-before-lookup": "when did they move to where z_q has them?",
+    "q10.ema-keeps-the-graph": "What of the first step's graph do your running averages still hold in the second?",
+    "q10.restart-generator-stands-still": "Has the one that you were given?",
+    "q10.restart-freezes-the-codebook": "still learn from the next batch?",
+    "q10.restart-turns-gradients-on": "What does it leave behind?",
+    "q10.restart-resets-all-averages": "Which codes start anew, and what have the others learned so far?",
+    "q10.model-quantises-twice": "How often do the running averages move in one pass through the model?",
+    "q10.forward-is-input": "Must the output be a code?",
+    "q10.straight-through-first": "Was z_q replaced before the losses were taken?",
+    "q10.no-stop-gradient": "Where does a stop-gradient belong?",
+    "q10.loss-summed": "Is it a mean over elements?",
+    "q10.norm-per-vector": "Is it a mean over elements?",
+    "q10.codebook-plain-tensor": "What would be left of the codes after saving the model and loading it again?",
+    "q10.ema-both-losses": "Which term has nothing to move here?",
+    "q10.restart-forgotten-by-averages": "What do count and sum of a restarted code say about where it is?",
+    "q10.model-detached": "Does anything flow through the quantizer?",
+    "q10.loss-per-image": "Is it a mean over elements?",
+}

@@ -1,0 +1,121 @@
+"""Question 10: the reference with one bug: the model and its loss."""
+
+from __future__ import annotations
+
+from .. import Mistake
+
+MODULE = "vqvae"
+
+
+def mistake(
+    id: str,
+    story: str,
+    *fails: str,
+    edits: tuple[tuple[str, str], ...] = (),
+    append: str = "",
+    may_fail: tuple[str, ...] = (),
+) -> Mistake:
+    """A bug in vqvae.py."""
+    names = tuple(f"q10.{name}" for name in fails)
+    also = tuple(f"q10.{name}" for name in may_fail)
+    return Mistake(f"q10.{id}", 10, MODULE, story, names, edits, append, also)
+
+
+TRAINED = ("trained.vq", "trained.ema")
+
+
+MISTAKES: tuple[Mistake, ...] = (
+    # ---- the model and its loss
+    mistake(
+        "model-ignores-beta",
+        "the commitment cost is not handed on to the quantizer",
+        "model.forward",
+        edits=(
+            (
+                "            num_embeddings, embedding_dim, commitment_cost\n        )\n        self.decoder",
+                "            num_embeddings, embedding_dim\n        )\n        self.decoder",
+            ),
+        ),
+    ),
+    mistake(
+        "model-ignores-ema",
+        "ema=True changes nothing",
+        "model.shapes",
+        edits=(("(EMAVectorQuantizer if ema else VectorQuantizer)(", "VectorQuantizer("),),
+        may_fail=("model.forward", "model.gradient", "trained.ema"),
+    ),
+    mistake(
+        "model-decodes-z-e",
+        "decodes the encoder's output instead of the codes",
+        "model.forward",
+        edits=(("return self.decode(z_q), vq_loss, indices", "return self.decode(self.encode(x)), vq_loss, indices"),),
+        may_fail=("model.gradient", *TRAINED),
+    ),
+    mistake(
+        "model-quantises-twice",
+        "asks the quantizer once for codes and loss and once for the indices: averages move twice in a pass",
+        "model.forward",
+        edits=(
+            (
+                "        z_q, vq_loss, indices = self.quantizer(self.encode(x))\n",
+                "        z_e = self.encode(x)\n        z_q, vq_loss = self.quantizer(z_e)[:2]\n"
+                "        indices = self.quantizer(z_e)[2]\n",
+            ),
+        ),
+        may_fail=("trained.ema",),
+    ),
+    mistake(
+        "model-detached",
+        "detaches the codes before decoding",
+        "model.gradient",
+        edits=(("return self.decode(z_q), vq_loss, indices", "return self.decode(z_q.detach()), vq_loss, indices"),),
+        may_fail=TRAINED,
+    ),
+    mistake(
+        "model-not-squashed",
+        "nothing bounds the picture",
+        "model.shapes",
+        edits=(
+            (
+                "            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n            nn.Sigmoid(),\n",
+                "            nn.ConvTranspose2d(16, 1, kernel_size=4, stride=2, padding=1),\n",
+            ),
+        ),
+        may_fail=("model.forward", "model.gradient", *TRAINED),
+    ),
+    mistake(
+        "model-size",
+        "a transposed convolution without output padding: 7 becomes 13",
+        "model.shapes",
+        edits=(
+            (
+                "nn.ConvTranspose2d(32, 16, kernel_size=4, stride=2, padding=1)",
+                "nn.ConvTranspose2d(32, 16, kernel_size=3, stride=2, padding=1)",
+            ),
+        ),
+        may_fail=("model.forward", "model.gradient", *TRAINED),
+    ),
+    mistake(
+        "loss-per-image",
+        "the reconstruction is summed over pixels",
+        "loss",
+        edits=(
+            (
+                "return F.mse_loss(x_recon, x) + vq_loss",
+                "return F.mse_loss(x_recon, x, reduction='sum') / len(x) + vq_loss",
+            ),
+        ),
+    ),
+    mistake(
+        "loss-without-vq",
+        "vq_loss enters as a number: no gradient reaches it",
+        "loss",
+        edits=(("return F.mse_loss(x_recon, x) + vq_loss", "return F.mse_loss(x_recon, x) + vq_loss.detach()"),),
+    ),
+    mistake(
+        "loss-broadcasts",
+        "pictures of other shapes are broadcast silently",
+        "loss",
+        edits=(('    _check_same_shape("x_recon", x_recon, x)\n', ""),),
+    ),
+)
