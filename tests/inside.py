@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from grader.boundary.launch import Worker
-from grader.boundary.session import Limits, Session, SessionEnded, TimedOut
+from grader.boundary.session import Limits, Log, Session, SessionEnded, TimedOut
 from grader.worker import session as worker_session
 from grader.worker import values
 from grader.worker.importer import PACKAGE, SubmissionFinder
@@ -71,6 +71,7 @@ class Inside(Session):
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device, self.printed, self.nonce, self.odd, self.open = "cpu", b"", 0, "", True
+        self.log = Log()
         here = cast(Here, worker)
         for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:
             finder.forget()

@@ -117,5 +117,6 @@ def test_unrelated_numbers_fit_nothing_by_chance(seed: int) -> None:
 )
 def test_a_wrong_shape_is_described(actual: tuple[int, ...], wanted: tuple[int, ...], words: str) -> None:
     found = describe_shape(actual, wanted)
-    assert words in found
-    assert bool(words) == bool(found)
+    assert words in found.words
+    assert bool(words) == bool(found.words)
+    assert found.question.endswith("?")

@@ -111,3 +111,12 @@ def test_main_says_what_is_stale(
     assert "starter/a.py" in capsys.readouterr().err
     assert starter.main([]) == 0
     assert starter.main(["--check"]) == 0
+
+
+def test_signatures_name_what_a_student_types() -> None:
+    from grader.author.starter import signatures
+
+    found = signatures(ROOT / "solution")
+    assert found["gaussians.kl_divergence"] == ["mu", "logvar"]
+    assert found["vae.VAE"][:3] == ["input_dim", "hidden_dim", "latent_dim"]
+    assert "self" not in {name for names in found.values() for name in names}

@@ -8,12 +8,17 @@
     # begin private          vanishes, with the blank lines before it
     # end private
 
+With it goes ``grader/check/signatures.json``, the names of parameters, so that failures can show calls as they are
+typed.
+
 Usage: ``python -m grader.author.starter [--check]``.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -88,6 +93,29 @@ def starter_files(solution: Path) -> dict[str, str]:
     }
 
 
+def signatures(solution: Path) -> dict[str, list[str]]:
+    """Names of parameters by "module.function", "module.Class" and "module.Class.method", of everything public."""
+    found: dict[str, list[str]] = {}
+
+    def enter(name: str, function: ast.FunctionDef, *, method: bool) -> None:
+        given = function.args
+        names = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+        found[name] = names[1:] if method else names
+
+    for path in sorted(solution.glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                enter(f"{path.stem}.{node.name}", node, method=False)
+            elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                for part in node.body:
+                    if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                        enter(f"{path.stem}.{node.name}", part, method=True)
+                    elif isinstance(part, ast.FunctionDef) and not part.name.startswith("_"):
+                        static = any(ast.unparse(mark) == "staticmethod" for mark in part.decorator_list)
+                        enter(f"{path.stem}.{node.name}.{part.name}", part, method=not static)
+    return dict(sorted(found.items()))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the starter, or with --check says what differs."""
     parser = argparse.ArgumentParser(
@@ -96,13 +124,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare only; exit code 1 if starter/ is out of date")
     options = parser.parse_args(argv)
     starter = ROOT / "starter"
+    names = ROOT / "grader" / "check" / "signatures.json"
+    signed = json.dumps(signatures(ROOT / "solution"), indent=1) + "\n"
     wanted = starter_files(ROOT / "solution")
     present = {path.name: path.read_text() for path in starter.glob("*.py")}
     stale = sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
     if options.check:
         for name in stale:
             print(f"starter/{name} is not what solution/{name} gives: run make starter", file=sys.stderr)
-        return 1 if stale else 0
+        if outdated := not names.exists() or names.read_text() != signed:
+            print(
+                f"grader/check/{names.name} misses parameters of solution/: run make starter",
+                file=sys.stderr,
+            )
+        return 1 if stale or outdated else 0
+    names.parent.mkdir(parents=True, exist_ok=True)
+    names.write_text(signed)
     starter.mkdir(exist_ok=True)
     for name in stale:
         if name in wanted:

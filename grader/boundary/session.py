@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -92,6 +92,37 @@ def oddity(tensors: Iterable[Tensor]) -> str:
     return ""
 
 
+class Call(NamedTuple):
+    """A call of the submission, as the check made it."""
+
+    target: Target
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Log:
+    """What a session was asked of the submission, as far as a reader of a failure wants to know it."""
+
+    def __init__(self) -> None:
+        self.last: Call | None = None
+        self.when = 0.0
+        self.made: dict[int, Call] = {}  # what constructed an object, by handle
+        self.set: dict[int, dict[str, str]] = {}  # mode and precision that it was put into
+
+    def note(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A call is about to be made."""
+        if isinstance(target, TorchRef):
+            return
+        if isinstance(target, tuple) and isinstance(target[0], Handle) and target[1] in ("train", "double", "to"):
+            now = self.set.setdefault(target[0].number, {})
+            if target[1] == "train":
+                now["mode"] = ".train()" if args in ((), (True,)) else ".eval()"
+            elif target[1] == "double":
+                now["dtype"] = ".double()"
+            return
+        self.last, self.when = Call(target, args, kwargs), time.monotonic()
+
+
 class Session:
     """One fresh process that can import the submission. Use as a context manager."""
 
@@ -102,6 +133,7 @@ class Session:
         self.printed, self.printing = b"", True
         self.nonce = 0
         self.odd = ""  # the first returned value that no check can work with
+        self.log = Log()
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
@@ -145,22 +177,27 @@ class Session:
 
     def call(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a function of the submission ("module.name"), a handle, or a method (handle, "name")."""
+        self.log.note(target, args, kwargs)
         return self.request("call", **self._target(target), args=list(args), kwargs=kwargs)
 
     def infer(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
         """`call` without gradients: large batches need much less memory."""
+        self.log.note(target, args, kwargs)
         return self.request("call", **self._target(target), args=list(args), kwargs=kwargs, grad=False)
 
     def effects(self, target: Target, /, *args: Any, **kwargs: Any) -> tuple[Any, list[Any], dict[str, Any]]:
         """`call`, and the arguments as the call left them."""
+        self.log.note(target, args, kwargs)
         answer = self.request("effects", **self._target(target), args=list(args), kwargs=kwargs)
         return answer["value"], answer["args"], answer["kwargs"]
 
     def new(self, target: Target, /, *args: Any, **kwargs: Any) -> Handle:
         """Calls, and keeps the result as a handle whatever it is."""
+        self.log.note(target, args, kwargs)
         made = self.request("new", **self._target(target), args=list(args), kwargs=kwargs)
         if not isinstance(made, Handle):
             raise Violation("the worker answered a construction with something else")
+        self.log.made[made.number] = Call(target, args, kwargs)
         return made
 
     def vjp(
@@ -171,6 +208,7 @@ class Session:
 
         `cotangents` pairs a path into the output (``()``, ``(0,)``, ``("kl",)``) with weights (None: ones).
         """
+        self.log.note(target, args, kwargs)
         answer = self.request(
             "vjp", **self._target(target), args=list(args), kwargs=kwargs, wrt=list(wrt),
             params=[handle.number for handle in params], cotangents=[[list(path), w] for path, w in cotangents],
@@ -179,6 +217,7 @@ class Session:
 
     def saved_bytes(self, target: Target, /, *args: Any, params: Sequence[Handle] = (), **kwargs: Any) -> int:
         """Bytes of activations that autograd keeps after the call (parameters of `params` not counted)."""
+        self.log.note(target, args, kwargs)
         numbers = [handle.number for handle in params]
         return int(self.request("saved", **self._target(target), args=list(args), kwargs=kwargs, params=numbers))
 

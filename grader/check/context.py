@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..boundary.launch import Worker
-from ..boundary.session import Limits, Session, StudentRaised
+from ..boundary.session import Limits, Log, Session, StudentRaised
 from ..boundary.values import Handle, Probe, Target
 from .credit import Credit
 from .datasets import Dataset
@@ -20,6 +20,7 @@ from .parts import Part
 from .patterns import Pair, Reading, describe, sizes_of
 from .shown import show
 from .thresholds import Thresholds
+from .typed import typed
 
 
 def derive(seed: int, label: str) -> int:
@@ -116,6 +117,23 @@ class Context:
     def images(self, batch: int, side: int = 28, dtype: torch.dtype = torch.float32) -> Tensor:
         """Images `(batch, 1, side, side)` of uniform noise in [0, 1]."""
         return self.rand(batch, 1, side, side, dtype=dtype)
+
+    def typed(self) -> str:
+        """The last call of the submission, as a student would type it."""
+        return typed(self._log) if self._sessions else ""
+
+    def shows(self, case: Mapping[str, Any]) -> set[str]:
+        """Names of what was drawn that the last call was given as it is, alone or part by part."""
+        if not self._sessions or self._log.last is None:
+            return set()
+        given = {id(value) for value in (*self._log.last.args, *self._log.last.kwargs.values())}
+        parts = {name: value if isinstance(value, tuple | list) else (value,) for name, value in case.items()}
+        return {name for name, values in parts.items() if all(id(value) in given for value in values)}
+
+    @property
+    def _log(self) -> Log:
+        """Of the process that was called last."""
+        return max((session.log for session in self._sessions), key=lambda log: log.when)
 
     # ---- what was wrong -----------------------------------------------------------------------------------------
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from ..boundary.session import SessionEnded, StudentRaised
+
+# what a submission may import besides Python's own modules; the handout lists the same
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib")
+INHERIT = ""  # as a hint: the check's own question fits this condition, too
 
 
 class Unimplemented(SessionEnded):
@@ -23,9 +28,10 @@ class Failure(Exception):
     expected: str = ""
     actual: str = ""
     counterexample: Mapping[str, str] = field(default_factory=dict)
-    hint: str = ""  # replaces the check's own hint where the wrong values say more
+    hint: str = INHERIT  # the question that belongs to this condition
     looks: str = ""  # what is wrong looks like this
     about: str = ""  # or: which values were wrong; the context knows what all of these have in common
+    call: str = ""  # what failed, as the student would type it; where it is empty, the last call that was made
 
     def __str__(self) -> str:
         return self.message
@@ -63,10 +69,21 @@ def failure_of(raised: StudentRaised, counterexample: Mapping[str, str]) -> Fail
         frame = raised.frames[-1]
         where = f" at {frame.file}, line {frame.line}: {frame.code}"
     if "MissingName" in kinds:
-        return Failure(raised.message, actual="missing")
+        return Failure(raised.message, actual="missing", hint="Is it there, and spelled as in the handout?")
     if "SystemExit" in kinds:
-        return Failure(f"your code ended the program{where}", "a return value", "sys.exit or exit was called")
+        return Failure(f"your code ended the program{where}", "a return value", "sys.exit or exit was called",
+                       hint="Who should decide that a program ends: a function, or whoever calls it?")  # fmt: skip
     if "SyntaxError" in kinds:
-        return Failure(f"the file cannot be read by Python{where}", "valid Python", f"{kinds[0]}: {raised.message}")
+        return Failure(
+            f"the file cannot be read by Python {platform.python_version()}{where}", "valid Python",
+            f"{kinds[0]}: {raised.message}",
+            hint="What does Python itself say when you run this file alone, and in which version do you run it?",
+        )  # fmt: skip
     name = kinds[0] if kinds else "an exception"
-    return Failure(f"your code raised {name}{where}", "no exception", f"{name}: {raised.message}", counterexample)
+    if "ModuleNotFoundError" in kinds:
+        return Failure(
+            f"your code imports what is not there{where}", f"Python's own modules, your files, {', '.join(LIBRARIES)}",
+            f"{name}: {raised.message}", hint="Which of the libraries that exist here does what you need?",
+        )  # fmt: skip
+    return Failure(f"your code raised {name}{where}", "no exception", f"{name}: {raised.message}", counterexample,
+                   hint="Which value arrives at this line, and from where?")  # fmt: skip

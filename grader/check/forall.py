@@ -44,6 +44,9 @@ def forall(
         try:
             guard(lambda: body(**drawn), drawn)
         except Failure as failure:
+            failure.call = failure.call or ctx.typed()
+            seen = ctx.shows(drawn)  # by the call: no need to show it twice
+            failure.counterexample = {k: v for k, v in failure.counterexample.items() if k not in seen}
             smallest[:] = [failure]
             raise
 

@@ -8,11 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..boundary.session import Call
 from ..boundary.values import Handle, Target
 from .context import Context
 from .expectations import as_tensor
 from .failure import DIFFERENCES, Failure, Tolerance
+from .typed import argument_names, typed
 
+WHERE_CUT = "Follow the number from the argument to the result: at which step does autograd lose sight of it?"
+WHICH_PART = "The value depends on it in several places: does each of them take part in the gradient?"
 NOTHING_BACK = "nothing flows back: autograd sees no path from the result to it"
 FINITE_DIFFERENCE_STEP = 1e-5
 CANCELLATION = 1e-9  # of the values subtracted: what float64 loses, divided by the step
@@ -21,21 +25,35 @@ CANCELLATION = 1e-9  # of the values subtracted: what float64 loses, divided by 
 def gradient_matches(
     ctx: Context, target: Target, /, *args: Any, wrt: Sequence[int | str] = (0,), path: Sequence[int | str] = (),
     params: Sequence[Handle] = (), directions: int = 3, tol: Tolerance = DIFFERENCES, what: str = "the gradient",
-    step: float = FINITE_DIFFERENCE_STEP, within: Callable[[Tensor], Tensor] = lambda along: along, **kwargs: Any,
+    step: float = FINITE_DIFFERENCE_STEP, within: Callable[[Tensor], Tensor] = lambda along: along,
+    hint: str = WHICH_PART, **kwargs: Any,
 ) -> None:  # fmt: skip
     """Autograd's gradient of a random weighting of the output against central differences of its values.
 
     All tensors must be float64 and away from kinks. Differences run along random directions of the arguments at
     `wrt` and, separately, of the parameters of `params`: `directions` of each. Where an argument must stay in some
-    space, `within` projects its directions (symmetric matrices for a covariance).
+    space, `within` projects its directions (symmetric matrices for a covariance). `hint` asks about a wrong slope;
+    where no gradient arrives at all, there is another question.
     """
+    try:
+        _gradient_matches(ctx, Call(target, args, kwargs), wrt, path, params, directions, tol, what, step, within, hint)
+    except Failure as failure:
+        failure.call = failure.call or typed(ctx.session.log, Call(target, args, kwargs))
+        raise
+
+
+def _gradient_matches(
+    ctx: Context, call: Call, wrt: Sequence[int | str], path: Sequence[int | str], params: Sequence[Handle],
+    directions: int, tol: Tolerance, what: str, step: float, within: Callable[[Tensor], Tensor], hint: str,
+) -> None:  # fmt: skip
+    target, args, kwargs = call
 
     def pick(value: Any) -> Tensor:
         for key in path:
             value = value[key]
         found = as_tensor(value, None, what)
         if not found.is_floating_point():
-            raise Failure(f"{what}: the value has none", "floating-point numbers", str(found.dtype))
+            raise Failure(f"{what}: the value has none", "floating-point numbers", str(found.dtype), hint=WHERE_CUT)
         return found
 
     value = pick(ctx.call(target, *args, **kwargs))
@@ -45,11 +63,16 @@ def gradient_matches(
     def weighted(at_args: Sequence[Any], at_kwargs: Mapping[str, Any]) -> float:
         return float((pick(ctx.call(target, *at_args, **at_kwargs)) * weights).sum())
 
+    names = argument_names(ctx.session.log, target, len(args))
     for where in wrt:
+        name = names[where] if isinstance(where, int) else where
         point: Tensor = args[where] if isinstance(where, int) else kwargs[where]
         got = found.args[where]
         if got is None:
-            raise Failure(f"{what}: no gradient reaches argument {where!r}", "a gradient", "None", looks=NOTHING_BACK)
+            raise Failure(
+                f"{what}: no gradient reaches the argument {name}", "a gradient", "None", looks=NOTHING_BACK,
+                hint=WHERE_CUT,
+            )  # fmt: skip
         slopes = []
         for _ in range(directions):
             along = within(ctx.randn(*point.shape))
@@ -60,14 +83,14 @@ def gradient_matches(
                 at_kwargs = {k: moved if k == where else v for k, v in kwargs.items()}
                 sides.append(weighted(at_args, at_kwargs))
             slopes.append((float((got * along).sum()), *sides))
-        compare(ctx, slopes, step, tol, f"{what} to argument {where!r}")
+        compare(ctx, slopes, step, tol, f"{what} to the argument {name}", hint)
     for handle, grads in zip(params, found.params, strict=True):
         state = handle.state()
         missing = [name for name, grad in grads.items() if grad is None]
         if missing:
             raise Failure(
                 f"{what}: no gradient reaches some parameters", "a gradient each", ", ".join(missing)[:200],
-                looks=NOTHING_BACK,
+                looks=NOTHING_BACK, hint=WHERE_CUT,
             )  # fmt: skip
         slopes = []
         for _ in range(directions):
@@ -79,10 +102,12 @@ def gradient_matches(
             handle.load(state)
             slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
             slopes.append((slope, *sides))
-        compare(ctx, slopes, step, tol, f"{what} to the parameters")
+        compare(ctx, slopes, step, tol, f"{what} to the parameters", hint)
 
 
-def compare(ctx: Context, slopes: Sequence[tuple[float, ...]], step: float, tol: Tolerance, what: str) -> None:
+def compare(
+    ctx: Context, slopes: Sequence[tuple[float, ...]], step: float, tol: Tolerance, what: str, hint: str
+) -> None:
     """Slopes that autograd found, each with the values a step ahead and a step behind."""
     found, ahead, behind = torch.tensor(slopes, dtype=torch.float64).T
     numeric = (ahead - behind) / (2 * step)
@@ -94,4 +119,4 @@ def compare(ctx: Context, slopes: Sequence[tuple[float, ...]], step: float, tol:
         worst = int(right.int().argmin())
         ctx.note_wrong(what, found, numeric)
         raise Failure(f"{what} is wrong", f"{numeric[worst]:.7g} along a random direction (central differences)",
-                      f"{found[worst]:.7g} (autograd)", about=what)  # fmt: skip
+                      f"{found[worst]:.7g} (autograd)", about=what, hint=hint)  # fmt: skip

@@ -34,3 +34,4 @@ class Outcome:
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     duration_s: float = 0.0
     looks: str = ""
+    call: str = ""  # what failed, as the student would type it

@@ -52,6 +52,14 @@ WHICH_SIZE = {
 }
 
 
+WHICH_ONES = "Which axes should the result have, and what adds or removes one of size 1 on the way?"
+WHICH_SUM = "Over which axes does your result sum or average, and which of them should be left?"
+WHICH_ORDER = "Which axis stands for what, in what comes in and in what goes out?"
+WHICH_VIEW = "Into which shape should the numbers be brought before they are returned?"
+WHICH_ROWS = "How many rows go into your function, and how many come out of it?"
+WHICH_AXES = "Print the shape after every step: where does it first differ from what you had in mind?"
+
+
 class Reading(NamedTuple):
     """What wrong numbers look like, and the question that it raises."""
 
@@ -182,24 +190,25 @@ def arrangements(pairs: Sequence[Pair]) -> list[Reading]:
     return []
 
 
-def describe_shape(actual: Sequence[int], wanted: Sequence[int]) -> str:
-    """How a wrong shape differs from the expected one; empty if in no known way."""
+def describe_shape(actual: Sequence[int], wanted: Sequence[int]) -> Reading:
+    """How a wrong shape differs from the expected one, and the question that it raises; no words for no known way."""
     actual, wanted = tuple(actual), tuple(wanted)
     ones = tuple(size for size in actual if size != 1)
     if ones == tuple(size for size in wanted if size != 1):
-        return "the right numbers of elements, with dimensions of size 1 too many or too few"
+        return Reading("the right numbers of elements, with dimensions of size 1 too many or too few", WHICH_ONES)
     if not actual:
-        return "a single number: everything was summed or averaged together"
+        return Reading("a single number: everything was summed or averaged together", WHICH_SUM)
     if sorted(actual) == sorted(wanted):
-        return "the right sizes in another order"
+        return Reading("the right sizes in another order", WHICH_ORDER)
     if len(actual) > len(wanted) and actual[: len(wanted)] == wanted:
-        return "dimensions too many at the end: something is left that should have been summed, averaged or picked"
+        return Reading("dimensions too many at the end: something is left that should have been summed, averaged or "
+                       "picked", WHICH_SUM)  # fmt: skip
     if len(actual) < len(wanted) and wanted[: len(actual)] == actual:
-        return "the last dimensions are gone: they were summed, averaged or picked away"
+        return Reading("the last dimensions are gone: they were summed, averaged or picked away", WHICH_SUM)
     if len(actual) < len(wanted) and wanted[-len(actual) :] == actual:
-        return "the first dimensions are gone: the examples of the batch were put together"
+        return Reading("the first dimensions are gone: the examples of the batch were put together", WHICH_SUM)
     if math.prod(actual) == math.prod(wanted):
-        return "the right number of elements in another arrangement"
+        return Reading("the right number of elements in another arrangement", WHICH_VIEW)
     if len(actual) == len(wanted) and actual[1:] == wanted[1:]:
-        return "another number of examples than in the batch"
-    return ""
+        return Reading("another number of examples than in the batch", WHICH_ROWS)
+    return Reading("", WHICH_AXES)

@@ -19,6 +19,14 @@ from ..check.thresholds import Thresholds
 from ..classes.ingest import Submission
 from ..rubric.shared.borrowed import BORROWED
 
+# how a session can end in place of an answer, and the question that this raises
+ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
+    TimedOut: ("timeout", "What does your code do in all that time: does a loop of it ever end, does it wait for "
+                          "something, or does it start more than this call needs?"),
+    OutOfMemory: ("memory", "What grows in there, and how large does it get for an input of this size?"),
+    Crashed: ("crashed", "Which of your lines can end the whole program, and not only its function?"),
+    Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
+}  # fmt: skip
 HAS_PARTS = (WORKER / "parts.py").exists()
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
@@ -142,6 +150,29 @@ def second_look(
     return outcome
 
 
+def replaces(parts: Sequence[Part], needs: Sequence[str], status: Mapping[str, Status]) -> bool:
+    """Whether the grader's parts stand for all that the needed checks have found wrong."""
+    covered = {name for part in parts for name in part.checks}
+    return all(need in covered for need in needs if status.get(need) not in ("passed", "not_run"))
+
+
+def paid_once(
+    check: Check, outcome: Outcome, parts: Sequence[Part], elsewhere: Mapping[int, tuple[Part, ...]], bench: Bench,
+    setting: Setting,
+) -> Outcome:  # fmt: skip
+    """The outcome with the grader's version of parts that have lost their own points before, if that is better."""
+    if not HAS_PARTS or outcome.earned == check.points or outcome.status in ("error", "unimplemented"):
+        return outcome
+    lent = [part for owned in elsewhere.values() for part in owned]
+    again = judge(check, bench, setting, [*lent, *parts])
+    if again.earned <= outcome.earned:
+        return outcome
+    names = " and ".join(part.name for part in parts)
+    owners = ", ".join(dict.fromkeys(name for part in parts for name in part.checks))
+    message = f"with the grader's {names} in place of yours, which lost its points in {owners}"
+    return replace(again, message=f"{message}: {again.message}" if again.message else message)
+
+
 def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
     """Runs one check. Every way it can end is an outcome; only our own faults become `error`.
 
@@ -189,23 +220,19 @@ def attempt(check: Check, context: Context) -> Outcome:
         return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
     except StudentRaised as raised:
         try:
-            return failed(check, failure_of(raised, {}))
+            return replace(failed(check, failure_of(raised, {})), call=context.typed())
         except Unimplemented as missing:
             return Outcome(check, "unimplemented", 0.0, f"not implemented yet ({missing})", check.hint)
     except Failure as failure:
         looks, question = context.reading(failure)
         hint = failure.hint or f"{check.hint} {question}".strip()
-        return replace(failed(check, failure), looks=looks, hint=hint)
-    except TimedOut as ended:
-        return Outcome(check, "timeout", 0.0, f"stopped: {ended}. Is there a loop that never ends?", check.hint)
-    except OutOfMemory as ended:
-        return Outcome(check, "memory", 0.0, f"stopped: {ended}", check.hint)
-    except Crashed as ended:
-        return Outcome(check, "crashed", 0.0, str(ended), check.hint)
-    except Violation as ended:
-        return Outcome(check, "violation", 0.0, str(ended), check.hint)
+        return replace(failed(check, failure), looks=looks, hint=hint, call=failure.call or context.typed())
     except SessionEnded as ended:
-        raise GraderFault(f"unknown end of a session: {ended!r}") from ended
+        found = next((found for kind, found in ENDS.items() if isinstance(ended, kind)), None)
+        if found is None:
+            raise GraderFault(f"unknown end of a session: {ended!r}") from ended
+        status, question = found
+        return Outcome(check, status, 0.0, f"stopped: {ended}", question, call=context.typed())
     credit = context.credit
     if credit.shortfall is not None:
         earned = round(check.points * credit.share, 4)
@@ -216,7 +243,7 @@ def attempt(check: Check, context: Context) -> Outcome:
 def failed(check: Check, failure: Failure) -> Outcome:
     """Outcome of a failure."""
     return Outcome(check, "failed", 0.0, failure.message, failure.hint or check.hint, failure.expected, failure.actual,
-                   dict(failure.counterexample))  # fmt: skip
+                   dict(failure.counterexample), call=failure.call)  # fmt: skip
 
 
 def judge_all(
@@ -226,8 +253,8 @@ def judge_all(
     """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
 
     `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A mistake
-    in what another question grades costs nothing here. A trained check that relies on a part which failed its own
-    checks may still earn its share with the grader's part.
+    in what another question grades costs nothing here. A part of the same question that has lost its own points costs
+    them once: what builds on it is judged again with the grader's part, a trained check for its share of the points.
     """
     status: dict[str, Status] = dict(known)
     for check in checks:
@@ -235,6 +262,8 @@ def judge_all(
         parts = [
             part for part in check.parts if any(status.get(name, "not_run") not in HARMLESS for name in part.checks)
         ]
+        if blocked is not None and check.kind != "trained" and HAS_PARTS and replaces(parts, check.needs, status):
+            blocked = None
         if not wanted(check):
             outcome = Outcome(check, "not_run", 0.0)
         elif blocked is not None and status.get(blocked) == "error":  # our fault must not cost what builds on it
@@ -245,7 +274,10 @@ def judge_all(
             outcome = judge(check, bench, setting)
             if elsewhere := borrowed(check, status):
                 outcome = second_look(check, outcome, elsewhere, bench, setting)
-        if parts and wanted(check) and outcome.status != "error" and outcome.earned < FOLLOW_THROUGH * check.points:
+            if parts and check.kind != "trained":
+                outcome = paid_once(check, outcome, parts, borrowed(check, status), bench, setting)
+        trained = check.kind == "trained" and wanted(check) and outcome.status != "error"
+        if parts and trained and outcome.earned < FOLLOW_THROUGH * check.points:
             lent = [part for owned in borrowed(check, status).values() for part in owned]
             outcome = follow_through(check, parts, lent, bench, setting) or outcome
         status[check.id] = outcome.status

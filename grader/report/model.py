@@ -132,6 +132,7 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "expected": outcome.expected,
         "actual": outcome.actual,
         "looks": outcome.looks,
+        "call": outcome.call,
         "counterexample": dict(outcome.counterexample),
         "measured": {name: number(m.value) for name, m in outcome.measured.items()},
         "duration_s": round(outcome.duration_s, 3),

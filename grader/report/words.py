@@ -33,7 +33,7 @@ def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]
         return []
     if hidden(outcome, for_student):
         return [("asked", "this check is hidden")]
-    lines = [("asked", outcome.check.asks), ("found", outcome.message)]
+    lines = [("asked", outcome.check.asks), ("found", outcome.message), ("call", outcome.call)]
     lines += [(f"input {name}", value) for name, value in outcome.counterexample.items()]
     lines += [("expected", outcome.expected), ("actual", outcome.actual), ("looks like", outcome.looks)]
     if outcome.status not in ("skipped", "error"):

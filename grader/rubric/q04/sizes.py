@@ -106,7 +106,7 @@ def sizes_errors(ctx: Context) -> None:
     for target, names in ((CONV_SIZE, common), (TRANSPOSE_SIZE, (*common, "output_padding"))):
         for name in names:
             for value in (-1, -2) if "padding" in name else (0, -1):
-                arguments = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
+                arguments: dict[str, Any] = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
                 raises(
                     ctx, "ValueError", target, 20, **arguments, names=name, case=f"{target[13:]} with {name}={value}"
                 )
