@@ -13,7 +13,7 @@ from ..boundary.values import Handle, Probe, Ref, Target, TorchRef
 from .context import Context
 from .failure import INHERIT, Failure, Tolerance
 from .patterns import describe_shape
-from .shown import kind_of, mentions, show, unchanged
+from .shown import kind_of, mentions, show, show_both, unchanged
 from .typed import argument_names
 
 # not the refusal of an argument: the function is not there, or its file cannot be imported
@@ -94,11 +94,13 @@ def matches(
     else:
         actual, wanted = as_tensor(value, expected.shape, what, dtype=expected.dtype), expected
     error = (actual.double() - wanted.double()).abs()
-    if not bool((error <= tol.allowed(wanted, ctx.tolerance)).all()):
+    right = error <= tol.allowed(wanted, ctx.tolerance)
+    if not bool(right.all()):
         worst = float(error.max())
         ctx.note_wrong(what, actual, wanted)
+        expected_text, actual_text = show_both(wanted, actual, ~right)
         raise Failure(
-            f"{what} is wrong", show(wanted), f"{show(actual)} (off by up to {worst:.3g})", hint=hint, about=what
+            f"{what} is wrong", expected_text, f"{actual_text} (off by up to {worst:.3g})", hint=hint, about=what
         )
     return actual
 
@@ -108,7 +110,7 @@ def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", 
     """`condition` is true. It must be a comparison that NaN makes false."""
     if not condition:
         shown = {name: show(value) for name, value in (case or {}).items()}
-        raise Failure(message, show(expected), show(actual), shown, hint)
+        raise Failure(message, *show_both(expected, actual), shown, hint)
 
 
 def raises(
@@ -143,7 +145,7 @@ def preserves(ctx: Context, target: Target, /, *args: Any, **kwargs: Any) -> Any
     pairs = [*zip(names, args, after, strict=True), *((k, v, after_named[k]) for k, v in kwargs.items())]
     for name, before, now in pairs:
         if not unchanged(before, now):
-            raise Failure(f"the argument {name} was modified in place", show(before), show(now), hint=WHOSE_TENSOR)
+            raise Failure(f"the argument {name} was modified in place", *show_both(before, now), hint=WHOSE_TENSOR)
     return value
 
 
