@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from .elsewhere import devices_of as devices_of
+from .elsewhere import with_data_elsewhere as with_data_elsewhere
 
 
 class Notes(list[Any]):
@@ -308,68 +309,6 @@ class DoublingLoss:
         self.told.append(2.0 ** len(self.told))
         loss: Tensor = 0 * mse_of_first(output, batch) + self.told[-1]
         return loss
-
-
-class Elsewhere(Tensor):
-    """A tensor as on another device than the model: a copy to the CPU holds its numbers, mixing is an error."""
-
-    numbers: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-    @staticmethod
-    def __new__(cls, numbers: Tensor) -> Elsewhere:
-        made: Elsewhere = Tensor._make_wrapper_subclass(
-            cls, numbers.shape, strides=numbers.stride(), dtype=numbers.dtype, device=torch.device("meta")
-        )
-        return made
-
-    def __init__(self, numbers: Tensor) -> None:
-        self.numbers = numbers
-
-    @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
-        def bare(value: Any) -> Any:
-            return value.numbers if isinstance(value, cls) else value
-
-        def wrapped(value: Any) -> Any:
-            return cls(value) if isinstance(value, Tensor) else value
-
-        kwargs = dict(kwargs or {})
-        if func._can_decompose():  # `to` arrives whole under inference_mode, in parts otherwise
-            with torch.inference_mode(False):
-                return func.decompose(*args, **kwargs)
-        copies = func is torch.ops.aten._to_copy.default
-        if copies and torch.device(kwargs.get("device") or "meta").type == "cpu":
-            return func(bare(args[0]), **kwargs)
-        mixed = any(
-            isinstance(leaf, Tensor) and not isinstance(leaf, cls) for leaf in pytree.tree_leaves((args, kwargs))
-        )
-        if mixed and func is not torch.ops.aten.index.Tensor:  # torch allows row numbers on the CPU everywhere
-            raise RuntimeError("Expected all tensors to be on the same device, but the input and the model are not")
-        if kwargs.get("device") is not None:
-            kwargs["device"] = "cpu"
-        plain_args, plain_kwargs = pytree.tree_map(bare, (args, kwargs))
-        with torch.inference_mode(False):  # torch cannot wrap a tensor made under inference_mode
-            return pytree.tree_map(wrapped, func(*plain_args, **plain_kwargs))
-
-
-class Factories(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """What is made on that other device, or moved to it, lies there: row numbers, masks, draws."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        to = kwargs.get("device")
-        given = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if to is None or torch.device(to).type != "meta" or any(isinstance(leaf, Elsewhere) for leaf in given):
-            return func(*args, **kwargs)
-        with torch.inference_mode(False):
-            return Elsewhere(func(*args, **{**kwargs, "device": "cpu"}))
-
-
-def with_data_elsewhere(function: Callable[..., Any], model: nn.Module, data: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """function(model, data, …) where `data` lies on another device than the model."""
-    with Factories():  # type: ignore[no-untyped-call]
-        return function(model, Elsewhere(data), *args, **kwargs)
 
 
 def grad_left(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
