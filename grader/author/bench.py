@@ -36,7 +36,7 @@ from ..boundary.values import Image8, Probe
 from ..check.datasets import DataError, Dataset, load_dataset
 from ..check.trained import X, out
 from ..classes.ingest import read_submission
-from ..cli.arguments import pick_device
+from ..cli.plan import pick_device
 from ..grading.judge import TRAINED, Bench
 from ..grading.run import Plan, cores, grade
 from ..report.write import put

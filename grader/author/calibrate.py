@@ -34,7 +34,7 @@ from ..check.datasets import Dataset, load_dataset
 from ..check.declaration import Check
 from ..check.thresholds import FILE, UNCALIBRATED
 from ..classes.ingest import read_submission
-from ..cli.arguments import pick_device
+from ..cli.plan import pick_device
 from ..grading.judge import TRAINED, Bench, Setting, judge
 from ..grading.run import cores
 from ..report.model import versions

@@ -16,7 +16,7 @@ from rich.terminal_theme import MONOKAI
 from ..check.datasets import load_dataset
 from ..classes.ingest import Submission, read_submission
 from ..cli import terminal
-from ..cli.arguments import ALL_KINDS, QUICK_KINDS
+from ..cli.plan import ALL_KINDS, QUICK_KINDS
 from ..grading.run import Plan, cores, grade
 from ..report.model import Report
 from ..rubric import MODULES, QUESTIONS

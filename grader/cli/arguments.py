@@ -1,94 +1,105 @@
-"""What can be typed after ``python -m grader``, and what of it every command shares."""
+"""What can be typed after ``python -m grader``.
+
+Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` therefore repeats
+the rubric's numbers; a test compares.
+"""
 
 from __future__ import annotations
 
 import argparse
-import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from ..check.datasets import load_dataset
-from ..grading.run import Plan, cores
-from ..rubric import QUESTIONS
+from ..report.printable import one_line
 
-QUICK_KINDS = frozenset({"property", "gradient", "statistical"})
-ALL_KINDS = QUICK_KINDS | {"trained"}
+QUESTION_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "bonus")
+BONUS_NUMBER = 0
+LARGEST_SEED = 2**31 - 1
 
 
 class UsageError(Exception):
     """The arguments make no sense; exit code 2."""
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong and where to read on, on one line each and without control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2."""
+        self.exit(2, f"error: {one_line(message, 400)}\n{self.prog} --help shows what can be typed\n")
+
+
 def question_number(text: str) -> int:
     """A question given as 1 … 10 or "bonus"."""
-    known = {("bonus" if not q.number else str(q.number)): q.number for q in QUESTIONS}
-    if text not in known:
-        raise argparse.ArgumentTypeError(f"{text!r} is no question: use one of {', '.join(known)}")
-    return known[text]
+    if text not in QUESTION_NAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no question: use one of {', '.join(QUESTION_NAMES)}")
+    return BONUS_NUMBER if text == "bonus" else int(text)
 
 
 def seed_number(text: str) -> int:
     """A seed that fits a generator."""
-    value = int(text)
-    if not 0 <= value < 2**31:
-        raise argparse.ArgumentTypeError("a seed is between 0 and 2147483647")
+    value = whole_number(text)
+    if value is None or not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed: a seed is a whole number from 0 to {LARGEST_SEED}; the same one draws the same "
+            "cases again, and without --seed a new one is taken and printed"
+        )
     return value
 
 
 def job_number(text: str) -> int:
     """At least one."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("--jobs must be at least 1")
+    value = whole_number(text)
+    if value is None or value < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of processes: use 1 or more, or leave --jobs out to use every core"
+        )
     return value
+
+
+def whole_number(text: str) -> int | None:
+    """Decimal digits as a number; None for anything else, also for "1_000" and numbers too long to read."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+
+
+def nonempty_path(text: str) -> Path:
+    """A path; an empty text (a variable that is not set, say) is not the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty: is a variable in the command not set?")
+    return Path(text)
 
 
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
-    parser = argparse.ArgumentParser(prog="python -m grader", description="Checks and grades assignment 7.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False)
+    parser = Parser(prog="python -m grader", description="Checks and grades assignment 7.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|grade")
+    common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
                         help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
     common.add_argument("--seed", type=seed_number, help="seed of everything that is drawn (default: a new one)")
     common.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto", help="for trained checks")
-    common.add_argument("--data", type=Path, metavar="ROOT", help="where MNIST lies (default: A7_DATA, then data/)")
-    common.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for trained checks")
     common.add_argument(
-        "--jobs", type=job_number, default=cores(), metavar="N", help="processes (default: one per core)"
+        "--data", type=nonempty_path, metavar="ROOT", help="where MNIST lies (default: A7_DATA, then data/)"
     )
+    common.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for trained checks")
+    common.add_argument("--jobs", type=job_number, metavar="N", help="processes (default: one per core)")
+    common.add_argument("--verbose", action="store_true", help="list the checks that passed, too")
     check = commands.add_parser("check", parents=[common], help="check your own work: public checks, within seconds")
-    check.add_argument("path", type=Path)
+    check.add_argument("path", type=nonempty_path, metavar="PATH", help="your folder, or a zip or tar of it")
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
-    check.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
+    check.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write the report as JSON")
     whole = commands.add_parser("grade", parents=[common], help="grade submissions and write reports")
     whole.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"
+        "paths", type=nonempty_path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"
     )
-    whole.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports go")
+    whole.add_argument("--out", type=nonempty_path, required=True, metavar="DIR", help="where the reports go")
+    whole.add_argument("--fresh", action="store_true", help="first remove the reports of an earlier run in DIR")
     whole.add_argument("--no-trained", action="store_true", help="leave the trained checks out")
     return parser
 
 
-def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: frozenset[str]) -> Plan:
-    """What the options ask for, with dataset and device decided."""
-    name, reason = "none", "no trained checks were asked for"
-    if "trained" in kinds:
-        data = load_dataset(options.dataset, options.data)
-        name, reason = data.name, data.reason
-    return Plan(
-        seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
-        device=pick_device(options.device) if "trained" in kinds else "cpu",
-        dataset=name, dataset_reason=reason, data_root=options.data,
-        questions=frozenset(options.question) if options.question else frozenset(q.number for q in QUESTIONS),
-        kinds=kinds, visibilities=visibilities, jobs=options.jobs,
-    )  # fmt: skip
-
-
-def pick_device(wanted: str) -> str:
-    """`cuda` if it is there, or asked for. Raises UsageError if it is asked for and not there."""
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise UsageError("--device cuda: PyTorch finds no CUDA device here; use --device cpu or auto")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options; ends with exit code 2 where they make no sense."""
+    return arguments().parse_args(argv)

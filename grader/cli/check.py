@@ -12,18 +12,23 @@ from ..report.model import as_dict
 from ..report.write import put, to_json
 from ..rubric import MODULES
 from . import terminal
-from .arguments import ALL_KINDS, QUICK_KINDS, make_plan
+from .arguments import UsageError
+from .plan import ALL_KINDS, QUICK_KINDS, make_plan
+from .progress import watch
 
 
-def run_check(options: argparse.Namespace, console: Console) -> int:
+def run_check(options: argparse.Namespace, out: Console, err: Console) -> int:
     """A student's own run."""
     submission = read_submission(options.path, MODULES)
     plan = make_plan(options, ALL_KINDS if options.trained else QUICK_KINDS, frozenset({"public"}))
-    with terminal.Progress(console, [submission], plan) as progress:
+    with watch(err, [submission], plan) as progress:
         [(_, report)] = list(grade([submission], plan, progress.note))
+    terminal.print_check(out, report, verbose=options.verbose)
     if options.json:
-        put(options.json, to_json(as_dict(report)))
-    terminal.print_check(Console(), report)
+        try:
+            put(options.json, to_json(as_dict(report)))
+        except OSError as error:
+            raise UsageError(f"--json {options.json}: {error.strerror or error}; the report is above") from error
     if report.faults:
         return 3
     return 0 if all(o.status in ("passed", "not_run") for o in report.outcomes) else 1

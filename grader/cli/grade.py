@@ -3,41 +3,91 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from ..classes.ingest import IngestError, Submission, is_archive, read_submission, submission_name
 from ..grading.run import grade
+from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
-from ..report.write import unique_names, write_gradebook, write_report
+from ..report.write import folder_name, unique_names, write_gradebook, write_report
 from ..rubric import MODULES
 from . import terminal
-from .arguments import ALL_KINDS, QUICK_KINDS, make_plan
+from .arguments import UsageError
+from .consoles import say
+from .plan import ALL_KINDS, QUICK_KINDS, make_plan
+from .progress import watch
+
+INTERRUPTED = 130
 
 
-def run_grade(options: argparse.Namespace, console: Console) -> int:
+def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
-    paths = [found for path in options.paths for found in expand(path)]
-    missing = [path for path in paths if not path.exists()]
-    for path in missing:
-        console.print(f"[red]error:[/] {path} does not exist: give a folder, a .zip or a .tar file", highlight=False)
-    paths = [path for path in paths if path.exists()]
-    if not paths:
-        return 2
-    names = unique_names([submission_name(path.resolve()) for path in paths])
-    submissions = [read_or_empty(path, name) for path, name in zip(paths, names, strict=True)]
+    submissions = read_all(options.paths, err)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
-    terminal.print_setting(console, plan, submissions)
+    folder.begin()
+    terminal.print_setting(err, plan, submissions)
     reports: dict[int, Report] = {}
-    with terminal.Progress(console, submissions, plan) as progress:
-        for index, report in grade(submissions, plan, progress.note):
-            reports[index] = report
-            write_report(report, options.out)
+    unsaved = 0
+    interrupted = False
+    try:
+        with watch(err, submissions, plan) as progress:
+            for index, report in grade(submissions, plan, progress.note):
+                reports[index] = saved = save(report, folder)
+                unsaved += saved is not report
+                progress.finished(saved)
+    except KeyboardInterrupt:
+        interrupted = True
     ordered = [reports[index] for index in sorted(reports)]
-    book = write_gradebook(ordered, options.out)
-    terminal.print_grades(Console(), ordered, options.out, book)
-    return 3 if any(report.faults for report in ordered) else 0
+    book = save_table(ordered, folder, err) if ordered else None
+    if interrupted:
+        where = f", reports of those are in {folder.out}" if ordered else ""
+        say(err, "interrupted", f"{len(ordered)} of {len(submissions)} graded{where}", "yellow")
+        return INTERRUPTED
+    terminal.print_grades(out, ordered, folder.out, book, verbose=options.verbose)
+    return 3 if unsaved or book is None or any(report.faults for report in ordered) else 0
+
+
+def save(report: Report, folder: RunFolder) -> Report:
+    """The report, written; if that fails, the report with the reason, which the table then shows."""
+    place = folder_name(report.submission)
+    try:
+        folder.expect(f"{place}/{name}" for name in REPORT_NAMES)
+        write_report(report, folder.out)
+    except OSError as error:
+        why = f"the report could not be written ({reason(error)}): make room in {folder.out}, then grade it again"
+    # a renderer that fails on one submission is a fault of ours, which must not end a class
+    except Exception as bug:  # noqa: BLE001
+        why = f"the grader failed to write the report ({type(bug).__name__}: {bug}); the marks in this row stand"
+    else:
+        return report
+    return replace(report, problems=(why, *report.problems))
+
+
+def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Path | None:
+    """Where the table is; None, and the reason said, if it could not be written."""
+    try:
+        folder.expect([TABLE])
+        return write_gradebook(reports, folder.out)
+    except OSError as error:
+        say(err, "error", f"{TABLE} could not be written to {folder.out} ({reason(error)}): the table follows", "red")
+        return None
+
+
+def read_all(paths: Sequence[Path], err: Console) -> list[Submission]:
+    """Everything the paths stand for. Raises UsageError if nothing of it is there."""
+    found = [item for path in paths for item in expand(path)]
+    for path in found:
+        if not path.exists():
+            say(err, "error", f"{path} does not exist: give a folder, a .zip or a .tar file", "red")
+    found = [path for path in found if path.exists()]
+    if not found:
+        raise UsageError("nothing is left to grade")
+    names = unique_names([submission_name(path.resolve()) for path in found])
+    return [read_or_empty(path, name) for path, name in zip(found, names, strict=True)]
 
 
 def read_or_empty(path: Path, name: str) -> Submission:

@@ -1,32 +1,69 @@
 """The command line: ``python -m grader check PATH`` for students, ``python -m grader grade PATH... --out DIR`` for TAs.
 
 Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed;
-`check` 0 when everything that ran passed, 1 when not, 2 and 3 as above.
+`check` 0 when everything that ran passed, 1 when not, 2 and 3 as above; 130 after Ctrl-C.
+
+What can be refused without PyTorch is refused before it is imported.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Sequence
 
-from rich.console import Console
+from ..report.folder import FolderError, RunFolder
+from .arguments import UsageError, parse
 
-from ..boundary.launch import GraderFault
-from ..check.datasets import DataError
-from ..classes.ingest import IngestError
-from .arguments import UsageError, arguments
-from .check import run_check
-from .grade import run_grade
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
-    options = arguments().parse_args(argv)
-    console = Console(stderr=True)
+    options = parse(argv)
+    from .consoles import consoles, say
+
+    out, err = consoles()
     try:
-        return run_check(options, console) if options.command == "check" else run_grade(options, console)
-    except (UsageError, IngestError, DataError) as error:
-        console.print(f"[red]error:[/] {error}", highlight=False)
+        folder = prepared(options)
+        from .commands import run
+
+        return run(options, folder, out, err)
+    except (UsageError, FolderError) as error:
+        say(err, "error", str(error), "red")
         return 2
-    except GraderFault as fault:
-        console.print(f"[red]the grader failed:[/] {fault}", highlight=False)
-        return 3
+    except KeyboardInterrupt:
+        say(err, "interrupted", "the run was not finished", "yellow")
+        return INTERRUPTED
+
+
+def prepared(options: argparse.Namespace) -> RunFolder | None:
+    """Looks at paths, before anything else happens. Raises UsageError and FolderError."""
+    paths = options.paths if options.command == "grade" else [options.path]
+    missing = [str(path) for path in paths if not os.path.lexists(path)]
+    if len(missing) == len(paths):
+        raise UsageError(
+            f"{', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not exist: give a folder, a .zip or a .tar "
+            "file"
+        )
+    if options.command == "grade":
+        return RunFolder(options.out, options.fresh, paths)
+    if options.json is not None:
+        refuse_unwritable(options)
+    return None
+
+
+def refuse_unwritable(options: argparse.Namespace) -> None:
+    """Looks whether the file of ``--json`` can be written. Raises UsageError."""
+    path = options.json
+    if path.is_dir():
+        raise UsageError(f"--json {path} is a folder: give the name of a file")
+    probe = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--json {path}: {(error.strerror or 'it cannot be written').lower()}; give another file"
+        ) from error

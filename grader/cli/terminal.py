@@ -1,70 +1,34 @@
-"""What the commands print, with rich. Text of a submission is never taken for markup."""
+"""What the commands print, with rich. Text of a submission is made printable and is never taken for markup."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
+from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from ..boundary.launch import SANDBOX
-from ..check.outcome import Outcome
 from ..classes.ingest import Submission
 from ..grading.run import Plan
 from ..report.model import Report, question_label
-from ..report.words import STATUS_WORDS, explanation, points
-from ..rubric import CHECKS, QUESTIONS
-
-COLOURS = {
-    "passed": "green",
-    "partial": "yellow",
-    "skipped": "yellow",
-    "not_run": "dim",
-    "unimplemented": "yellow",
-    "error": "magenta",
-}
-MAX_BARS = 4
-
-
-class Progress:
-    """A bar per submission, or one for all of a class."""
-
-    def __init__(self, console: Console, submissions: Sequence[Submission], plan: Plan) -> None:
-        self.bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                         TextColumn("checks"), TimeElapsedColumn(), console=console, transient=True)  # fmt: skip
-        wanted = sum(plan.wants(check) for check in CHECKS)
-        self.plan = plan
-        self.tasks: list[TaskID]
-        if len(submissions) <= MAX_BARS:
-            self.tasks = [self.bars.add_task(escape(s.name), total=wanted) for s in submissions]
-        else:
-            shared = self.bars.add_task(f"{len(submissions)} submissions", total=wanted * len(submissions))
-            self.tasks = [shared] * len(submissions)
-
-    def __enter__(self) -> Progress:
-        self.bars.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.bars.stop()
-
-    def note(self, index: int, found: Sequence[Outcome]) -> None:
-        """A part has finished."""
-        self.bars.advance(self.tasks[index], sum(self.plan.wants(outcome.check) for outcome in found))
+from ..report.printable import name_of, one_line, problems_of
+from ..report.words import STATUS_WORDS, marks, points, summary
+from ..rubric import QUESTIONS
+from .layout import details, next_steps, question_block
 
 
 def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission]) -> None:
     """What is about to happen, and the warning that untrusted code is not boxed in."""
-    console.print(f"grading {len(submissions)} submission{'s'[: len(submissions) != 1]} · dataset {plan.dataset} "
-                  f"({escape(plan.dataset_reason)}) · device {plan.device} · seed {plan.seed} · {plan.jobs} processes",
-                  highlight=False)  # fmt: skip
+    console.print(Text(
+        f"grading {counted(len(submissions), 'submission')} · dataset {plan.dataset} "
+        f"({one_line(plan.dataset_reason)}) · device {plan.device} · seed {plan.seed} · "
+        f"{counted(plan.jobs, 'process', 'processes')}"
+    ))  # fmt: skip
     if len(submissions) > 1 and SANDBOX.backend == "none":
         console.print(Panel(
             "Submissions run as your own user without a sandbox: their code could reach "
@@ -72,81 +36,101 @@ def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission
             "nothing else.", title="no sandbox", border_style="yellow"))  # fmt: skip
 
 
-def print_outcome(console: Console, outcome: Outcome, *, for_student: bool) -> None:
-    """One check and, unless it passed, what there is to know."""
-    colour = COLOURS.get(outcome.status, "red")
-    console.print(
-        f"  [{colour}]{STATUS_WORDS[outcome.status]:>15}[/] {escape(outcome.check.title)} "
-        f"[dim]{points(outcome.earned)}/{points(outcome.check.points)} · {outcome.check.id}[/]",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if outcome.status == "passed":
-        return
-    for label, text in explanation(outcome, for_student=for_student):
-        if outcome.status in ("unimplemented", "skipped") and label != "found":
-            continue
-        style = "bold" if label == "think" else ""
-        console.print(f"{'':>17} [dim]{label}:[/] [{style or 'default'}]{escape(text)}[/]", highlight=False)
+def counted(count: int, one: str, many: str = "") -> str:
+    """ "1 process", "2 processes"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def print_check(console: Console, report: Report) -> None:
-    """A student's report: every public check, failures explained, and how much was not run."""
-    for problem in report.problems:
-        console.print(f"[yellow]note:[/] {escape(problem)}", highlight=False)
+def print_problems(console: Console, report: Report) -> None:
+    """What could not be read."""
+    for problem in problems_of(report.problems):
+        console.print(details([("note", problem)], "yellow"))
+
+
+def print_check(console: Console, report: Report, *, verbose: bool = False) -> None:
+    """A student's report: every question that ran, failures explained, what to do next, and how much was not run."""
+    print_problems(console, report)
     ran = [o for o in report.outcomes if o.status != "not_run"]
     for question in QUESTIONS:
-        outcomes = [o for o in ran if o.check.question == question.number]
-        if outcomes:
-            label = "Bonus" if not question.number else f"Question {question.number}"
-            console.print(f"\n[bold]{label}: {escape(question.title)}[/]", highlight=False)
-            for outcome in outcomes:
-                print_outcome(console, outcome, for_student=True)
+        own = [o for o in ran if o.check.question == question.number]
+        if own:
+            console.print(question_block(question, own, for_student=True, verbose=verbose))
+    console.print(next_steps(ran, for_student=True))
     total = sum(o.check.points for o in ran)
     left = report.points("not_run")
     earned = points(report.score + report.bonus)
-    console.print(
-        f"\npublic {earned}/{points(total)} · not run here: {points(left)} points (seed {report.circumstances.seed})",
-        highlight=False,
-    )
+    console.print(Text(
+        f"public {earned}/{points(total)} · not run here: {points(left)} points (seed {report.circumstances.seed})"
+    ))  # fmt: skip
     if report.faults:
-        console.print(f"[magenta]the grader itself failed on {len(report.faults)} checks: tell your instructor[/]")
-    elif not left and all(o.status == "passed" for o in ran):
-        console.print("[green]all checks passed[/]")
+        failed = counted(len(report.faults), "check")
+        console.print(Text(f"the grader itself failed on {failed}: tell your instructor", "magenta"))
+    elif ran and all(o.status == "passed" for o in ran):
+        console.print(Text("all checks passed" if not left else "everything that was run passed", "green"))
 
 
-def print_grades(console: Console, reports: Sequence[Report], out: Path, book: Path) -> None:
+def print_grades(
+    console: Console, reports: Sequence[Report], out: Path, book: Path | None, *, verbose: bool = False
+) -> None:
     """One line per submission, the details of a single one, and where everything is."""
     if len(reports) == 1:
-        table = Table(title=escape(reports[0].submission), title_justify="left")
-        for column in ("question", "points", "not passed"):
-            table.add_column(column)
-        for question in QUESTIONS:
-            lost = [o for o in reports[0].outcomes
-                    if o.check.question == question.number and o.status not in ("passed", "not_run")]  # fmt: skip
-            words = ", ".join(f"{o.check.id} ({STATUS_WORDS[o.status]})" for o in lost[:4])
-            more = f" and {len(lost) - 4} more" if len(lost) > 4 else ""
-            marks = f"{points(reports[0].earned(question))} / {points(question.points)}"
-            table.add_row(f"{question_label(question.number)} · {question.title}", marks, escape(words + more))
-        console.print(table)
-        for outcome in reports[0].outcomes:
-            if outcome.message and outcome.status == "passed":
-                console.print(f"  [dim]{outcome.check.id}[/] {escape(outcome.message)}", highlight=False)
+        print_single(console, reports[0], verbose)
     else:
-        table = Table()
-        for column in ("submission", "score", "bonus", "not run", "unjudged", "problems"):
-            table.add_column(column)
-        for report in reports:
-            table.add_row(escape(report.submission), f"{points(report.score)} / {points(report.max_score)}",
-                          points(report.bonus), points(report.points("not_run")), points(report.points("error")),
-                          escape("; ".join(report.problems))[:80])  # fmt: skip
-        console.print(table)
+        print_class(console, reports)
     for report in reports:
-        line = f"{escape(report.submission)}: {points(report.score)} / {points(report.max_score)}"
-        if len(reports) == 1:
-            console.print(
-                f"[bold]{line} · bonus {points(report.bonus)} / {points(report.max_bonus)}[/]", highlight=False
-            )
         for fault in report.faults:
-            console.print(f"[magenta]grader error[/] {fault.check.id}: {escape(fault.message)}", highlight=False)
-    console.print(f"reports in {shlex.quote(str(out))}, table in {shlex.quote(str(book))}", highlight=False)
+            console.print(details([("GRADER ERROR", f"{fault.check.id}: {one_line(fault.message)}")], "magenta"))
+    table = f", table in {shlex.quote(str(book))}" if book is not None else ""
+    console.print(Text(one_line(f"reports in {shlex.quote(str(out))}{table}")), soft_wrap=True)
+
+
+def print_single(console: Console, report: Report, verbose: bool) -> None:
+    """A table of questions, then what was lost and why, what was measured, and the marks."""
+    print_problems(console, report)
+    ran = [o for o in report.outcomes if o.status != "not_run"]
+    for question in QUESTIONS:
+        own = [o for o in ran if o.check.question == question.number]
+        if verbose or any(o.status not in ("passed", "skipped", "unimplemented") for o in own):
+            console.print(question_block(question, own, for_student=False, verbose=verbose))
+    console.print(next_steps(ran, for_student=False))
+    table = Table(title=name_of(report.submission), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("question")
+    table.add_column("points", justify="right", no_wrap=True)
+    table.add_column("not passed")
+    for question in QUESTIONS:
+        lost = [o for o in ran if o.check.question == question.number and o.status != "passed"]
+        words = ", ".join(f"{o.check.id.partition('.')[2]} ({STATUS_WORDS[o.status]})" for o in lost[:2])
+        more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+        table.add_row(f"{question_label(question.number)} · {question.title}", marks(report.of(question)), words + more)
+    console.print(table)
+    measured = [(o.check.id, one_line(o.message)) for o in ran if o.measured and o.message and o.status == "passed"]
+    if measured:
+        console.print(details(measured, "dim"))
+    console.print(Text(f"{name_of(report.submission)}: {summary(report)}", "bold"))
+
+
+def print_class(console: Console, reports: Sequence[Report]) -> None:
+    """A line per submission; problems in full are in the reports."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("submission", overflow="ellipsis", no_wrap=True, max_width=26)
+    for column in ("score", "bonus"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("problems", overflow="ellipsis", no_wrap=True, ratio=1)
+    for report in reports:
+        regular, extra = fraction(report.score, report.regular.judged), fraction(report.bonus, report.extra.judged)
+        table.add_row(Text(name_of(report.submission)), regular, extra, Text("; ".join(problems_of(report.problems))))
+    console.print(table)
+    left = {(report.regular.not_run, report.extra.not_run) for report in reports}
+    for points_left, bonus_left in sorted(left):
+        if points_left or bonus_left:
+            console.print(Text(f"not run: {points(points_left)} points, bonus {points(bonus_left)}"))
+    unjudged = sum(report.points("error") for report in reports)
+    if unjudged:
+        console.print(
+            Text(f"not judged, because the grader itself failed: {points(unjudged)} points in all", "magenta")
+        )
+
+
+def fraction(earned: float, judged: float) -> str:
+    """Points of those that were judged."""
+    return f"{points(earned)} / {points(judged)}" if judged else "-"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -11,6 +13,17 @@ from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+
+
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """What leaves the block early (Ctrl-C, say) does not wait for parts in hand: their processes end."""
+    try:
+        yield
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
 
 
 class Lanes(Generic[Part, Result]):
@@ -33,17 +46,19 @@ class Lanes(Generic[Part, Result]):
         """Parts as they are finished, with what came out; None for one whose process died twice."""
         while self.waiting or self.suspects:
             if self.waiting:
-                with self._pool(self.count) as pool:
+                with self._pool(self.count) as pool, ended_at_once():
                     yield from self._until_broken(pool)
             else:
                 part = self.suspects.popleft()
-                with self._pool(1) as pool:
+                with self._pool(1) as pool, ended_at_once():
                     future = pool.submit(self.run, part)
                     yield part, None if isinstance(future.exception(), BrokenProcessPool) else future.result()
 
     @staticmethod
     def _pool(count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+        # Ctrl-C reaches every process of a terminal: ours alone answers it
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(count, spawn, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
 
     def _until_broken(self, pool: ProcessPoolExecutor) -> Iterator[tuple[Part, Result]]:
         running: dict[Future[Result], Part] = {}

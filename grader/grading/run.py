@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -69,8 +68,8 @@ class Lane:
         self.setting = Setting(plan.seed, plan.device, trained=replace(TRAINED, threads=threads))
         self.bench: Bench | None = None
 
-    def run(self, part: Part) -> list[Outcome]:
-        """Outcomes of a part."""
+    def run(self, part: Part, hear: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+        """Outcomes of a part; `hear` is told each of them at once."""
         checks = [BY_ID[name] for name in part.checks]
         if self.setting.data is None and any(c.kind == "trained" and self.plan.wants(c) for c in checks):
             data = load_dataset(self.plan.dataset, self.plan.data_root)
@@ -78,7 +77,11 @@ class Lane:
         if self.bench is None or self.bench.submission != part.submission:
             self.close()
             self.bench = Bench(part.submission)
-        return list(judge_all(checks, self.bench, self.setting, self.plan.wants, part.known))
+        outcomes = []
+        for outcome in judge_all(checks, self.bench, self.setting, self.plan.wants, part.known):
+            hear(outcome)
+            outcomes.append(outcome)
+        return outcomes
 
     def close(self) -> None:
         """Ends the worker."""
@@ -116,8 +119,7 @@ Progress = Callable[[int, Sequence[Outcome]], None]
 
 
 def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
-    """Reports as they are finished, with the submission's index. `progress` hears of every finished part."""
-    began = time.monotonic()
+    """Reports as they are finished, with the submission's index. `progress` hears of what is finished."""
     outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
     circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, asdict(SANDBOX))
 
@@ -125,9 +127,12 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
         outcomes[index].update({outcome.check.id: outcome for outcome in found})
         progress(index, found)
 
+    def note_one(index: int, outcome: Outcome) -> None:
+        note(index, [outcome])
+
     def report(index: int) -> tuple[int, Report]:
-        submission, duration = submissions[index], time.monotonic() - began
-        finished = complete(outcomes[index], QUESTIONS)
+        submission, finished = submissions[index], complete(outcomes[index], QUESTIONS)
+        duration = sum(outcome.duration_s for outcome in finished)
         return index, Report(submission.name, tuple(submission.problems), finished, circumstances, duration)
 
     readable = [index for index, submission in enumerate(submissions) if submission.sources]
@@ -139,7 +144,7 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
         lane = Lane(plan)
         try:
             for index in readable:
-                note(index, lane.run(Part(index, submissions[index], tuple(BY_ID), {})))
+                lane.run(Part(index, submissions[index], tuple(BY_ID), {}), functools.partial(note_one, index))
                 yield report(index)
         finally:
             lane.close()

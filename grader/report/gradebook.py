@@ -4,29 +4,64 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Sequence
 
+from ..check.declaration import Question
 from ..rubric import QUESTIONS, rubric_hash
 from .model import Report, number, question_label
+from .printable import LONGEST_NAME, printable, problems_of
+
+FORMULA = frozenset("=+-@")
+BLANK = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+ENCODING = "utf-8-sig"  # Excel takes a CSV without the mark for the machine's own code page
 
 
-def cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def cell(text: str, limit: int = LONGEST_NAME) -> str:
+    """Text that no spreadsheet takes for a formula, whatever stands before the sign and however wide it is."""
+    shown = printable(text, limit)
+    return f"'{shown}" if text[:1] in ("\t", "\r", "\n") or starts_formula(text) else shown
+
+
+def starts_formula(text: str) -> bool:
+    """Whether the first character that shows is a formula's: spreadsheets trim cells and fold full-width signs."""
+    for character in unicodedata.normalize("NFKC", text[:1000]):
+        if not character.isspace() and unicodedata.category(character) not in BLANK:
+            return character in FORMULA
+    return False
+
+
+def columns() -> list[str]:
+    """The head of the table; README says what the columns mean."""
+    questions = [f"q{question_label(q.number)}" if q.number else "q_bonus" for q in QUESTIONS]
+    return ["submission", "score", "max_score", "judged_points", "bonus", "max_bonus", "judged_bonus_points",
+            *questions, *(f"{name}_judged" for name in questions), "not_run_points", "unjudged_points", "dataset",
+            "device", "seed", "rubric_hash", "problems"]  # fmt: skip
+
+
+def earned(report: Report, question: Question) -> float | None:
+    """Points of a question; nothing at all, which is not zero, if none of it was judged."""
+    total = report.of(question)
+    return number(total.earned) if total.judged else None
+
+
+def row(report: Report) -> list[object]:
+    """One submission."""
+    circumstances = report.circumstances
+    return [
+        cell(report.submission), number(report.score), number(report.max_score), number(report.regular.judged),
+        number(report.bonus), number(report.max_bonus), number(report.extra.judged),
+        *(earned(report, q) for q in QUESTIONS), *(number(report.of(q).judged) for q in QUESTIONS),
+        number(report.points("not_run")), number(report.points("error")), cell(circumstances.dataset),
+        circumstances.device, circumstances.seed, rubric_hash(),
+        "; ".join(cell(problem, len(problem) + 1) for problem in problems_of(report.problems)),
+    ]  # fmt: skip
 
 
 def render(reports: Sequence[Report]) -> str:
     """The table as CSV text."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    columns = [f"q{question_label(q.number)}" if q.number else "q_bonus" for q in QUESTIONS]
-    writer.writerow(["submission", "score", "max_score", "bonus", "max_bonus", *columns, "not_run_points",
-                     "unjudged_points", "dataset", "device", "seed", "rubric_hash", "problems"])  # fmt: skip
-    for report in reports:
-        writer.writerow([
-            cell(report.submission), number(report.score), number(report.max_score), number(report.bonus),
-            number(report.max_bonus), *(number(report.earned(q)) for q in QUESTIONS), number(report.points("not_run")),
-            number(report.points("error")), report.circumstances.dataset, report.circumstances.device,
-            report.circumstances.seed, rubric_hash(), cell("; ".join(report.problems)),
-        ])  # fmt: skip
+    writer.writerow(columns())
+    writer.writerows(row(report) for report in reports)
     return out.getvalue()

@@ -1,34 +1,45 @@
-"""Gradescope's results.json. Hidden checks appear once grades are published: hidden ones would hide the total."""
+"""Gradescope's results.json. Hidden checks appear once grades are published: hidden ones would hide the total.
+
+What was not run is not there: Gradescope would show it as failed, with no points of some.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ..check.outcome import Outcome
+from ..rubric import QUESTIONS
 from .model import Report, as_dict, number, question_label
-from .words import STATUS_WORDS, explanation
+from .printable import problems_of
+from .words import STATUS_WORDS, explanation, summary
 
 
 def render(report: Report) -> dict[str, Any]:
     """The document as a JSON object."""
-    head = [f"{report.score:g} of {report.max_score:g} points, bonus {report.bonus:g} of {report.max_bonus:g}."]
+    head = [f"{summary(report)}."]
     if report.faults:
         head.append("The grader failed on some checks; this is not your fault, they will be graded again.")
+    content = as_dict(report)
     return {
         "score": number(report.score + report.bonus),
         "execution_time": round(report.duration_s),
-        "output": "\n".join([*head, *report.problems]),
+        "output": "\n".join([*head, *problems_of(report.problems)]),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
         "stdout_visibility": "hidden",
-        "extra_data": {key: as_dict(report)[key] for key in ("seed", "dataset", "device", "versions", "sandbox")},
+        "extra_data": {
+            key: content[key]
+            for key in ("seed", "dataset", "device", "versions", "sandbox", "not_run_points", "unjudged_points")
+        },
         "tests": [
             {
                 "score": number(outcome.earned),
                 "max_score": number(outcome.check.points),
                 "status": "passed" if outcome.status == "passed" else "failed",
                 "name": outcome.check.title,
-                "number": f"{question_label(outcome.check.question)}.{index}",
+                "number": place,
                 "output": "\n".join(
                     [STATUS_WORDS[outcome.status]]
                     + [f"{label}: {text}" for label, text in explanation(outcome, for_student=True)]
@@ -37,6 +48,15 @@ def render(report: Report) -> dict[str, Any]:
                 "visibility": "visible" if outcome.check.visibility == "public" else "after_published",
                 "extra_data": {"id": outcome.check.id},
             }
-            for index, outcome in enumerate(report.outcomes, 1)
+            for place, outcome in numbered(report)
+            if outcome.status != "not_run"
         ],
     }
+
+
+def numbered(report: Report) -> Iterator[tuple[str, Outcome]]:
+    """Outcomes with the number of the question and their own in it: a check keeps it, whatever else is run."""
+    for question in QUESTIONS:
+        own = [outcome for outcome in report.outcomes if outcome.check.question == question.number]
+        for index, outcome in enumerate(own, 1):
+            yield f"{question_label(question.number)}.{index}", outcome

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 
 from ..rubric import QUESTIONS
 from .model import Report, question_label
+from .printable import name_of, one_line
 from .words import STATUS_WORDS, explanation, points
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -14,7 +15,7 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def render(report: Report) -> str:
     """The document as text."""
-    root = ET.Element("testsuites", name=clean(report.submission))
+    root = ET.Element("testsuites", name=clean(name_of(report.submission)))
     totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for question in QUESTIONS:
         outcomes = [o for o in report.outcomes if o.check.question == question.number]
@@ -38,13 +39,15 @@ def render(report: Report) -> str:
             if outcome.status == "passed":
                 continue
             kind = {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")
-            element = ET.SubElement(case, kind, message=clean(outcome.message or STATUS_WORDS[outcome.status]))
+            element = ET.SubElement(
+                case, kind, message=clean(one_line(outcome.message) or STATUS_WORDS[outcome.status])
+            )
             element.text = clean(
                 "\n".join(f"{label}: {text}" for label, text in explanation(outcome, for_student=False))
             )
     for key, value in totals.items():
         root.set(key, str(value))
-    root.set("time", f"{report.duration_s:.3f}")
+    root.set("time", f"{sum(o.duration_s for o in report.outcomes):.3f}")
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 

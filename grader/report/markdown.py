@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import re
+
 from ..rubric import QUESTIONS
 from .model import Report, question_label
-from .words import STATUS_WORDS, explanation, points
+from .printable import name_of, one_line, problems_of
+from .words import STATUS_WORDS, explanation, marks, points, summary
+
+# what CommonMark or GitHub's own additions could take for markup
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
+OURS = ("asked", "think")  # prose of the rubric; all other lines hold what a submission did
 
 
-def escape(text: str) -> str:
-    """Text of a submission as inline code: nothing in it can become markup."""
-    clean = "".join(c if c.isprintable() else " " for c in text.replace("`", "'"))
-    return f"`{clean}`"
+def code(text: str) -> str:
+    """Text of a submission as inline code: nothing in it can become markup, whatever backticks it holds."""
+    line = one_line(text) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if line.startswith("`") or line.endswith("`") else f"{fence}{line}{fence}"
+
+
+def prose(text: str) -> str:
+    """A sentence of ours as plain text: names with underscores, say, are no emphasis."""
+    return SPECIAL.sub(r"\\\1", one_line(text))
 
 
 def render(report: Report) -> str:
     """The whole report."""
+    circumstances = report.circumstances
     lines = [
-        f"# {escape(report.submission)}: {points(report.score)} / {points(report.max_score)}"
-        f" · bonus {points(report.bonus)} / {points(report.max_bonus)}",
+        f"# {code(name_of(report.submission))}: {summary(report)}",
         "",
-        f"Dataset {report.circumstances.dataset} ({report.circumstances.dataset_reason}), device"
-        f" {report.circumstances.device}, seed {report.circumstances.seed}.",
+        f"Dataset {circumstances.dataset} ({prose(circumstances.dataset_reason)}), device"
+        f" {circumstances.device}, seed {circumstances.seed}.",
         "",
     ]
     if report.points("not_run"):
@@ -32,20 +45,23 @@ def render(report: Report) -> str:
             " to be graded again. This is not the submission's fault.**",
             "",
         ]
-    lines += [f"- {problem}" for problem in report.problems] + ([""] if report.problems else [])
+    problems = problems_of(report.problems)
+    lines += [f"- {code(problem)}" for problem in problems] + ([""] if problems else [])
     lines += ["| question | points |", "|---|---|"]
     for question in QUESTIONS:
         label = question_label(question.number)
-        lines.append(f"| {label} · {question.title} | {points(report.earned(question))} / {points(question.points)} |")
+        lines.append(f"| {label} · {prose(question.title)} | {marks(report.of(question))} |")
     for question in QUESTIONS:
-        lines += ["", f"## {question_label(question.number)} · {question.title}", ""]
+        lines += ["", f"## {question_label(question.number)} · {prose(question.title)}", ""]
         for outcome in report.outcomes:
             if outcome.check.question != question.number:
                 continue
             mark = "x" if outcome.status == "passed" else " "
-            marks = f"{points(outcome.earned)} / {points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
-            lines.append(f"- [{mark}] **{outcome.check.title}** ({marks})")
+            earned = f"{points(outcome.earned)} / {points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
+            if outcome.status in ("not_run", "error"):  # nothing was earned or lost
+                earned = f"{points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
+            lines.append(f"- [{mark}] **{prose(outcome.check.title)}** ({earned})")
             for label_text, text in explanation(outcome, for_student=True):
-                plain = label_text in ("asked", "think")
-                lines.append(f"  - {label_text}: {text if plain else escape(text)}")
+                shown = prose(text) if label_text in OURS else code(text)
+                lines.append(f"  - {prose(label_text)}: {shown}")
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -13,6 +13,7 @@ from .. import __version__
 from ..check.declaration import BONUS, Question
 from ..check.outcome import Outcome
 from ..rubric import QUESTIONS, rubric_hash
+from .printable import name_of, one_line, printable, problems_of
 
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "numpy", "scikit-learn", "hypothesis")
@@ -30,6 +31,32 @@ class Circumstances:
 
 
 @dataclass(frozen=True)
+class Sum:
+    """Points of some checks: all that can be had, those that were not run, those the grader failed on, those earned."""
+
+    most: float
+    not_run: float
+    unjudged: float
+    earned: float
+
+    @property
+    def judged(self) -> float:
+        """Points that were at stake."""
+        return round(self.most - self.not_run - self.unjudged, 6)
+
+
+def sum_of(outcomes: Iterable[Outcome]) -> Sum:
+    """The points of outcomes."""
+    found = list(outcomes)
+
+    def of(*statuses: str) -> float:
+        return sum(o.check.points for o in found if o.status in statuses)
+
+    most = sum(o.check.points for o in found)
+    return Sum(round(most, 6), round(of("not_run"), 6), round(of("error"), 6), round(sum(o.earned for o in found), 6))
+
+
+@dataclass(frozen=True)
 class Report:
     """All outcomes of a submission, in the rubric's order: every check of the rubric is there exactly once."""
 
@@ -37,11 +64,25 @@ class Report:
     problems: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     circumstances: Circumstances
-    duration_s: float
+    duration_s: float  # of this submission alone: what its checks took, added up
 
     def earned(self, question: Question) -> float:
         """Points of one question."""
         return sum(o.earned for o in self.outcomes if o.check.question == question.number)
+
+    def of(self, question: Question) -> Sum:
+        """Points of one question, judged and not."""
+        return sum_of(o for o in self.outcomes if o.check.question == question.number)
+
+    @property
+    def regular(self) -> Sum:
+        """Points of the regular questions, judged and not."""
+        return sum_of(o for o in self.outcomes if not o.check.bonus)
+
+    @property
+    def extra(self) -> Sum:
+        """Points of the bonus, judged and not."""
+        return sum_of(o for o in self.outcomes if o.check.bonus)
 
     @property
     def score(self) -> float:
@@ -94,17 +135,19 @@ def as_dict(report: Report) -> dict[str, Any]:
     sandbox = report.circumstances.sandbox
     return {
         "schema_version": SCHEMA_VERSION,
-        "submission": report.submission,
+        "submission": name_of(report.submission),
         "score": number(report.score),
         "max_score": number(report.max_score),
         "bonus": number(report.bonus),
         "max_bonus": number(report.max_bonus),
+        "judged_points": number(report.regular.judged),
+        "judged_bonus_points": number(report.extra.judged),
         "not_run_points": number(report.points("not_run")),
         "unjudged_points": number(report.points("error")),
-        "problems": list(report.problems),
+        "problems": problems_of(report.problems),
         "seed": report.circumstances.seed,
         "dataset": report.circumstances.dataset,
-        "dataset_reason": report.circumstances.dataset_reason,
+        "dataset_reason": one_line(report.circumstances.dataset_reason),
         "device": report.circumstances.device,
         "duration_s": round(report.duration_s, 3),
         "versions": versions(),
@@ -127,13 +170,13 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "bonus": check.bonus,
         "visibility": check.visibility,
         "status": outcome.status,
-        "message": outcome.message,
-        "hint": outcome.hint,
-        "expected": outcome.expected,
-        "actual": outcome.actual,
-        "looks": outcome.looks,
-        "call": outcome.call,
-        "counterexample": dict(outcome.counterexample),
+        "message": printable(outcome.message),
+        "hint": printable(outcome.hint),
+        "expected": printable(outcome.expected),
+        "actual": printable(outcome.actual),
+        "looks": printable(outcome.looks),
+        "call": printable(outcome.call),
+        "counterexample": {one_line(name): printable(value) for name, value in outcome.counterexample.items()},
         "measured": {name: number(m.value) for name, m in outcome.measured.items()},
         "duration_s": round(outcome.duration_s, 3),
     }

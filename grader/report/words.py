@@ -1,8 +1,10 @@
-"""The words that every renderer uses for one outcome, in the order a reader needs them."""
+"""The words that every renderer uses for one outcome or one sum of points, in the order a reader needs them."""
 
 from __future__ import annotations
 
 from ..check.outcome import Outcome
+from .model import Report, Sum
+from .printable import one_line, printable
 
 STATUS_WORDS = {
     "passed": "passed",
@@ -17,30 +19,55 @@ STATUS_WORDS = {
     "not_run": "not run",
     "error": "GRADER ERROR",
 }
+PRINTED = 600  # characters of what a submission printed, the last ones
+PRINTED_LINES = 8
 
 
 def points(value: float) -> str:
     """Points without trailing zeros."""
-    return f"{value:g}"
+    return f"{round(value, 4):g}"
+
+
+def marks(total: Sum) -> str:
+    """Points of what was judged, and what was not: "5 / 8", or "5 of 6 judged; 2 not run"."""
+    if total.judged == total.most:
+        return f"{points(total.earned)} / {points(total.most)}"
+    words = [f"{points(total.earned)} of {points(total.judged)} judged"] if total.judged else []
+    if total.not_run:
+        words.append(f"{points(total.not_run)} not run")
+    if total.unjudged:
+        words.append(f"{points(total.unjudged)} not judged (grader error)")
+    return "; ".join(words)
+
+
+def summary(report: Report) -> str:
+    """The marks of a whole report."""
+    return f"{marks(report.regular)} · bonus {marks(report.extra)}"
 
 
 def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
-    """(label, text) lines that explain an outcome. A hidden check shows a student its title and status only."""
+    """(label, text) lines that explain an outcome, safe to show. A hidden check shows a student its title and status
+    only."""
     if outcome.status == "passed":
         label = "measured" if outcome.measured else "note"
-        return [(label, outcome.message)] if outcome.message and not hidden(outcome, for_student) else []
+        return [(label, printable(outcome.message))] if outcome.message and not hidden(outcome, for_student) else []
     if outcome.status == "not_run":
         return []
     if hidden(outcome, for_student):
         return [("asked", "this check is hidden")]
     lines = [("asked", outcome.check.asks), ("found", outcome.message), ("call", outcome.call)]
-    lines += [(f"input {name}", value) for name, value in outcome.counterexample.items()]
+    lines += [(f"input {one_line(name, 40)}", value) for name, value in outcome.counterexample.items()]
     lines += [("expected", outcome.expected), ("actual", outcome.actual), ("looks like", outcome.looks)]
     if outcome.status not in ("skipped", "error"):
         lines += [("think", outcome.hint)]
         if outcome.status != "unimplemented":
-            lines += [("your code printed", outcome.printed.strip()[-600:])]
-    return [(label, text) for label, text in lines if text]
+            lines += [("your code printed", last_of(outcome.printed))]
+    return [(label, printable(text)) for label, text in lines if text]
+
+
+def last_of(text: str) -> str:
+    """The end of what was printed."""
+    return "\n".join(text.strip()[-PRINTED:].splitlines()[-PRINTED_LINES:])
 
 
 def hidden(outcome: Outcome, for_student: bool) -> bool:

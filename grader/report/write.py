@@ -1,11 +1,12 @@
-"""Puts reports on disk. Each file appears whole or not at all."""
+"""Puts reports on disk. A submission's files appear whole and together, or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import gradebook, gradescope, junit, markdown
@@ -31,12 +32,26 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def put(path: Path, text: str) -> None:
-    """Writes through a temporary file beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def put(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Writes one file through a temporary one beside it."""
+    put_all({path: text}, encoding)
+
+
+def put_all(texts: Mapping[Path, str], encoding: str = "utf-8") -> None:
+    """Writes files through temporary ones beside them: none takes its place before all of them are written."""
+    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporaries[path].open("w", encoding=encoding, newline="") as file:
+                file.write(text)
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
+    except BaseException:
+        for temporary in temporaries.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise
 
 
 def to_json(value: object) -> str:
@@ -44,18 +59,25 @@ def to_json(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def report_files(report: Report) -> dict[str, str]:
+    """The text of each file of one submission."""
+    return {
+        "report.json": to_json(as_dict(report)),
+        "report.md": markdown.render(report),
+        "junit.xml": junit.render(report),
+        "results.json": to_json(gradescope.render(report)),
+    }
+
+
 def write_report(report: Report, out: Path) -> Path:
     """Four files in the submission's own folder."""
     folder = out / folder_name(report.submission)
-    put(folder / "report.json", to_json(as_dict(report)))
-    put(folder / "report.md", markdown.render(report))
-    put(folder / "junit.xml", junit.render(report))
-    put(folder / "results.json", to_json(gradescope.render(report)))
+    put_all({folder / name: text for name, text in report_files(report).items()})
     return folder
 
 
 def write_gradebook(reports: Sequence[Report], out: Path) -> Path:
     """The table of all submissions."""
     path = out / "gradebook.csv"
-    put(path, gradebook.render(reports))
+    put(path, gradebook.render(reports), gradebook.ENCODING)
     return path

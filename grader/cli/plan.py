@@ -1,0 +1,39 @@
+"""From options to a plan: the dataset and the device are decided here, once for a run."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+
+from ..check.datasets import load_dataset
+from ..grading.run import Plan, cores
+from ..rubric import QUESTIONS
+from .arguments import UsageError
+
+QUICK_KINDS = frozenset({"property", "gradient", "statistical"})
+ALL_KINDS = QUICK_KINDS | {"trained"}
+
+
+def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: frozenset[str]) -> Plan:
+    """What the options ask for. Raises UsageError and DataError."""
+    name, reason, device = "none", "no trained checks were asked for", "cpu"
+    if "trained" in kinds:
+        device = pick_device(options.device)
+        data = load_dataset(options.dataset, options.data)
+        name, reason = data.name, data.reason
+    return Plan(
+        seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
+        device=device, dataset=name, dataset_reason=reason, data_root=options.data,
+        questions=frozenset(options.question) if options.question else frozenset(q.number for q in QUESTIONS),
+        kinds=kinds, visibilities=visibilities, jobs=options.jobs or cores(),
+    )  # fmt: skip
+
+
+def pick_device(wanted: str) -> str:
+    """`cuda` if it is there, or asked for. Raises UsageError if it is asked for and not there."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise UsageError("--device cuda: PyTorch finds no CUDA device here; use --device cpu or auto")
+    return "cuda" if there and wanted != "cpu" else "cpu"
