@@ -175,7 +175,7 @@ def test_a_failure_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[st
                    "    return (mu.square() + logvar.exp() - logvar - 1).sum(1)\n")  # fmt: skip
     assert cli.main(["check", str(tmp_path / "mine"), *CHECK]) == 1
     shown = capsys.readouterr().out
-    for label in ("asked:", "input ", "expected:", "actual:", "think:", "debugging"):
+    for label in ("asked:", "call:", "expected:", "actual:", "think:", "debugging"):
         assert label in shown
 
 

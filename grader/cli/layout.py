@@ -13,7 +13,6 @@ from rich.text import Text
 from ..check.declaration import Question
 from ..check.outcome import Outcome
 from ..report.model import sum_of
-from ..report.printable import one_line
 from ..report.words import STATUS_WORDS, explanation, marks, points
 from ..rubric import QUESTIONS
 
