@@ -91,7 +91,7 @@ def test_a_model_moves_with_its_parameters_and_buffers(training: bool) -> None:
 
 
 def test_a_mask_that_is_no_buffer_stays_behind() -> None:
-    with pytest.raises(DeviceMismatch):
+    with pytest.raises(DeviceMismatch, match=r"self\.plain of Model lies on the CPU"):
         devices_of(Model(), torch.rand(3, 16), method="masked")
 
 

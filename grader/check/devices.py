@@ -17,6 +17,7 @@ from .typed import typed
 WHERE_MADE = (
     "On a GPU: which tensors does your code make itself, and where do they lie when those it was given lie there?"
 )
+WHAT_MOVES = "What does model.to(device) take along, and what of the model stays where it was made?"
 
 
 def expect_on_device(
@@ -40,10 +41,11 @@ def expect_on_device(
             return
         frames = raised.frames[-1:]
         where = "".join(f" at {frame.file}, line {frame.line}: {frame.code}" for frame in frames)
+        kept = raised.message.partition("one on another: ")[2]  # an attribute of a model that did not move with it
         raise Failure(
             f"{what} mixes devices where model and inputs lie on a GPU{where}",
-            "all tensors on the device of the inputs", "a tensor on the CPU meets one on the GPU",
-            hint=hint, call=shown,
+            "all tensors on the device of the inputs", kept or "a tensor on the CPU meets one on the GPU",
+            hint=WHAT_MOVES if kept else hint, call=shown,
         ) from None  # fmt: skip
     if isinstance(found, list) and "cpu" in found:
         which = "its result lies" if len(found) == 1 else f"result {found.index('cpu')} of {len(found)} lies"

@@ -8,7 +8,8 @@ layers mix devices without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -26,10 +27,11 @@ CROSSING = (
 
 
 class DeviceMismatch(RuntimeError):
-    """What PyTorch raises where tensors of two devices meet."""
+    """What PyTorch raises where tensors of two devices meet; `left` are those on the CPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: Sequence[Tensor] = ()) -> None:
         super().__init__("Expected all tensors to be on the same device, but found one on the CPU and one on another")
+        self.left = left
 
 
 class Elsewhere(Tensor):
@@ -68,8 +70,9 @@ class Elsewhere(Tensor):
             for leaf in pytree.tree_leaves((args, kwargs))
             if isinstance(leaf, Tensor) and not isinstance(leaf, cls)
         ]
-        if func not in CROSSING and any(leaf.device.type == "cpu" and leaf.ndim for leaf in plain):
-            raise DeviceMismatch
+        left = [leaf for leaf in plain if leaf.device.type == "cpu" and leaf.ndim]
+        if func not in CROSSING and left:
+            raise DeviceMismatch(left)
         if kwargs.get("device") is not None:
             kwargs["device"] = "cpu"
         plain_args, plain_kwargs = pytree.tree_map(bare, (args, kwargs))
@@ -144,6 +147,27 @@ def moved(value: Any) -> Any:
     return value
 
 
+def left_behind(models: Sequence[nn.Module], left: Sequence[Tensor]) -> str:
+    """The attribute that holds a tensor which did not move with its model, if one of `left` is that."""
+    places = {tensor.untyped_storage().data_ptr() for tensor in left}
+    for part in (part for model in models for part in model.modules()):
+        for name, held in vars(part).items():
+            if isinstance(held, Tensor) and held.untyped_storage().data_ptr() in places:
+                return f"self.{name} of {type(part).__name__}"
+    return ""
+
+
+@contextlib.contextmanager
+def naming(models: Sequence[nn.Module]) -> Iterator[None]:
+    """Devices that do not match are raised with the name of the attribute that is to blame, where one is."""
+    try:
+        yield
+    except DeviceMismatch as mismatch:
+        if name := left_behind(models, mismatch.left):
+            mismatch.args = (f"{mismatch}: {name} lies on the CPU",)
+        raise
+
+
 def devices_of(function: Callable[..., Any], *args: Any, method: str = "", **kwargs: Any) -> Sequence[str]:
     """Where the tensors lie that function(…), or a method of it, returns: "cpu" or "there".
 
@@ -151,7 +175,8 @@ def devices_of(function: Callable[..., Any], *args: Any, method: str = "", **kwa
     """
     moved(function)
     called = getattr(function, method) if method else function
-    with Makers(), Factories():  # type: ignore[no-untyped-call]
+    models = [value for value in (function, *args, *kwargs.values()) if isinstance(value, nn.Module)]
+    with naming(models), Makers(), Factories():  # type: ignore[no-untyped-call]
         found = called(*map(moved, args), **{name: moved(value) for name, value in kwargs.items()})
     tensors = [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
     return ["there" if leaf.device.type == HERE.type else leaf.device.type for leaf in tensors]

@@ -97,10 +97,11 @@ def sample_codes(model, num_samples, height, width, generator=None):
     model.eval()
     try:
         with torch.inference_mode():
-            flat = torch.zeros(num_samples, height * width, dtype=torch.long)
+            where = next(model.parameters()).device
+            flat = torch.zeros(num_samples, height * width, dtype=torch.long, device=where)
             for i in range(height * width):
                 logits = model(flat.view(-1, height, width)).flatten(2)[:, :, i].double()
-                u = torch.rand(logits.shape, generator=generator, dtype=torch.float64).clamp_(1e-12, 1 - 1e-12)
+                u = torch.rand(logits.shape, generator=generator, dtype=torch.float64, device=where).clamp_(1e-12, 1 - 1e-12)
                 flat[:, i] = (logits - torch.log(-torch.log(u))).argmax(1)
             return flat.view(-1, height, width).clone()
     finally:
@@ -153,7 +154,7 @@ def iwae(model, x, k, generator=None):
         terms = []
         shape = model.encode(x[:1])[0].shape[1:]
         for _ in range(k):
-            eps = torch.randn(len(x), *shape, generator=generator, dtype=x.dtype)
+            eps = torch.randn(len(x), *shape, generator=generator, dtype=x.dtype, device=x.device)
             x_recon, mu, logvar = model(x, eps=eps)
             log_px = -F.binary_cross_entropy(x_recon, x, reduction="none").sum(dim=(1, 2, 3))
             z = mu + (logvar / 2).exp() * eps
@@ -171,7 +172,7 @@ def ppca_log_likelihood(x, weight, mean, noise_var):
         raise ValueError(f"noise_var = {noise_var} is no variance")
     d, l = weight.shape
     centred = x - mean
-    small = weight.T @ weight + noise_var * torch.eye(l, dtype=weight.dtype)
+    small = weight.T @ weight + noise_var * torch.eye(l, dtype=weight.dtype, device=weight.device)
     inner = torch.linalg.solve(small, (centred @ weight).T).T
     square = (centred.pow(2).sum(1) - ((centred @ weight) * inner).sum(1)) / noise_var
     logdet = torch.linalg.slogdet(small)[1] + (d - l) * math.log(noise_var)
@@ -255,8 +256,8 @@ def linear_probe(train_codes, train_labels, test_codes):
     targets = torch.stack([(train_labels == n).to(train_codes) for n in names], 1)
     add = lambda c: torch.cat([c, torch.ones_like(c[:, :1])], 1)
     a = add(train_codes)
-    w = torch.linalg.solve(a.T @ a + 1e-3 * torch.eye(a.shape[1], dtype=a.dtype), a.T @ targets)
-    return torch.tensor(names)[(add(test_codes) @ w).argmax(1)]
+    w = torch.linalg.solve(a.T @ a + 1e-3 * torch.eye(a.shape[1]).to(a), a.T @ targets)
+    return torch.tensor(names, device=a.device)[(add(test_codes) @ w).argmax(1)]
 
 
 def knn_predict(train_codes, train_labels, test_codes, k=5):

@@ -221,7 +221,7 @@ class EMAVectorQuantizer(VectorQuantizer):
         result = super().forward(z_e)
         if self.training:
             flat, nearest = self.find(z_e.detach())
-            hot = torch.zeros(len(flat), len(self.n), dtype=flat.dtype).scatter_(1, nearest[:, None], 1.0)
+            hot = torch.zeros(len(flat), len(self.n)).to(flat).scatter_(1, nearest[:, None], 1.0)
             self.n.mul_(self.decay).add_(hot.sum(0), alpha=1 - self.decay)
             self.m.mul_(self.decay).add_(hot.t() @ flat, alpha=1 - self.decay)
             self.codebook = self.m / torch.clamp(self.n, min=self.epsilon)[:, None]
