@@ -22,9 +22,8 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from grader.check.datasets import DataError, load_dataset, to_float
 
 from .checkpoints import (
     CHECKPOINT,
@@ -34,6 +33,7 @@ from .checkpoints import (
     set_random_state,
     write_checkpoint,
 )
+from .data import NAMES, DataError, load_dataset, to_float
 from .recipes import RECIPES, Batch, RunError, View, command
 from .visualize import loss_curves
 
@@ -170,19 +170,29 @@ def positive(kind: type) -> Callable[[str], Any]:
     """Parser of positive numbers."""
 
     def parse(text: str) -> Any:
-        value = kind(text)
-        if value <= 0:
-            raise argparse.ArgumentTypeError(f"must be positive, got {text}")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
         return value
 
     return parse
+
+
+def seed(text: str) -> int:
+    """A whole number that starts a random stream."""
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 to {2**31 - 1}, got {text!r}")
+    return int(text)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog=command(), description="Train one of the assignment's models.")
     parser.add_argument("model", choices=RECIPES, metavar="MODEL", help=", ".join(RECIPES))
-    parser.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto", help="default: %(default)s")
+    parser.add_argument("--dataset", choices=NAMES, default="auto", help="default: %(default)s")
     parser.add_argument(
         "--data", type=Path, metavar="ROOT", help="folder with the dataset, laid out as torchvision does"
     )
@@ -193,7 +203,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=positive(float), help="learning rate of Adam; default: the model's")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of all runs; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     parser.add_argument(
         "--sample-every",
         type=positive(int),
@@ -218,15 +228,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         run = Run(arguments)
-        console.print(f"{arguments.model} on {run.data.name} ({run.data.reason}), {run.device}, in {run.folder}")
+        where = escape(f"{arguments.model} on {run.data.name} ({run.data.reason}), {run.device}, in {run.folder}")
+        console.print(where, highlight=False)
         if run.epoch:
             console.print(f"{run.epoch} epochs are done already; --epochs {run.epochs}, --fresh starts again")
         run.go(console)
     except (DataError, RunError) as error:
-        console.print(f"[bold red]error:[/] {error}")
+        console.print(f"[bold red]error:[/] {escape(str(error))}")
         return 1
     except NotImplementedError as error:
-        console.print(f"[bold red]not written yet:[/] {error}")
+        console.print(f"[bold red]not written yet:[/] {escape(str(error))}")
+        return 1
+    except OSError as error:  # of this program's own files: what the models compute opens none
+        console.print("[bold red]error:[/] " + escape(f"{error}: is there room, and may you write in {arguments.out}?"))
         return 1
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on from the last finished epoch")

@@ -61,6 +61,43 @@ def test_a_missing_or_cut_off_download_is_noticed_and_auto_takes_digits(
     assert "cannot be downloaded" in chosen.reason
 
 
+def test_a_folder_that_is_named_must_be_there_and_is_never_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchvision.datasets.MNIST.download", no_network)
+    nowhere = tmp_path / "no" / "such"
+    monkeypatch.delenv("A7_DATA", raising=False)
+    for name in ("auto", "mnist"):
+        with pytest.raises(DataError, match=r"--data names .*no folder: name the one"):
+            load_dataset(name, nowhere)
+    monkeypatch.setenv("A7_DATA", str(nowhere))
+    for name in ("auto", "mnist"):
+        with pytest.raises(DataError, match=r"A7_DATA names .*unset A7_DATA"):
+            load_dataset(name)
+    assert not (tmp_path / "no").exists()
+    assert load_dataset("digits").name == "digits"
+
+
+def test_what_a7_data_promises_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.MNIST.download", no_network)
+    monkeypatch.setenv("A7_DATA", str(tmp_path))
+    for name in ("auto", "mnist"):
+        with pytest.raises(DataError, match=r"cannot be downloaded .*: put its four files there"):
+            load_dataset(name)
+    assert list(tmp_path.iterdir()) == [], "a failed download leaves nothing behind"
+
+
+def test_without_any_promise_digits_stand_in_and_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.MNIST.download", no_network)
+    monkeypatch.setattr(datasets, "data_root", lambda root: root or tmp_path / "data")
+    monkeypatch.delenv("A7_DATA", raising=False)
+    chosen = load_dataset("auto")
+    assert chosen.name == "digits"
+    assert "MNIST is not in" in chosen.reason
+    assert "--dataset" not in chosen.reason, "nothing is to be done about it"
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_download_that_delivers_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(self: object) -> None:
         (tmp_path / "MNIST" / "raw").mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from grader.author.starter import MarkerError, cut, starter_files
 from .conftest import ROOT
 
 FILES = starter_files(ROOT / "solution")
-GIVEN = ("train.py", "recipes.py", "checkpoints.py", "visualize.py", "__init__.py")
+GIVEN = ("train.py", "data.py", "recipes.py", "checkpoints.py", "visualize.py", "__init__.py")
 
 
 def test_the_committed_starter_is_regenerated_byte_for_byte() -> None:

@@ -29,6 +29,10 @@ CONNECT_SECONDS = 10.0
 class DataError(Exception):
     """A dataset cannot be had: says which, from where and what to do."""
 
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}: {remedy}" if remedy else what)
+        self.what = what
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -62,17 +66,29 @@ def data_root(root: Path | None = None) -> Path:
 
 
 def load_dataset(name: str = "auto", root: Path | None = None) -> Dataset:
-    """`digits`, `mnist`, or `auto`: MNIST if it is there or can be downloaded, else digits. Raises DataError."""
+    """`digits`, `mnist`, or `auto`: MNIST if it is there or can be downloaded, else digits. Raises DataError.
+
+    A folder that somebody names must exist: nothing is made in its place. A7_DATA moreover promises that MNIST is there
+    or can be put there: where it cannot, nothing else is taken instead.
+    """
     if name == "digits":
         return load_digits("asked for")
-    if name == "mnist":
-        return load_mnist(data_root(root), "asked for")
-    if name != "auto":
+    if name not in ("auto", "mnist"):
         raise DataError(f"unknown dataset {name!r}: use auto, digits or mnist")
+    place, promised = data_root(root), root is None and bool(os.environ.get("A7_DATA"))
+    if (root is not None or promised) and not place.is_dir():
+        raise DataError(
+            f"{'A7_DATA' if promised else '--data'} names {place}, which is no folder",
+            f"name the one that holds MNIST/raw{', or unset A7_DATA' if promised else ''}, or use --dataset digits",
+        )
+    if name == "mnist":
+        return load_mnist(place, "asked for")
     try:
-        return load_mnist(data_root(root), "auto: MNIST is at hand")
+        return load_mnist(place, "auto: MNIST is at hand")
     except DataError as error:
-        return load_digits(f"auto: {error}; the embedded digits need no download")
+        if promised:
+            raise
+        return load_digits(f"auto: {error.what}; the embedded digits need no download")
 
 
 def load_digits(reason: str) -> Dataset:
@@ -109,6 +125,7 @@ def download_mnist(root: Path, raw: Path, damaged: list[str]) -> None:
     """Through torchvision (progress bar, checksum of every archive). What an interrupted download left is removed."""
     from torchvision.datasets import MNIST
 
+    made = [folder for folder in (raw, raw.parent, root) if not folder.exists()]
     before = socket.getdefaulttimeout()
     try:
         for name in damaged:
@@ -117,8 +134,14 @@ def download_mnist(root: Path, raw: Path, damaged: list[str]) -> None:
         socket.setdefaulttimeout(CONNECT_SECONDS)
         MNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
-        shutil.rmtree(raw, ignore_errors=True) if not any(raw.glob("*ubyte")) else None
-        raise DataError(f"MNIST is not in {raw} and cannot be downloaded ({type(error).__name__})") from error
+        for folder in made:  # a failed download leaves no folder behind
+            if not any(raw.glob("*ubyte")):
+                shutil.rmtree(folder, ignore_errors=True)
+        raise DataError(
+            f"MNIST is not in {raw} and cannot be downloaded ({type(error).__name__})",
+            "put its four files there, or name the folder that holds MNIST/raw with --data or A7_DATA, or use "
+            "--dataset digits",
+        ) from error
     finally:
         socket.setdefaulttimeout(before)
 
