@@ -19,8 +19,9 @@ from grader.check.credit import Measurement
 from grader.check.outcome import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
 from grader.report.model import Circumstances, Report, as_dict, complete
+from grader.report.names import folder_name, unique_names
 from grader.report.words import explanation
-from grader.report.write import folder_name, to_json, unique_names, write_gradebook, write_report
+from grader.report.write import to_json, write_gradebook, write_report
 from grader.rubric import CHECKS, QUESTIONS
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
@@ -145,3 +146,17 @@ def test_names_for_folders() -> None:
     assert folder_name("a/b\\c:d") == "a_b_c_d"
     assert folder_name("..") == "submission"
     assert unique_names(["ann", "Ann", "ann", "bob"]) == ["ann", "Ann-2", "ann-3", "bob"]
+    assert folder_name("gradebook.csv") != "gradebook.csv"
+    assert folder_name("CON") != "CON"
+    assert folder_name("Jos\u00e9") == folder_name("Jose\u0301")
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語", "𝒳", "/", "."])
+def test_long_names_become_folders_of_their_own(letter: str) -> None:
+    """The digest of a name takes part in its folder's, so that numbering always ends."""
+    names = [letter * 101, letter * 101 + "a", letter * 101, letter * 5000, letter * 5000, "b" + letter * 5000]
+    unique = unique_names(names)
+    folders = [folder_name(name) for name in unique]
+    assert unique == unique_names(names)
+    assert len({folder.casefold() for folder in folders}) == len(names)
+    assert all(0 < len(folder.encode()) <= 100 and folder == folder.strip(" .") for folder in folders)

@@ -1,4 +1,4 @@
-"""Reads a submission: a folder, a zip or a tar, of which only the expected files are looked at.
+"""Reads what was handed in: one submission, or whatever a class's paths stand for.
 
 Nothing is ever unpacked to disk. Sizes are capped before anything is read, links are not followed, and a file that is
 not on the list is named in the report but never opened.
@@ -6,169 +6,222 @@ not on the list is named in the report but never opened.
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+import importlib.machinery
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-MAX_FILE = 400_000
-MAX_ENTRIES = 20_000
-MAX_DEPTH = 6
-# handed out complete; not read, and nothing to mention
-GIVEN = ("__init__.py", "checkpoints.py", "data.py", "recipes.py", "train.py", "visualize.py")
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-IGNORED = ("__MACOSX", ".git", "__pycache__", ".venv", ".ipynb_checkpoints")
+from .archives import (
+    ARCHIVES,
+    OTHER_ENDINGS,
+    archive_tree,
+    ending_of,
+    file_source,
+    is_archive,
+    nested_source,
+    without_ending,
+)
+from .layout import group, is_record, is_report_folder, lone_archive, stem, whole_class
+from .names import printable
+from .sources import choose
+from .trees import MAX_FILE, Budget, DiskError, Entry, IngestError, Tree, file_entry, folder_tree
 
+__all__ = ["ARCHIVES", "MAX_FILE", "IngestError", "Reading", "Submission", "read_class", "read_submission"]
 
-class IngestError(Exception):
-    """A submission that cannot be read at all: names it, says why and what to do."""
+LONGEST_NAME = 120
+MAX_GROUPS = 3  # classes within classes
+ALIASES = ("starter", "solution")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Source text by module name; `problems` are sentences for the student about what was not read."""
+    """Source text by module name; `problems` are sentences for the student about what was not read.
+
+    `fault` says why nothing could be read if that is not the student's doing: then nothing is judged, and nothing lost.
+    """
 
     name: str
     sources: Mapping[str, str]
     problems: Sequence[str] = ()
-    aliases: Sequence[str] = field(default=("starter", "solution"))
+    aliases: Sequence[str] = field(default=ALIASES)
+    fault: str = ""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A regular file of a submission, not yet read."""
+class Reading:
+    """What the paths of a class stand for: a submission for everything handed in, and what was taken for something
+    else (tables, reports of an earlier run)."""
 
-    path: PurePosixPath
-    size: int
-    place: object  # how the container finds it again
+    submissions: Sequence[Submission]
+    passed_over: Sequence[str] = ()
 
 
 def submission_name(path: Path) -> str:
-    """Folder or file name without an archive's extension."""
-    for ending in sorted(ARCHIVES, key=len, reverse=True):
-        if path.name.endswith(ending):
-            return path.name.removesuffix(ending)
-    return path.name
+    """Folder or file name without an archive's ending."""
+    return display(without_ending(path.name))
 
 
-def is_archive(path: Path) -> bool:
-    """Whether the name is that of an archive we read."""
-    return path.name.endswith(ARCHIVES)
+def display(name: str) -> str:
+    """A submission's name as it is shown everywhere."""
+    return printable(name, LONGEST_NAME).strip() or "submission"
 
 
-def read_submission(path: Path, modules: Sequence[str]) -> Submission:
-    """The expected `modules` of a submission. Raises IngestError if it cannot be opened."""
-    if not path.exists():
-        raise IngestError(f"{path} does not exist: give a folder, a .zip or a .tar file")
-    if path.is_dir():
-        return collect(path.resolve().name, folder_entries(path), lambda e: (path / e.path).read_bytes(), modules)
-    if not is_archive(path):
-        raise IngestError(f"{path.name} is neither a folder nor an archive ({', '.join(ARCHIVES)})")
+def read_submission(path: Path, modules: Sequence[str], starter: Collection[str] = ()) -> Submission:
+    """The expected `modules` of one submission. Raises IngestError if it cannot be read.
+
+    `starter` holds the digests of the modules as handed out (`sources.starter_digests`): a folder of those is not taken
+    where there is another.
+    """
+    real = existing(path)
+    name = submission_name(real)
+    budget = Budget()
+    if real.is_dir():
+        return submission_of(folder_tree(real), name, modules, starter, budget)
+    if real.suffix.casefold() in (".py", ".ipynb") and real.is_file():
+        return submission_of(Tree(files={real.name: file_entry(real)}), display(real.stem), modules, starter, budget)
+    if not ending_of(real.name) or not real.is_file():
+        raise IngestError(f"{printable(real.name)} is neither a folder nor an archive ({', '.join(ARCHIVES)})")
+    tree = archive_tree(file_source(real), modules, budget)
+    return submission_of(tree, name, modules, starter, budget)
+
+
+def existing(path: Path) -> Path:
+    """The path with links and dots resolved. Raises IngestError if there is nothing."""
     try:
-        if path.name.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                infos = {i.filename: i for i in archive.infolist()[: MAX_ENTRIES + 1]}
-                entries = [Entry(PurePosixPath(n), i.file_size, n) for n, i in infos.items()
-                           if not i.is_dir() and (i.external_attr >> 28) in (0, 8)]  # fmt: skip
-                return collect(submission_name(path), entries, lambda e: unzip(archive, e), modules)
-        with tarfile.open(path) as archive_tar:
-            members = {m.name: m for m in limited(archive_tar)}
-            entries = [Entry(PurePosixPath(n), m.size, n) for n, m in members.items() if m.isreg()]
-            return collect(submission_name(path), entries, lambda e: untar(archive_tar, members[str(e.place)]), modules)
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise IngestError(
-            f"{path.name} is damaged or no archive ({error}): pack the folder again and resubmit"
-        ) from error
+        real = path.resolve(strict=True)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IngestError(f"{printable(str(path))} does not exist: give a folder, a .zip or a .tar file") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise DiskError(f"{printable(str(path))} cannot be read here ({error})") from error
+    return real
 
 
-def limited(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Members up to the cap: a tar must be read to be listed."""
-    for count, member in enumerate(archive):
-        if count > MAX_ENTRIES:
-            return
-        yield member
+def submission_of(
+    tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget
+) -> Submission:
+    """One submission out of its tree. Raises IngestError."""
+    if tree.trouble is not None:
+        raise tree.trouble
+    chosen = choose(tree, name, modules, starter, budget)
+    own = [alias for alias in (without_ending(chosen.folder), name) if importable(alias, modules)]
+    aliases = tuple(dict.fromkeys((*ALIASES, *own)))
+    return Submission(name, chosen.sources, tuple(chosen.problems), aliases)
 
 
-def unzip(archive: zipfile.ZipFile, entry: Entry) -> bytes:
-    """At most one byte more than allowed, whatever size the archive claims."""
-    with archive.open(str(entry.place)) as file:
-        return file.read(MAX_FILE + 1)
+def importable(name: str, modules: Sequence[str]) -> bool:
+    """Whether a student's folder of this name may be imported from: a name that no module or library has."""
+    taken = name in modules or name in ("submission", "grader") or name in sys.stdlib_module_names
+    if taken or not name.isidentifier():
+        return False
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    return importlib.machinery.PathFinder.find_spec(name, installed) is None
 
 
-def untar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """At most one byte more than allowed."""
-    file = archive.extractfile(member)
-    return file.read(MAX_FILE + 1) if file else b""
+def read_class(
+    paths: Sequence[Path], modules: Sequence[str], starter: Collection[str] = (), skip: Path | None = None
+) -> Reading:
+    """What all the `paths` of a command stand for. Never raises for what was handed in: that is a submission with the
+    reason. `skip` is the folder of the reports, which may lie among the submissions."""
+    reader = ClassReader(modules, starter, skip.resolve() if skip is not None else None)
+    for path in paths:
+        reader.guarded(display(path.name), functools.partial(reader.read_path, path))
+    return Reading(tuple(reader.submissions), tuple(reader.passed_over))
 
 
-def folder_entries(root: Path) -> list[Entry]:
-    """Regular files below a folder; links are skipped at every level."""
-    entries: list[Entry] = []
-    todo = [root]
-    while todo and len(entries) <= MAX_ENTRIES:
-        for item in sorted(todo.pop().iterdir()):
-            if item.is_symlink() or item.name in IGNORED:
-                continue
-            relative = item.relative_to(root)
-            if item.is_dir() and len(relative.parts) < MAX_DEPTH:
-                todo.append(item)
-            elif item.is_file():
-                entries.append(Entry(PurePosixPath(relative.as_posix()), item.stat().st_size, relative))
-    return entries
+class ClassReader:
+    """Collects the submissions of a class."""
 
+    def __init__(self, modules: Sequence[str], starter: Collection[str], skip: Path | None) -> None:
+        self.modules, self.starter, self.skip = modules, starter, skip
+        self.submissions: list[Submission] = []
+        self.passed_over: list[str] = []
 
-def collect(name: str, entries: Sequence[Entry], read: object, modules: Sequence[str]) -> Submission:
-    """Picks the expected files. Where a name occurs more than once, the one nearest to the top counts."""
-    problems: list[str] = []
-    if len(entries) > MAX_ENTRIES:
-        problems.append(f"more than {MAX_ENTRIES} files: only the first {MAX_ENTRIES} were looked at")
-    safe = [e for e in entries[:MAX_ENTRIES] if ".." not in e.path.parts and not e.path.is_absolute()
-            and not set(e.path.parts) & set(IGNORED) and not e.path.name.startswith("._")]  # fmt: skip
-    home = submission_root(safe, modules)
-    sources: dict[str, str] = {}
-    extra: list[str] = []
-    for entry in sorted(safe, key=lambda e: (len(e.path.parts), str(e.path))):
-        module = entry.path.stem
-        if entry.path.parent != home:
-            continue
-        if entry.path.suffix != ".py" or module not in modules:
-            if entry.path.suffix == ".py" and entry.path.name not in GIVEN:
-                extra.append(entry.path.name)
-            continue
-        content = read(entry) if callable(read) and entry.size <= MAX_FILE else None
-        if content is None or len(content) > MAX_FILE:
-            problems.append(f"{entry.path.name} is larger than {MAX_FILE} bytes and was not read")
-            continue
+    def guarded(self, name: str, read: Callable[[], None]) -> None:
+        """The net around everything that is read: whatever happens becomes a submission with its reason."""
         try:
-            sources[module] = content.decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            problems.append(f"{entry.path.name} is not UTF-8 text and was not read: save it as UTF-8")
-    if not sources:
-        problems.append("none of the expected files was found: submit the folder that holds "
-                        + ", ".join(f"{m}.py" for m in modules))  # fmt: skip
-    else:
-        missing = [f"{m}.py" for m in modules if m not in sources]
-        if missing:
-            problems.append("missing: " + ", ".join(missing))
-    if extra:
-        problems.append("not read, because only the files of the assignment are: " + ", ".join(extra[:20])
-                        + " (move what you need into the file that uses it)")  # fmt: skip
-    return Submission(name, sources, tuple(problems))
+            read()
+        except DiskError as error:
+            self.submissions.append(Submission(name, {}, (str(error),), fault=str(error)))
+        except IngestError as error:
+            self.submissions.append(Submission(name, {}, (str(error),)))
+        # a bug of ours must not end a class, and must cost nobody points: it says so, and the run's exit code does
+        except Exception as bug:  # noqa: BLE001
+            place = traceback.extract_tb(bug.__traceback__)[-1]
+            what = f"{type(bug).__name__} in {Path(place.filename).name}:{place.lineno}: {printable(str(bug), 200)}"
+            told = f"the grader failed to read it: {what}"
+            self.submissions.append(Submission(name, {}, (told,), fault=told))
 
+    def read_path(self, path: Path) -> None:
+        """A path of the command line: a submission or a class."""
+        real = existing(path)
+        name = submission_name(real)
+        if real.is_dir():
+            tree = folder_tree(real, self.skip)
+        elif ending_of(real.name) and real.is_file():
+            tree = archive_tree(file_source(real), self.modules, Budget())
+        else:
+            self.submissions.append(read_submission(real, self.modules, self.starter))
+            return
+        home = whole_class(tree, self.modules, name)
+        if home is None:
+            self.read_row(tree, name, "", 0, Budget())
+        else:
+            self.read_items(home, "", 0)
 
-def submission_root(entries: Sequence[Entry], modules: Sequence[str]) -> PurePosixPath:
-    """The folder with the most expected files; the one nearest to the top among equals."""
-    count: dict[PurePosixPath, int] = {}
-    for entry in entries:
-        if entry.path.suffix == ".py" and entry.path.stem in modules:
-            count[entry.path.parent] = count.get(entry.path.parent, 0) + 1
-    return min(count, key=lambda folder: (-count[folder], len(folder.parts), str(folder)), default=PurePosixPath("."))
+    def read_items(self, tree: Tree, above: str, depth: int) -> None:
+        """Every item of a class is somebody's, or said to be something else."""
+        items: dict[str, Tree | Entry | str] = {**tree.odd, **tree.files, **tree.folders}
+        for item, content in sorted(items.items()):
+            name = above + display(item if isinstance(content, Tree) else stem(item))
+            self.guarded(name, functools.partial(self.read_item, item, content, name, depth))
+
+    def read_item(self, item: str, content: Tree | Entry | str, name: str, depth: int) -> None:
+        """One item of a class. Raises IngestError for what cannot be read."""
+        shown = printable(item)
+        if isinstance(content, str):
+            raise IngestError(f"{shown} is {content}, which is not followed: put the folder or archive itself here")
+        if isinstance(content, Tree):
+            if is_report_folder(content, self.modules):
+                self.passed_over.append(f"{shown}/ (reports of an earlier run)")
+            else:
+                self.read_row(content, name, f"{name}/", depth, Budget())
+            return
+        budget = Budget()
+        if is_archive(item) or ("." not in item and not is_record(item)):
+            source = nested_source(item, content, budget)
+            self.read_row(archive_tree(source, self.modules, budget), name, f"{name}/", depth, budget)
+        elif item.casefold().endswith((".py", ".ipynb")):
+            tree = Tree(files={item: content})
+            self.submissions.append(submission_of(tree, name, self.modules, self.starter, budget))
+        elif is_record(item):
+            self.passed_over.append(shown)
+        else:
+            what = OTHER_ENDINGS.get(ending_of(item))
+            raise IngestError(f"{shown} is {what}, which is not read: pack the folder as .zip and resubmit" if what else
+                              f"{shown} is neither a folder nor an archive ({', '.join(ARCHIVES)})")  # fmt: skip
+
+    def read_row(self, tree: Tree, name: str, above: str, depth: int, budget: Budget) -> None:
+        """What one item of a class holds: a submission, or a group of several, whose names then begin with `above`."""
+        if tree.trouble is not None:
+            raise tree.trouble
+        several = self.group(tree, name, budget) if depth < MAX_GROUPS else None
+        if several is not None:
+            self.read_items(several, above, depth + 1)
+        else:
+            self.submissions.append(submission_of(tree, name, self.modules, self.starter, budget))
+
+    def group(self, tree: Tree, name: str, budget: Budget) -> Tree | None:
+        """The folder of several submissions, in a tree or in the only archive in it; None for one submission."""
+        found = group(tree, self.modules, name)
+        lone = lone_archive(tree, self.modules)
+        if found is not None or lone is None:
+            return found
+        try:
+            content = archive_tree(nested_source(*lone, budget), self.modules, budget)
+        except IngestError:
+            return None  # said when the submission is read
+        return group(content, self.modules, f"{name} {stem(lone[0])}")

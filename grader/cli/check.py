@@ -13,13 +13,13 @@ from ..report.write import put, to_json
 from ..rubric import MODULES
 from . import terminal
 from .arguments import UsageError
-from .plan import ALL_KINDS, QUICK_KINDS, make_plan
+from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
 from .progress import watch
 
 
 def run_check(options: argparse.Namespace, out: Console, err: Console) -> int:
     """A student's own run."""
-    submission = read_submission(options.path, MODULES)
+    submission = read_submission(options.path, MODULES, handed_out())
     plan = make_plan(options, ALL_KINDS if options.trained else QUICK_KINDS, frozenset({"public"}))
     with watch(err, [submission], plan) as progress:
         [(_, report)] = list(grade([submission], plan, progress.note))

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..classes.ingest import IngestError, Submission, is_archive, read_submission, submission_name
+from ..classes.ingest import Submission, read_class
 from ..grading.run import grade
 from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
-from ..report.write import folder_name, unique_names, write_gradebook, write_report
+from ..report.names import folder_name, unique_names
+from ..report.write import write_gradebook, write_report
 from ..rubric import MODULES
 from . import terminal
-from .arguments import UsageError
 from .consoles import say
-from .plan import ALL_KINDS, QUICK_KINDS, make_plan
+from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
 from .progress import watch
 
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
-    submissions = read_all(options.paths, err)
+    submissions = read_all(options.paths, folder.out, err)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
     folder.begin()
     terminal.print_setting(err, plan, submissions)
@@ -77,38 +77,13 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
         return None
 
 
-def read_all(paths: Sequence[Path], err: Console) -> list[Submission]:
-    """Everything the paths stand for. Raises UsageError if nothing of it is there."""
-    found = [item for path in paths for item in expand(path)]
-    for path in found:
-        if not path.exists():
-            say(err, "error", f"{path} does not exist: give a folder, a .zip or a .tar file", "red")
-    found = [path for path in found if path.exists()]
-    if not found:
-        raise UsageError("nothing is left to grade")
-    names = unique_names([submission_name(path.resolve()) for path in found])
-    return [read_or_empty(path, name) for path, name in zip(found, names, strict=True)]
-
-
-def read_or_empty(path: Path, name: str) -> Submission:
-    """A submission; one that cannot be read gets no points and says why, so that a class run goes on."""
-    try:
-        found = read_submission(path, MODULES)
-    except IngestError as error:
-        return Submission(name, {}, (str(error),))
-    return Submission(name, found.sources, found.problems)
-
-
-def expand(path: Path) -> list[Path]:
-    """The submissions that a path stands for: itself, or what lies in it if it is a folder of submissions."""
-    if not path.is_dir() or any((path / f"{module}.py").exists() for module in MODULES):
-        return [path]
-    inside = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")) and not p.is_symlink())
-    archives = [p for p in inside if p.is_file() and is_archive(p)]
-    folders = [p for p in inside if p.is_dir()]
-    with_modules = [
-        p for p in folders if any(p.rglob(f"{m}.py") for m in MODULES) and read_submission(p, MODULES).sources
-    ]
-    if archives or len(with_modules) > 1:
-        return sorted(archives + folders)
-    return [path]
+def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]:
+    """Everything the paths stand for, under names of its own. Says what cannot be read and what was passed over."""
+    reading = read_class(paths, MODULES, handed_out(), skip=out)
+    for submission in reading.submissions:
+        if not submission.sources:
+            say(err, "error", submission.problems[0], "red")
+    if reading.passed_over:
+        say(err, "passed over", ", ".join(reading.passed_over), "yellow")
+    names = unique_names([submission.name for submission in reading.submissions])
+    return [replace(found, name=name) for found, name in zip(reading.submissions, names, strict=True)]

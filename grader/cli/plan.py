@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from pathlib import Path
 
 from ..check.datasets import load_dataset
+from ..classes.sources import starter_digests
 from ..grading.run import Plan, cores
-from ..rubric import QUESTIONS
+from ..rubric import MODULES, QUESTIONS
 from .arguments import UsageError
 
 QUICK_KINDS = frozenset({"property", "gradient", "statistical"})
 ALL_KINDS = QUICK_KINDS | {"trained"}
+
+
+def handed_out() -> frozenset[str]:
+    """What tells the starter's modules from a student's, where a starter lies beside the grader."""
+    return starter_digests(Path(__file__).resolve().parents[2] / "starter", MODULES)
 
 
 def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: frozenset[str]) -> Plan:

@@ -138,7 +138,9 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
     readable = [index for index, submission in enumerate(submissions) if submission.sources]
     for index in sorted(set(range(len(submissions))) - set(readable)):
         why = submissions[index].problems[0] if submissions[index].problems else "the submission is empty"
-        note(index, [Outcome(c, "failed" if plan.wants(c) else "not_run", 0.0, why) for c in CHECKS])
+        # what is not the student's doing costs nothing
+        status: Status = "error" if submissions[index].fault else "failed"
+        note(index, [Outcome(c, status if plan.wants(c) else "not_run", 0.0, why) for c in CHECKS])
         yield report(index)
     if plan.jobs == 1:
         lane = Lane(plan)

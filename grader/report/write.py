@@ -5,31 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import gradebook, gradescope, junit, markdown
 from .model import Report, as_dict
-
-
-def folder_name(submission: str) -> str:
-    """A submission's name as a folder name that is safe everywhere."""
-    return re.sub(r"[^\w. -]", "_", submission).strip(" .")[:100] or "submission"
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """The names, later duplicates numbered."""
-    seen: set[str] = set()
-    unique = []
-    for name in names:
-        candidate, count = name, 1
-        while folder_name(candidate).casefold() in seen:
-            count += 1
-            candidate = f"{name}-{count}"
-        seen.add(folder_name(candidate).casefold())
-        unique.append(candidate)
-    return unique
+from .names import folder_name
 
 
 def put(path: Path, text: str, encoding: str = "utf-8") -> None:
