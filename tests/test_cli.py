@@ -106,9 +106,9 @@ def test_a_class_with_everything_wrong_is_graded_to_the_end(tmp_path: Path, caps
     shown = capsys.readouterr()
     assert "nobody does not exist" in " ".join(shown.err.split())
     assert "no sandbox" in shown.err
-    with (out / "gradebook.csv").open(newline="") as file:
+    with (out / "gradebook.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 16
+    assert len(rows) == 17
     full = {name for name, row in rows.items() if float(row["score"]) == 8}
     assert full == {"ann", "flood", "mac"}
     assert all(float(row["unjudged_points"]) == 0 for row in rows.values())
