@@ -42,7 +42,7 @@ from grader.check.failure import Tolerance
 from grader.check.outcome import Outcome
 from grader.check.thresholds import load_thresholds
 from grader.classes.ingest import Submission, read_submission
-from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
+from grader.grading.judge import Bench, Setting, judge, judge_all
 from grader.grading.run import cores
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
@@ -273,7 +273,7 @@ def shows(task: Task) -> bool:
 
 def setting(task: Task) -> Setting:
     """What the task is judged with; one thread, as the other processes use the other cores."""
-    plain = Setting(task.seed, tolerance=task.tolerance, trained=replace(TRAINED, threads=1))
+    plain = Setting(task.seed, tolerance=task.tolerance)
     if not trains(asdict(task)):
         return plain
     return replace(plain, data=load_dataset(TRAINED_ON), thresholds=load_thresholds(TRAINED_ON))

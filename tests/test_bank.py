@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -17,7 +16,7 @@ from grader.check.declaration import Check
 from grader.check.outcome import Outcome
 from grader.check.thresholds import load_thresholds
 from grader.classes.ingest import Submission
-from grader.grading.judge import TRAINED, Bench, Setting, judge, judge_all
+from grader.grading.judge import Bench, Setting, judge, judge_all
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from . import bank
@@ -94,8 +93,7 @@ def test_a_mistake_loses_points_of_a_trained_check(
     sources = bank.apply(reference.sources, mistake)
     bench.submission = Submission("variant", sources)
     bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
-    limits = replace(TRAINED, threads=1)
-    outcome = judge(check, bench, Setting(11, "cpu", digits, load_thresholds("digits"), trained=limits))
+    outcome = judge(check, bench, Setting(11, "cpu", digits, load_thresholds("digits")))
     assert outcome.status not in ("error", "not_run"), outcome
     assert outcome.earned < check.points, outcome
 

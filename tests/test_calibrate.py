@@ -29,7 +29,7 @@ def test_every_result_lies_on_the_good_side_of_its_cut(values: list[float], belo
 def test_results_add_up() -> None:
     table: dict[str, Any] = {}
     for seed, value in enumerate((0.010, 0.010, 0.012)):
-        enter(table, Task("q", "digits", None, seed, 1), {"mse": Measurement(value, True, 200.0, 5.0 + value)})
+        enter(table, Task("q", "digits", None, seed), {"mse": Measurement(value, True, 200.0, 5.0 + value)})
     metric = table["q"]["digits"]["mse"]
     assert metric["seeds"] == {"0": 0.010, "1": 0.010, "2": 0.012}
     assert metric["full"] == pytest.approx(0.012 * 201, rel=1e-3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
@@ -35,7 +34,7 @@ def bench(reference: Submission) -> Iterator[Bench]:
 def outcome_of(bench: Bench, sources: dict[str, str], check: Check, data: Dataset) -> Outcome:
     bench.submission = Submission("cheat", sources)
     bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
-    setting = Setting(21, "cpu", data, load_thresholds(data.name), trained=replace(TRAINED, threads=1))
+    setting = Setting(21, "cpu", data, load_thresholds(data.name))
     return judge(check, bench, setting)
 
 

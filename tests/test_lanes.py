@@ -1,4 +1,4 @@
-"""Lanes finish all parts; one that dies costs its own part and no other."""
+"""Lanes finish all parts; one that dies costs its own part and no other; their number decides no mark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
+from grader.check.threads import THREADS
 from grader.grading.lanes import Lanes
+from grader.grading.run import Lane, Plan
 
 
 def work(folder: Path, part: str) -> str:
@@ -42,3 +45,10 @@ def test_an_exception_of_ours_is_not_hidden() -> None:
     lanes.submit("no number")
     with pytest.raises(ValueError, match="no number"):
         list(lanes.results())
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 7])
+def test_threads_do_not_depend_on_the_number_of_processes(jobs: int) -> None:
+    everything = frozenset({"property", "trained"}), frozenset({"public", "hidden"})
+    lane = Lane(Plan(1, "cpu", "digits", "test", None, frozenset({3}), *everything, jobs=jobs))
+    assert torch.get_num_threads() == lane.setting.trained.threads == lane.setting.quick.threads == THREADS

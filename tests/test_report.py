@@ -33,7 +33,7 @@ HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
 def report_of(*outcomes: Outcome, name: str = "ann") -> Report:
     found = {outcome.check.id: outcome for outcome in outcomes}
     return Report(
-        name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", asdict(SANDBOX)), 1.5
+        name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", 1, asdict(SANDBOX)), 1.5
     )
 
 

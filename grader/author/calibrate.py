@@ -20,7 +20,7 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ from scipy import stats
 from ..check.credit import Measurement
 from ..check.datasets import Dataset, load_dataset
 from ..check.declaration import Check
+from ..check.threads import THREADS
 from ..check.thresholds import FILE, UNCALIBRATED
 from ..classes.ingest import read_submission
 from ..cli.plan import pick_device
-from ..grading.judge import TRAINED, Bench, Setting, judge
+from ..grading.judge import Bench, Setting, judge
 from ..grading.run import cores
 from ..report.model import versions
 from ..report.write import put
@@ -101,7 +102,6 @@ class Task:
     dataset: str
     root: Path | None
     seed: int
-    threads: int
     device: str = "cpu"
 
 
@@ -113,11 +113,10 @@ def tools(dataset: str, root: Path | None) -> tuple[Bench, Dataset]:
 
 def measure(task: Task) -> dict[str, Measurement]:
     """Metrics of the reference with one seed. Raises RuntimeError if it does not pass even without cuts."""
-    torch.set_num_threads(task.threads)
+    torch.set_num_threads(THREADS)
     bench, data = tools(task.dataset, task.root)
     check = next(check for check in CHECKS if check.id == task.check)
-    limits = replace(TRAINED, threads=task.threads)
-    outcome = judge(check, bench, Setting(task.seed, task.device, data, UNCALIBRATED, trained=limits))
+    outcome = judge(check, bench, Setting(task.seed, task.device, data, UNCALIBRATED))
     if outcome.status != "passed":
         raise RuntimeError(f"{task}: {outcome.status}: {outcome.message} {outcome.expected} {outcome.actual}")
     return dict(outcome.measured)
@@ -130,8 +129,7 @@ def missing_tasks(table: Mapping[str, Any], checks: Sequence[Check], data: Datas
         for check in checks:
             entry = table.get(check.id, {}).get(data.name)
             if entry is None or any(str(seed) not in metric["seeds"] for metric in entry.values()):
-                threads = max(1, cores() // options.jobs)
-                tasks.append(Task(check.id, data.name, options.data, seed, threads, pick_device(options.device)))
+                tasks.append(Task(check.id, data.name, options.data, seed, pick_device(options.device)))
     return tasks
 
 

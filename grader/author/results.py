@@ -21,11 +21,10 @@ from ..boundary.session import Session
 from ..boundary.values import Image8, Slot, TorchRef
 from ..check.datasets import Dataset, load_dataset
 from ..check.parts import FOLLOW_THROUGH
-from ..check.thresholds import CLOSE_SPREADS
 from ..check.thresholds import FILE as THRESHOLDS
 from ..check.trained import X, out
 from ..classes.ingest import read_submission
-from ..grading.judge import TRAINED, Bench
+from ..grading.judge import PATIENCE, TRAINED, Bench
 from ..report.write import put
 from ..rubric import CHECKS, MODULES
 from ..rubric.q04 import trained as q04_trained
@@ -55,9 +54,10 @@ for correct models of other architectures. **No credit** is given from where a m
 measured in the same runs (the mean image, PCA, noise left in, an untrained stack, the commonest label, a single code).
 Between the two credit is linear, and a check's credit is that of its worst metric.
 
-A result within {CLOSE_SPREADS:g}·*s* of its cut is trained twice more with other seeds, and the median of the three
-counts. That is not counted in the probabilities below, which are therefore upper bounds. A correct model with a part
-that failed its own checks may earn {FOLLOW_THROUGH:.0%} of a trained check with the grader's part in its place.
+A model that misses full credit is trained once or twice more, with other seeds and {PATIENCE} times as long, and the
+median of the three counts. That is not counted in the probabilities below, which are therefore upper bounds. A correct
+model with a part that failed its own checks may earn {FOLLOW_THROUGH:.0%} of a trained check with the grader's part in
+its place.
 """
 
 

@@ -51,8 +51,8 @@ class WorkerDied(Exception):
 def environment(home: str) -> dict[str, str]:
     """The few variables a worker needs. One thread per library: forking after a threaded operation hangs the child.
 
-    A trained check turns to two threads later. They must sleep while they wait for each other: spinning, which is the
-    default, made the same training take ten times as long when other processes used the cores (186 s against 17 s).
+    What the student's code may start for itself must sleep while it waits: threads that spin, which is the default,
+    made the same training take ten times as long when other processes used the cores (186 s against 17 s).
     """
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
     return kept | {"HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",

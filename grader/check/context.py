@@ -34,10 +34,10 @@ class Context:
     def __init__(
         self, name: str, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
-        tolerance: float = 1.0,
+        tolerance: float = 1.0, patience: int = 1,
     ) -> None:  # fmt: skip
         self.name, self.worker, self.limits, self.device = name, worker, limits, device
-        self.stand_ins, self.tolerance = stand_ins, tolerance
+        self.stand_ins, self.tolerance, self.patience = stand_ins, tolerance, patience
         self.seed = derive(run_seed, name)
         self.rng = torch.Generator().manual_seed(self.seed)
         self.credit = Credit()

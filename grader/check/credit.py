@@ -27,7 +27,7 @@ class Credit:
 
     share: float = 1.0
     shortfall: Failure | None = None  # why it is not all of them
-    close: bool = False  # whether chance may have decided
+    fell_short: bool = False  # by what training led to: another one may lead elsewhere
     measured: dict[str, Measurement] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 

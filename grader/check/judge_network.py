@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +23,10 @@ from torch import Tensor, nn
 
 from ..boundary.launch import GraderFault
 from .datasets import Dataset, to_float
+from .threads import fixed_threads
 
 CHUNK = 1000
 SEED = 328
-# One thread, whatever the process uses otherwise: the network is small enough (MNIST about 10 s), and two threads of
-# OpenMP took ten times as long as one where other graders or workers used the cores too.
-THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def judge_for(data: Dataset, cache: Path | None = None) -> Judge:
 
 def measured(network: JudgeNetwork, data: Dataset) -> Judge:
     """The network with its accuracy on the test split."""
-    with threads(THREADS):
+    with fixed_threads():
         seen = Judge(0.0, network).predict(to_float(data.test_x))
     return Judge(float((seen == data.test_y).double().mean()), network)
 
@@ -123,7 +121,7 @@ def train(data: Dataset) -> JudgeNetwork:
     plan = PLANS[data.name]
     images, labels = to_float(data.train_x), data.train_y
     steps = plan.epochs * -(-len(images) // plan.batch_size)
-    with threads(THREADS), torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with fixed_threads(), torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(SEED)
         network = JudgeNetwork()
         optimizer = torch.optim.Adam(network.parameters(), lr=plan.peak_lr, fused=True)
@@ -181,14 +179,3 @@ def write(path: Path, network: JudgeNetwork) -> None:
             os.replace(name, path)
         finally:
             Path(name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Lets torch use `count` threads in this process for a while, then as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -15,30 +15,21 @@ from typing import Any
 FILE = Path(__file__).with_name("thresholds.json")
 
 
-CLOSE_SPREADS = 2.0
-
-
 @dataclass(frozen=True)
 class Cut:
     """Where credit begins and where it is full: `full` for the reference, `zero` for a model that has learned nothing.
 
-    Which of the two is the smaller number says which direction is better. `noise` is the spread of the reference's
-    results from seed to seed, as a standard deviation of logarithms.
+    Which of the two is the smaller number says which direction is better.
     """
 
     full: float
     zero: float
-    noise: float
 
     def credit(self, value: float) -> float:
         """Share of the points in [0, 1], linear between the cuts. NaN and infinity earn nothing."""
         if not math.isfinite(value):
             return 0.0
         return min(max((value - self.zero) / (self.full - self.zero), 0.0), 1.0)
-
-    def close(self, value: float) -> bool:
-        """Whether another training of the same model could well come out on the other side of full credit."""
-        return 0 < value < math.inf and abs(math.log(value / self.full)) <= CLOSE_SPREADS * self.noise
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class Thresholds:
     def cut(self, check: str, metric: str) -> Cut | None:
         """Cuts of one metric; None where it has not been calibrated, which only calibration itself may meet."""
         found = self.checks.get(check, {}).get(self.dataset, {}).get(metric)
-        return None if found is None else Cut(*(float(found[key]) for key in ("full", "zero", "noise")))
+        return None if found is None else Cut(float(found["full"]), float(found["zero"]))
 
 
 def load_thresholds(dataset: str) -> Thresholds:

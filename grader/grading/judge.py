@@ -15,6 +15,7 @@ from ..check.declaration import Check
 from ..check.failure import Failure, Unimplemented, failure_of
 from ..check.outcome import HARMLESS, Outcome, Status
 from ..check.parts import FOLLOW_THROUGH, Part
+from ..check.threads import THREADS
 from ..check.thresholds import Thresholds
 from ..classes.ingest import Submission
 from ..rubric.shared.borrowed import BORROWED
@@ -28,8 +29,9 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
     Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
 }  # fmt: skip
 HAS_PARTS = (WORKER / "parts.py").exists()
-QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=1)
-TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=2)
+PATIENCE = 4  # a model that falls short is trained again, so many times as long
+QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
+TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
                "torch.distributions", "einops")  # fmt: skip
 
@@ -43,6 +45,7 @@ class Setting:
     data: Dataset | None = None
     thresholds: Thresholds | None = None
     tolerance: float = 1.0  # factor on every tolerance: the audit's, 1 in grading
+    patience: int = 1  # factor on the epochs of a model of the submission
     quick: Limits = QUICK
     trained: Limits = TRAINED
 
@@ -87,20 +90,32 @@ class Bench:
         self.close()
 
 
-def judge(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part] = ()) -> Outcome:
-    """Runs one check; a trained one whose result lies within noise of its cut three times, and the median counts."""
-    outcome, close = once(check, bench, setting, stand_ins)
-    if not close or outcome.status == "error":
-        return outcome
-    again = [
-        once(check, bench, replace(setting, seed=derive(setting.seed, f"again {k}")), stand_ins)[0] for k in (1, 2)
-    ]
-    faults = [other for other in again if other.status == "error"]
-    median = (faults or sorted([outcome, *again], key=lambda one: one.earned)[1:])[0]
-    shown = ", ".join(f"{one.earned:g}" for one in (outcome, *again))
-    note = f"so close to a cut that it was trained three times, and the median of {shown} points counts"
+def judge(
+    check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part] = (), *, repeat: bool = True
+) -> Outcome:
+    """Runs one check. What a trained one measures costs points only if it is trained again, longer, and falls short.
+
+    A model that misses a cut may have had bad luck, or an architecture that needs more time than the reference: it is
+    trained once or twice more, with other seeds and PATIENCE times as long, and the median of the three counts. What no
+    training decides (an exception, a shape, a missing part) is not repeated, nor is what two trainings agree on.
+    """
+    first, measured = once(check, bench, setting, stand_ins)
+    if not repeat or not measured or first.earned == check.points:
+        return first
+    found = [first]
+    for attempt in (1, 2):
+        longer = replace(setting, seed=derive(setting.seed, f"again {attempt}"), patience=PATIENCE * setting.patience)
+        found.append(once(check, bench, longer, stand_ins)[0])
+        if found[-1].status not in ("passed", "partial", "failed"):
+            return found[-1] if found[-1].status == "error" else first  # a training that ended early says nothing new
+        if found[0].earned == found[1].earned:
+            break  # whatever the third would be, this is the median
+    median = sorted(found, key=lambda one: one.earned)[1]
+    shown = " and ".join(f"{one.earned:g}" for one in found[1:])
+    note = (f"trained again for {PATIENCE} times as long, because the first training earned {first.earned:g} of"
+            f" {check.points:g} points; then it earned {shown}, and the median counts")  # fmt: skip
     message = f"{median.message} ({note})" if median.message else note
-    return replace(median, message=message, duration_s=sum(one.duration_s for one in (outcome, *again)))
+    return replace(median, message=message, duration_s=sum(one.duration_s for one in found))
 
 
 def follow_through(
@@ -135,14 +150,15 @@ def borrowed(check: Check, status: Mapping[str, Status]) -> dict[int, tuple[Part
 
 
 def second_look(
-    check: Check, outcome: Outcome, elsewhere: Mapping[int, tuple[Part, ...]], bench: Bench, setting: Setting
-) -> Outcome:
+    check: Check, outcome: Outcome, elsewhere: Mapping[int, tuple[Part, ...]], bench: Bench, setting: Setting,
+    *, repeat: bool = True,
+) -> Outcome:  # fmt: skip
     """The outcome with the grader's version of what belongs to other questions, if that is better."""
     missing = any(f"Question {owner}:" in outcome.message for owner in elsewhere)
     if outcome.earned == check.points or not (outcome.status in ("failed", "partial") or missing):
         return outcome
     parts = [part for parts in elsewhere.values() for part in parts]
-    again = judge(check, bench, setting, parts)
+    again = judge(check, bench, setting, parts, repeat=repeat)
     if again.earned > outcome.earned:
         names = " and ".join(part.name for part in parts)
         message = f"with the grader's {names} in place of yours, which is graded elsewhere"
@@ -176,7 +192,7 @@ def paid_once(
 def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
     """Runs one check. Every way it can end is an outcome; only our own faults become `error`.
 
-    The second value says whether chance may have decided: a result of training lies close to its cut.
+    The second value says whether what training led to has cost points: another training may end elsewhere.
     """
     began = time.monotonic()
     context: Context | None = None
@@ -184,7 +200,7 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
         limits = setting.trained if check.kind == "trained" else setting.quick
         device = setting.device if check.kind == "trained" else "cpu"
         context = Context(check.id, bench.worker, setting.seed, limits, device, setting.data, setting.thresholds,
-                          stand_ins, setting.tolerance)  # fmt: skip
+                          stand_ins, setting.tolerance, setting.patience)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)
@@ -203,8 +219,8 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
         outcome = killed(check)  # charged to the check that did it, not to the next
     printed = context.printed.decode(errors="replace") if context is not None else ""
     measured = dict(context.credit.measured) if context is not None else {}
-    close = context is not None and context.credit.close
-    return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), close
+    fell_short = context is not None and context.credit.fell_short
+    return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), fell_short
 
 
 def killed(check: Check) -> Outcome:
@@ -271,14 +287,19 @@ def judge_all(
         elif blocked is not None:
             outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
         else:
-            outcome = judge(check, bench, setting)
-            if elsewhere := borrowed(check, status):
-                outcome = second_look(check, outcome, elsewhere, bench, setting)
+            # trainings are repeated once only, with everything that the grader has to put in the place of others' parts
+            elsewhere = borrowed(check, status)
+            outcome = judge(check, bench, setting, repeat=not (parts or elsewhere))
+            if elsewhere:
+                outcome = second_look(check, outcome, elsewhere, bench, setting, repeat=not parts)
             if parts and check.kind != "trained":
-                outcome = paid_once(check, outcome, parts, borrowed(check, status), bench, setting)
+                outcome = paid_once(check, outcome, parts, elsewhere, bench, setting)
         trained = check.kind == "trained" and wanted(check) and outcome.status != "error"
         if parts and trained and outcome.earned < FOLLOW_THROUGH * check.points:
             lent = [part for owned in borrowed(check, status).values() for part in owned]
             outcome = follow_through(check, parts, lent, bench, setting) or outcome
+        elif parts and trained and outcome.earned < check.points:
+            lent = [part for owned in borrowed(check, status).values() for part in owned]
+            outcome = max(outcome, judge(check, bench, setting, lent), key=lambda one: one.earned)
         status[check.id] = outcome.status
         yield outcome

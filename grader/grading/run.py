@@ -19,11 +19,12 @@ from ..boundary.launch import SANDBOX
 from ..check.datasets import load_dataset
 from ..check.declaration import Check
 from ..check.outcome import Outcome, Status
+from ..check.threads import THREADS
 from ..check.thresholds import load_thresholds
 from ..classes.ingest import Submission
 from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, QUESTIONS
-from .judge import TRAINED, Bench, Setting, judge_all
+from .judge import Bench, Setting, judge_all
 from .lanes import Lanes
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -62,10 +63,9 @@ class Lane:
     """A process's state: the worker stays warm as long as the submission stays the same."""
 
     def __init__(self, plan: Plan) -> None:
-        threads = max(1, cores() // plan.jobs)
-        torch.set_num_threads(threads)
+        torch.set_num_threads(THREADS)
         self.plan = plan
-        self.setting = Setting(plan.seed, plan.device, trained=replace(TRAINED, threads=threads))
+        self.setting = Setting(plan.seed, plan.device)
         self.bench: Bench | None = None
 
     def run(self, part: Part, hear: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
@@ -121,7 +121,7 @@ Progress = Callable[[int, Sequence[Outcome]], None]
 def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
     """Reports as they are finished, with the submission's index. `progress` hears of what is finished."""
     outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
-    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, asdict(SANDBOX))
+    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, asdict(SANDBOX))
 
     def note(index: int, found: Sequence[Outcome]) -> None:
         outcomes[index].update({outcome.check.id: outcome for outcome in found})

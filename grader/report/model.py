@@ -27,6 +27,7 @@ class Circumstances:
     dataset: str
     dataset_reason: str
     device: str
+    threads: int  # of every process that judges or trains, whatever the number of processes and cores
     sandbox: Mapping[str, str | Sequence[str]]
 
 
@@ -149,6 +150,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "dataset": report.circumstances.dataset,
         "dataset_reason": one_line(report.circumstances.dataset_reason),
         "device": report.circumstances.device,
+        "threads": report.circumstances.threads,
         "duration_s": round(report.duration_s, 3),
         "versions": versions(),
         "sandbox": {key: value if isinstance(value, str) else list(value) for key, value in sandbox.items()},

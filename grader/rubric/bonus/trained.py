@@ -14,6 +14,7 @@ from ...check.datasets import to_float
 from ...check.declaration import BONUS, Check, declare
 from ...check.expectations import as_tensor, expect
 from ...check.parts import Part
+from ...check.threads import fixed_threads
 from ...check.trained import Budget, Recipe, at_most, fit, forward, out
 from ...check.values import Slot, TorchRef
 
@@ -117,7 +118,8 @@ def image_codes(ctx: Context, train_size: int) -> tuple[Tensor, Tensor]:
     train, test = to_float(ctx.data.train_x[:train_size]), to_float(ctx.data.test_x[:TEST_IMAGES])
     options = {"n_init": 1, "batch_size": 1024, "max_iter": 5, "random_state": 0}
     means = MiniBatchKMeans(PATCH_CODES, **options)  # type: ignore[no-untyped-call]
-    means.fit(patches(train[:1000]))
+    with fixed_threads():
+        means.fit(patches(train[:1000]))
 
     def codes(images: Tensor) -> Tensor:
         numbers = means.predict(patches(images))  # type: ignore[no-untyped-call]

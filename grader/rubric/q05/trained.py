@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
-from ...check.expectations import expect
 from ...check.parts import Part
 from ...check.trained import (
     Budget,
@@ -20,6 +19,7 @@ from ...check.trained import (
     encode_then_decode,
     expect_generalises,
     expect_learned,
+    expect_of_training,
     fit,
     mse,
     out,
@@ -70,8 +70,8 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
                 f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2)  # fmt: skip
     # an architecture of which clean images alone make a good denoiser (dropout does it) has nothing to gain, and has
     # shown what is asked by the error itself
-    expect(error < plain or ctx.credit.share == 1, "training on corrupted images does not help",
-               f"below {plain:.4g}, trained without noise", error)  # fmt: skip
+    expect_of_training(ctx, error < plain or ctx.credit.share == 1, "training on corrupted images does not help",
+                       f"below {plain:.4g}, trained without noise", error)  # fmt: skip
     known = training_images(ctx)
     expect_generalises(ctx, error_of(recipe, state, images, images), error_of(recipe, state, known, known))
     expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(recipe, state, noisy, images))
