@@ -121,6 +121,25 @@ def test_a_zip_of_a_class_is_a_class(tmp_path: Path, students: tuple[str, ...], 
     assert owners(read_class([inside], MODULES)) in (expected, {f"class/{name}": name for name in students})
 
 
+def test_a_lone_file_beside_somebodys_folder_is_nobody_elses(tmp_path: Path) -> None:
+    root = written(tmp_path / "class", {**work("ann", "ann/"), "vae.py": "owner = 'gil'\n"})
+    assert owners(read_class([root], MODULES)) == {"ann": "ann", "vae": "gil"}
+
+
+def test_other_archives_beside_the_work_are_nobodys(tmp_path: Path) -> None:
+    files = {**work("ann", "ann/a7/"), "ann/holiday photos.zip": packed({"1.png": ""}), "ann/jupyter.zip": packed({"x.ipynb": ""}),
+             **work("bob", "bob/")}  # fmt: skip
+    assert owners(read_class([written(tmp_path, files)], MODULES)) == {"ann": "ann", "bob": "bob"}
+
+
+def test_one_archive_cannot_fill_the_table(tmp_path: Path) -> None:
+    many = packed({f"student{i}/vae.py": "" for i in range(101)})
+    ann, bob = read_class([written(tmp_path, {**work("ann", "ann/"), "bob.zip": many})], MODULES).submissions
+    assert ann.sources
+    assert not bob.sources
+    assert "bob holds 101 items of its own" in bob.problems[0]
+
+
 def test_a_class_inside_a_class_keeps_its_owners(tmp_path: Path) -> None:
     files = {**work("ann", "monday/ann/"), **work("bob", "monday/bob/"), "tuesday.zip": packed({**work("cy", "cy/"), **work("dan", "dan/")}),
              **work("eve", "eve/a7/"), **work("eve, earlier", "eve/a7-old/"), **work("fay", "fay/fay_final/"), **work("no", "fay/fay_old/")}  # fmt: skip
@@ -164,6 +183,7 @@ def test_what_does_not_exist_is_a_row(tmp_path: Path) -> None:
     reading = read_class([root / "nosuch", root / "ann", root / ("x" * 300), root / "ann" / "vae.py" / "y"], MODULES)
     assert [bool(submission.sources) for submission in reading.submissions] == [False, True, False, False]
     assert reading.submissions[0].name == "nosuch"
+    assert read_class([root / "nosuch.zip"], MODULES).submissions[0].name == "nosuch"
     assert "nosuch does not exist" in reading.submissions[0].problems[0]
 
 

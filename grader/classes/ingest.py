@@ -34,6 +34,7 @@ __all__ = ["ARCHIVES", "MAX_FILE", "IngestError", "Reading", "Submission", "read
 
 LONGEST_NAME = 120
 MAX_GROUPS = 3  # classes within classes
+MAX_MEMBERS = 100  # of a class within a class: nobody else has to scroll past more
 ALIASES = ("starter", "solution")
 
 
@@ -128,7 +129,7 @@ def read_class(
     reason. `skip` is the folder of the reports, which may lie among the submissions."""
     reader = ClassReader(modules, starter, skip.resolve() if skip is not None else None)
     for path in paths:
-        reader.guarded(display(path.name), functools.partial(reader.read_path, path))
+        reader.guarded(submission_name(path), functools.partial(reader.read_path, path))
     return Reading(tuple(reader.submissions), tuple(reader.passed_over))
 
 
@@ -170,7 +171,7 @@ class ClassReader:
         if home is None:
             self.read_row(tree, name, "", 0, Budget())
         else:
-            self.read_items(home, "", 0)
+            self.read_items(home, "", 1)
 
     def read_items(self, tree: Tree, above: str, depth: int) -> None:
         """Every item of a class is somebody's, or said to be something else."""
@@ -210,6 +211,11 @@ class ClassReader:
             raise tree.trouble
         several = self.group(tree, name, budget) if depth < MAX_GROUPS else None
         if several is not None:
+            count = len(several.folders) + len(several.files)
+            if depth and count > MAX_MEMBERS:
+                raise IngestError(
+                    f"{printable(name)} holds {count} items of its own: put the folders of a class side by side"
+                )
             self.read_items(several, above, depth + 1)
         else:
             self.submissions.append(submission_of(tree, name, self.modules, self.starter, budget))

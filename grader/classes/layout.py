@@ -92,8 +92,11 @@ def is_class(tree: Tree, modules: Collection[str], known: Collection[str]) -> bo
 
     `known` are the words of the folder's own name, which say nothing about another owner.
     """
-    if modules_in(tree, modules) or is_group(tree, modules, known):
-        return is_group(tree, modules, known)
+    if is_group(tree, modules, known):
+        return True
+    if here := len(modules_in(tree, modules)):  # a lone file beside somebody's folder of several
+        others = [sub for name, sub in tree.folders.items() if not ordinary(name, known)]
+        return here == 1 and any(len(modules_in(below, modules)) > 1 for sub in others for _, below in sub.walk())
     if any(ending_of(name) and not ordinary(stem(name), known) for name in tree.files):
         return True
     folders = {name: sub for name, sub in tree.folders.items() if not is_report_folder(sub, modules)}
@@ -108,10 +111,14 @@ def is_class(tree: Tree, modules: Collection[str], known: Collection[str]) -> bo
 
 
 def is_group(tree: Tree, modules: Collection[str], known: Collection[str]) -> bool:
-    """Whether what looks like one submission is several: two or more folders or archives that are somebody's."""
-    folders = [name for name, sub in tree.folders.items() if usable(sub, modules) and not ordinary(name, known)]
+    """Whether what looks like one submission is several: two or more folders or archives that are somebody's.
+
+    Archives count only where no folder of an ordinary name holds the work: beside that they may be anything.
+    """
+    ready = [name for name, sub in tree.folders.items() if usable(sub, modules)]
+    folders = [name for name in ready if not ordinary(name, known)]
     archives = [name for name in tree.files if is_archive(name) and not ordinary(stem(name), known)]
     here = len(modules_in(tree, modules))
     if here:  # a submission with other folders beside its files, unless it is somebody's lone file in a class
         return here == 1 and len(folders) >= 2
-    return len(folders) + len(archives) >= 2
+    return len(folders) >= 2 or (len(ready) == len(folders) and len(folders) + len(archives) >= 2)

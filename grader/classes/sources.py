@@ -86,12 +86,12 @@ def homes_in(
     places: Sequence[tuple[Place, Tree, int]], modules: Sequence[str], starter: Collection[str], budget: Budget
 ) -> list[Home]:
     """The folders with modules of the assignment."""
-    found = [(path, sub, modules_in(sub, modules), nesting) for path, sub, nesting in places]
+    found = [(path, sub, here, nesting) for path, sub, nesting in places if (here := modules_in(sub, modules))]
+    found.sort(key=lambda home: -len(home[2]))
     return [
         Home(path, sub, here, nesting, changed(sub, here, starter, budget))
-        for path, sub, here, nesting in found
-        if here
-    ][:MAX_HOMES]
+        for path, sub, here, nesting in found[:MAX_HOMES]
+    ]
 
 
 def changed(tree: Tree, modules: Sequence[str], starter: Collection[str], budget: Budget) -> int:

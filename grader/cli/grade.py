@@ -80,10 +80,12 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
 def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]:
     """Everything the paths stand for, under names of its own. Says what cannot be read and what was passed over."""
     reading = read_class(paths, MODULES, handed_out(), skip=out)
-    for submission in reading.submissions:
+    names = unique_names([submission.name for submission in reading.submissions])
+    submissions = [replace(found, name=name) for found, name in zip(reading.submissions, names, strict=True)]
+    for submission in submissions:
         if not submission.sources:
-            say(err, "error", submission.problems[0], "red")
+            label, style = ("the grader failed", "magenta") if submission.fault else ("error", "red")
+            say(err, label, f"{submission.name}: {submission.problems[0]}", style)
     if reading.passed_over:
         say(err, "passed over", ", ".join(reading.passed_over), "yellow")
-    names = unique_names([submission.name for submission in reading.submissions])
-    return [replace(found, name=name) for found, name in zip(reading.submissions, names, strict=True)]
+    return submissions
