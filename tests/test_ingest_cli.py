@@ -75,6 +75,21 @@ def test_what_is_not_the_students_fault_is_not_judged(tmp_path: Path, monkeypatc
         assert "Input/output error" in row["problems"]
 
 
+def test_tables_and_reports_are_nobodys_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a shell makes it of class/*."""
+    (tmp_path / "grades.csv").write_text("")
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "gradebook.csv").write_text("")
+    (tmp_path / "ann").mkdir()
+    paths = [str(tmp_path / name) for name in ("grades.csv", "older", "ann")]
+    assert cli.main(["grade", *paths, "--out", str(tmp_path / "out"), *FAST]) == 0
+    assert set(rows(tmp_path / "out")) == {"ann"}
+    assert "passed over: grades.csv, older/ (reports of an earlier run)" in capsys.readouterr().err
+    assert cli.main(["grade", *paths[:2], "--out", str(tmp_path / "none"), *FAST]) == 2
+    assert "nothing is left to grade" in capsys.readouterr().err
+    assert list((tmp_path / "none").iterdir()) == []
+
+
 def test_checking_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.zip"
     path.write_bytes(b"PK\3\4")

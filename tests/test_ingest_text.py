@@ -25,6 +25,8 @@ def test_what_has_a_mark_or_is_utf8(encoding: str, ends: str) -> None:
                                                 (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be")])  # fmt: skip
 def test_both_orders_of_bytes(mark: bytes, encoding: str) -> None:
     assert decode(mark + TEXT.encode(encoding)) == TEXT
+    assert decode(TEXT.encode(encoding)) == TEXT
+    assert decode(mark) == ""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,8 @@ def test_a_declared_encoding(encoding: str, ends: str, head: str) -> None:
         (b"# coding: punycode\nk = 1" + b"-" * 1000, "declares the encoding punycode"),
         (b"# coding: undefined\nk = 1", "declares the encoding undefined"),
         (b"x = 1\0\n", "contains null bytes"),
-        ("x = 1\n".encode("utf-16-le"), "contains null bytes"),
+        (b"x\0 \0=\0\0\0", "contains null bytes"),
+        (b"x\0y\0\0\xdc", "contains null bytes"),
         (codecs.BOM_UTF16_LE + b"x", "is not utf-16 text"),
         (codecs.BOM_UTF16_LE + b"\0\0x\0", "contains null bytes"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "contains null bytes"),

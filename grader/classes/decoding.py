@@ -14,6 +14,11 @@ MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+# without a mark, where the zeros are: source begins with characters of ASCII
+ZEROS: dict[tuple[bool, ...], str] = {
+    (True, False, False, False): "utf-32-le", (False, False, False, True): "utf-32-be",
+    (True, False, True, False): "utf-16-le", (False, True, False, True): "utf-16-be",
+}  # fmt: skip
 # encodings of host names and literals, which no editor writes; some take quadratic time
 REFUSED = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 MAX_LINE = 2000  # a longer line is no one's handwriting, and costs a tokenizer too much
@@ -31,7 +36,9 @@ class Undecodable(Exception):
 
 def decode(data: bytes) -> str:
     """The text of a .py file, lines ended by a line feed. Raises Undecodable."""
-    name = next((name for mark, name in MARKS if data.startswith(mark)), "")
+    name = next((name for mark, name in MARKS if data.startswith(mark)), "") or ZEROS.get(
+        tuple(map(bool, data[:4])), ""
+    )
     if not name:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         name = declared(data)

@@ -160,8 +160,14 @@ class ClassReader:
         """A path of the command line: a submission or a class."""
         real = existing(path)
         name = submission_name(real)
+        if real.is_file() and is_record(real.name):
+            self.passed_over.append(printable(real.name))
+            return
         if real.is_dir():
             tree = folder_tree(real, self.skip)
+            if is_report_folder(tree, self.modules):
+                self.passed_over.append(f"{name}/ (reports of an earlier run)")
+                return
         elif ending_of(real.name) and real.is_file():
             tree = archive_tree(file_source(real), self.modules, Budget())
         else:

@@ -17,6 +17,7 @@ from ..report.names import folder_name, unique_names
 from ..report.write import write_gradebook, write_report
 from ..rubric import MODULES
 from . import terminal
+from .arguments import UsageError
 from .consoles import say
 from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
 from .progress import watch
@@ -78,7 +79,10 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
 
 
 def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]:
-    """Everything the paths stand for, under names of its own. Says what cannot be read and what was passed over."""
+    """Everything the paths stand for, under names of its own. Says what cannot be read and what was passed over.
+
+    Raises UsageError where that is everything.
+    """
     reading = read_class(paths, MODULES, handed_out(), skip=out)
     names = unique_names([submission.name for submission in reading.submissions])
     submissions = [replace(found, name=name) for found, name in zip(reading.submissions, names, strict=True)]
@@ -88,4 +92,6 @@ def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]
             say(err, label, f"{submission.name}: {submission.problems[0]}", style)
     if reading.passed_over:
         say(err, "passed over", ", ".join(reading.passed_over), "yellow")
+    if not submissions:
+        raise UsageError("nothing is left to grade: give a folder, a .zip or a .tar file of somebody's work")
     return submissions
