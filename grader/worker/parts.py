@@ -48,6 +48,13 @@ def bce_loss(x_recon: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy(x_recon, x, reduction="none").flatten(1).sum(1).mean()
 
 
+def concat_skip(upsampled: Tensor, skip: Tensor) -> Tensor:
+    """`autoencoders.concat_skip`."""
+    if upsampled.shape[:1] + upsampled.shape[2:] != skip.shape[:1] + skip.shape[2:]:
+        raise ValueError(f"upsampled {tuple(upsampled.shape)} and skip {tuple(skip.shape)} differ in B, H or W")
+    return torch.cat([upsampled, skip], dim=1)
+
+
 class VanillaAutoencoder(nn.Module):
     """`autoencoders.VanillaAutoencoder`."""
 
@@ -73,6 +80,55 @@ class VanillaAutoencoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.encode(x)
         return self.decode(z), z
+
+
+class ConvAutoencoder(nn.Module):
+    """`autoencoders.ConvAutoencoder`."""
+
+    def __init__(self, latent_dim: int = 64) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(),
+                                     nn.Conv2d(32, latent_dim, 7), nn.Flatten())  # fmt: skip
+        self.decoder = nn.Sequential(nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, 32, 7),
+                                     nn.ReLU(), nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(),
+                                     nn.ConvTranspose2d(16, 1, 4, 2, 1), nn.Sigmoid())  # fmt: skip
+
+    def encode(self, x: Tensor) -> Tensor:
+        z: Tensor = self.encoder(x)
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        x_recon: Tensor = self.decoder(z)
+        return x_recon
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encode(x)
+        return self.decode(z), z
+
+
+class UNetAutoencoder(nn.Module):
+    """`autoencoders.UNetAutoencoder`."""
+
+    def __init__(self, latent_dim: int = 64) -> None:
+        super().__init__()
+        self.on_full, self.on_half = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+        self.to_code, self.from_code = nn.Linear(16 * 49, latent_dim), nn.Linear(latent_dim, 16 * 49)
+        self.up_half, self.join_half = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(8 + 16, 8, 3, padding=1)
+        self.up_full, self.join_full = nn.ConvTranspose2d(8, 8, 2, 2), nn.Conv2d(8 + 8, 1, 3, padding=1)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        full = F.relu(self.on_full(x))
+        half = F.relu(self.on_half(F.max_pool2d(full, 2)))
+        return self.to_code(F.max_pool2d(half, 2).flatten(1)), [full, half]
+
+    def decode(self, z: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        bottom = F.relu(self.from_code(z)).view(-1, 16, 7, 7)
+        half = F.relu(self.join_half(torch.cat([self.up_half(bottom), skips[1]], dim=1)))
+        return torch.sigmoid(self.join_full(torch.cat([self.up_full(half), skips[0]], dim=1)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, skips = self.encode(x)
+        return self.decode(z, skips), z
 
 
 def vae_loss(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,14 +15,60 @@ from ...check.declaration import Check, declare
 from ...check.expectations import expect, raises
 from ...check.forall import forall
 from ...check.shown import kind_of
+from ..shared.readings import asking
 
 CONV_SIZE, TRANSPOSE_SIZE = "autoencoders.conv_output_size", "autoencoders.conv_transpose_output_size"
+TOGETHER = (
+    "Which of the arguments act on one another: what does dilation do to the kernel's length, and padding to the row?"
+)
+NOWHERE = "At how many places does this kernel fit on this row? Is that a size?"
+NOTHING_LEFT = "How many pixels are left when padding is cut off on both sides? Is that a size?"
+NOT_WHOLE = "Of which type is what your last step gives, and of which is a number of pixels?"
 
 
-def whole(ctx: Context, value: Any, expected: int, what: str) -> None:
+def whole(value: Any, expected: int, what: str, hint: str) -> None:
     """`value` is this Python int."""
-    expect(type(value) is int, f"{what} is not an int", "a Python int", kind_of(value))
-    expect(value == expected, f"{what} is wrong", expected, value)
+    expect(type(value) is int, f"{what} is not an int", "a Python int", kind_of(value), hint=NOT_WHOLE)
+    expect(value == expected, f"{what} is wrong", expected, value, hint=hint)
+
+
+def size_is(ctx: Context, target: str, arguments: Mapping[str, int], expected: int, hint: str) -> None:
+    """The size for these arguments; below 1, none: a ValueError."""
+    name = target.partition(".")[2]
+    positional = [arguments["size"]]
+    named: dict[str, Any] = {key: value for key, value in arguments.items() if key != "size"}
+    if expected < 1:
+        case = f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())}), where no pixel is left,"
+        raises(ctx, "ValueError", target, *positional, **named, case=case, hint=hint)
+    else:
+        with asking(hint):
+            whole(ctx.call(target, *positional, **named), expected, name, hint)
+
+
+def each_alone(
+    ctx: Context, target: str, oracle: Callable[..., int], cases: Sequence[tuple[Mapping[str, int], str]]
+) -> None:
+    """Cases in which one argument at a time has something to say, with the question that it raises."""
+    for arguments, hint in cases:
+        size_is(ctx, target, arguments, oracle(**arguments), hint)
+
+
+def places(size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+    """At how many places, a stride apart, the kernel fits: counted."""
+    reach, row = dilation * (kernel_size - 1), size + 2 * padding
+    return sum(start + reach < row for start in range(0, row, stride))
+
+
+def covered(
+    size: int, kernel_size: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
+) -> int:
+    """The size that PyTorch gives, which refuses sizes below 1: then 0."""
+    try:
+        row, kernel = torch.zeros(1, 1, size), torch.zeros(1, 1, kernel_size)
+        return F.conv_transpose1d(row, kernel, stride=stride, padding=padding, output_padding=output_padding,
+                                  dilation=dilation).shape[-1]  # fmt: skip
+    except RuntimeError:
+        return 0
 
 
 @declare(
@@ -33,26 +80,31 @@ def whole(ctx: Context, value: Any, expected: int, what: str) -> None:
     needs=(),
 )  # fmt: skip
 def sizes_conv(ctx: Context) -> None:
-    def body(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> None:
-        arguments: dict[str, Any] = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-        }
-        taps = range(0, dilation * (kernel_size - 1) + 1, dilation)
-        fits = [start for start in range(0, size + 2 * padding, stride) if start + taps[-1] < size + 2 * padding]
-        if not fits:
-            raises(ctx, "ValueError", CONV_SIZE, size, **arguments, case="a kernel that fits nowhere")
-        else:
-            whole(ctx, ctx.call(CONV_SIZE, size, **arguments), len(fits), "conv_output_size")
+    each_alone(ctx, CONV_SIZE, places, (
+        ({"size": 28, "kernel_size": 3},
+         "At how many places does a kernel of 3 fit on a row of 28 pixels? Which stride, padding and dilation "
+         "has a call that names none?"),
+        ({"size": 10, "kernel_size": 4}, "At how many places does a kernel of 4 fit on a row of 10 pixels?"),
+        ({"size": 10, "kernel_size": 4, "padding": 3},
+         "On how many sides are pixels added, and how long is the row then?"),
+        ({"size": 11, "kernel_size": 3, "stride": 2},
+         "Where does a kernel of 3 start on a row of 11 pixels, 2 apart? Places, not steps between them."),
+        ({"size": 12, "kernel_size": 3, "stride": 2}, "What becomes of the last step if it does not come out even?"),
+        ({"size": 12, "kernel_size": 3, "dilation": 4}, "How long is a kernel of 3 taps that lie 4 apart?"),
+        ({"size": 2, "kernel_size": 3, "stride": 2}, NOWHERE),  # one pixel short: half a step below 0
+        ({"size": 5, "kernel_size": 9}, NOWHERE),
+        ({"size": 4, "kernel_size": 5}, NOWHERE),
+        ({"size": 20, "kernel_size": 4, "stride": 3, "padding": 1, "dilation": 2}, TOGETHER),
+        ({"size": 5, "kernel_size": 4, "stride": 3, "padding": 1, "dilation": 2}, TOGETHER),
+        ({"size": 28, "kernel_size": 3, "stride": 2, "padding": 1}, TOGETHER),
+    ))  # fmt: skip
 
-    forall(ctx, body, examples=60, size=sizes(1, 32), kernel_size=sizes(1, 7), stride=sizes(1, 4),
+    def body(**arguments: int) -> None:
+        fits = places(**arguments)
+        size_is(ctx, CONV_SIZE, arguments, fits, TOGETHER if fits else NOWHERE)
+
+    forall(ctx, body, examples=50, size=sizes(1, 32), kernel_size=sizes(1, 7), stride=sizes(1, 4),
                padding=st.integers(0, 3), dilation=sizes(1, 3))  # fmt: skip
-    body(2, 3, 2, 0, 1)  # one pixel short: half a step below 0
-    body(5, 4, 3, 1, 2)
-    whole(ctx, ctx.call(CONV_SIZE, 28, 3), 26, "conv_output_size(28, 3)")  # the defaults
-    whole(ctx, ctx.call(CONV_SIZE, 28, 3, 2, 1), 14, "conv_output_size(28, 3, 2, 1)")
 
 
 @declare(
@@ -64,32 +116,37 @@ def sizes_conv(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def sizes_transpose(ctx: Context) -> None:
-    def body(size: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int) -> None:
-        output_padding %= max(stride, dilation)  # PyTorch accepts no more
-        rest: dict[str, Any] = {
-            "stride": stride,
-            "padding": padding,
-            "output_padding": output_padding,
-            "dilation": dilation,
-        }
-        try:  # PyTorch itself is the oracle; it refuses sizes below 1
-            found = F.conv_transpose1d(torch.zeros(1, 1, size), torch.zeros(1, 1, kernel_size), **rest).shape[-1]
-        except RuntimeError:
-            found = 0
-        arguments = {"kernel_size": kernel_size, **rest}
-        if not found:
-            raises(ctx, "ValueError", TRANSPOSE_SIZE, size, **arguments, case="a padding that leaves nothing")
-        else:
-            whole(ctx, ctx.call(TRANSPOSE_SIZE, size, **arguments), found, "conv_transpose_output_size")
+    each_alone(ctx, TRANSPOSE_SIZE, covered, (
+        ({"size": 7, "kernel_size": 3},
+         "How many pixels do 7 kernels of 3 cover that start one pixel apart? Which stride, padding and dilation has a "
+         "call that names none?"),
+        ({"size": 5, "kernel_size": 4, "stride": 3},
+         "Where does the first of 5 kernels start, and where the last, if they are 3 apart?"),
+        ({"size": 9, "kernel_size": 4, "padding": 2},
+         "Does padding make the output of a transposed convolution longer or shorter, and on how many sides?"),
+        ({"size": 5, "kernel_size": 3, "stride": 3, "output_padding": 2},
+         "What does output_padding add, and how often?"),
+        ({"size": 6, "kernel_size": 3, "dilation": 4}, "How long is a kernel of 3 taps that lie 4 apart?"),
+        ({"size": 1, "kernel_size": 2, "padding": 1}, NOTHING_LEFT),  # exactly nothing
+        ({"size": 1, "kernel_size": 2, "stride": 2, "padding": 1, "output_padding": 1},
+         "What does output_padding do before anybody can say that nothing is left?"),
+        ({"size": 2, "kernel_size": 1, "padding": 3}, NOTHING_LEFT),
+        ({"size": 7, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}, TOGETHER),
+        ({"size": 7, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "dilation": 2}, TOGETHER),
+    ))  # fmt: skip
 
-    forall(ctx, body, examples=60, size=sizes(1, 16), kernel_size=sizes(1, 7), stride=sizes(1, 4),
+    def body(stride: int, dilation: int, output_padding: int, **rest: int) -> None:
+        arguments = {
+            **rest,
+            "stride": stride,
+            "dilation": dilation,
+            "output_padding": output_padding % max(stride, dilation),
+        }  # fmt: skip  PyTorch accepts no more
+        found = covered(**arguments)
+        size_is(ctx, TRANSPOSE_SIZE, arguments, found, TOGETHER if found else NOTHING_LEFT)
+
+    forall(ctx, body, examples=50, size=sizes(1, 16), kernel_size=sizes(1, 7), stride=sizes(1, 4),
                padding=st.integers(0, 3), output_padding=st.integers(0, 3), dilation=sizes(1, 3))  # fmt: skip
-    body(7, 3, 2, 1, 1, 2)
-    body(1, 2, 1, 1, 0, 1)  # exactly nothing is left
-    body(1, 2, 2, 1, 1, 1)  # nothing but the output padding is left
-    body(2, 1, 1, 3, 0, 1)
-    whole(ctx, ctx.call(TRANSPOSE_SIZE, 7, 3), 9, "conv_transpose_output_size(7, 3)")  # the defaults
-    whole(ctx, ctx.call(TRANSPOSE_SIZE, 7, 3, 2, 1, 1), 14, "conv_transpose_output_size(7, 3, 2, 1, 1)")
 
 
 @declare(
@@ -106,10 +163,10 @@ def sizes_errors(ctx: Context) -> None:
     for target, names in ((CONV_SIZE, common), (TRANSPOSE_SIZE, (*common, "output_padding"))):
         for name in names:
             for value in (-1, -2) if "padding" in name else (0, -1):
-                arguments: dict[str, Any] = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
-                raises(
-                    ctx, "ValueError", target, 20, **arguments, names=name, case=f"{target[13:]} with {name}={value}"
-                )
+                arguments = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
+                case = f"{target.partition('.')[2]} with {name}={value}"
+                hint = f"What would a {name} of {value} mean? Does it pass because the result still looks like a size?"
+                raises(ctx, "ValueError", target, 20, **arguments, names=name, case=case, hint=hint)
 
 
 SIZES: tuple[Check, ...] = (sizes_conv, sizes_transpose, sizes_errors)

@@ -7,18 +7,32 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
+from ...check.failure import Failure
+from ...check.parts import Part
+from ...check.shown import alike
 from ...check.values import Handle
 from ..shared.latents import stir
 from .models import (
     ACROSS,
+    CONV,
     SMALL,
+    TWO_THINGS,
     UNET,
     VANILLA,
     decoded,
     encoded,
     small,
 )
+from .unet import JOINED
+
+# a model that has lost the points of its shapes keeps the other two from nothing
+MODELS = (
+    *(Part(target, target.partition(".")[2], (f"q4.{name}.shapes",))
+      for target, name in ((VANILLA, "vanilla"), (CONV, "conv"), (UNET, "unet"))),
+    *JOINED,
+)  # fmt: skip
 
 
 def agrees_with_differences(
@@ -32,12 +46,29 @@ def agrees_with_differences(
     for _ in range(3):
         along, slope = ctx.randn(*x.shape), 0.0
         for sign in (1, -1):
-            x_recon = as_sequence(model(x + sign * 1e-7 * along), 2, "forward(x)")[0]
+            x_recon = as_sequence(model(x + sign * 1e-7 * along), 2, "forward(x)", hint=TWO_THINGS)[0]
             slope += sign * float((as_tensor(x_recon, x.shape, "x_recon") * weights).sum()) / 2e-7
         found = float((gradient * along).sum())
         near = abs(slope - found) < 0.01 * float(gradient.norm()) + 1e-6
-        expect(near, f"{name}: the gradient to the image is wrong",
-                   f"{slope:.6g} along a random direction (central differences)", found)  # fmt: skip
+        if not near:
+            through = through_code_alone(ctx, model, x, weights) if name.startswith("UNet") else None
+            alone = through is not None and alike(gradient, through)
+            raise Failure(
+                f"{name}: the gradient of x_recon to the image is wrong",
+                f"{slope:.6g} along a random direction (central differences)", f"{found:.6g} (autograd)",
+                looks="the gradient through the code alone: nothing comes back through the skips" if alone else "",
+                hint="On which ways does the image get into the reconstruction, and on which of them does a gradient "
+                "come back?",
+            )  # fmt: skip
+
+
+def through_code_alone(ctx: Context, model: Handle, x: Tensor, weights: Tensor) -> Tensor | None:
+    """The gradient of the weighted reconstruction to the image that goes through the code of a U-Net."""
+    z, skips = as_sequence(model.call("encode", x), 2, "encode(x)")
+    to_code = ctx.session.vjp((model, "decode"), z, skips, wrt=[0], cotangents=[((), weights)]).args[0]
+    if to_code is None:
+        return None
+    return ctx.session.vjp((model, "encode"), x, wrt=[0], cotangents=[((0,), to_code)]).args[0]
 
 
 @declare(
@@ -46,7 +77,7 @@ def agrees_with_differences(
     asks="in all three models the gradient of the reconstruction passes through the code, and through the skips, into "
     "the encoder",
     hint="Is there a place on the way from the image to the reconstruction where the graph is cut?",
-    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"),
+    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"), parts=MODELS,
 )  # fmt: skip
 def models_gradients(ctx: Context) -> None:
     for target in SMALL:
@@ -66,26 +97,34 @@ def models_gradients(ctx: Context) -> None:
                     agrees_with_differences(ctx, model, x, along, to_x, name)
             if all(image) and weights[1] <= weights[0]:
                 break
-        for output in (0, 1):
-            expect(image[output], f"{name}: no gradient reaches the image", f"a gradient of output {output}", "none")
+        expect(image[1], f"{name}: no gradient of the code reaches the image", "a gradient of z to x", "none",
+               hint="Where between the image and the code is the graph cut?")  # fmt: skip
+        expect(image[0], f"{name}: no gradient of the reconstruction reaches the image",
+               "a gradient of x_recon to x, as z has one", "none",
+               hint="Where between the code and the reconstruction is the graph cut?")  # fmt: skip
         # whatever the code depends on, the reconstruction depends on too
-        expect(weights[1] <= weights[0] and len(weights[1]) > 0,
-                   f"{name}: weights that make the code get no gradient from the reconstruction",
-                   "a gradient for each",
-                   ", ".join(sorted(weights[1] - weights[0])) or "the code has no weights")  # fmt: skip
-        expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: the decoder gets no gradient")
+        missing = ", ".join(sorted(weights[1] - weights[0]))
+        expect(len(weights[1]) > 0, f"{name}: no weight of the encoder gets a gradient", "a gradient of z to weights",
+               "none", hint="What of the encoder is there to be trained?")  # fmt: skip
+        expect(not missing, f"{name}: weights that make the code get no gradient from the reconstruction",
+               "a gradient of x_recon to each", f"none for {missing}",
+               hint="Where between the code and the reconstruction is the graph cut?")  # fmt: skip
+        expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: no weight of the decoder gets a "
+               "gradient", "a gradient of x_recon to weights of the decoder", "to those of the encoder only",
+               hint="Which of the decoder's weights are to be trained, and do they know?")  # fmt: skip
 
 
 @declare(
     id="q4.models.pure", question=4, kind="property", points=0.25, visibility="hidden",
-    title="Images do not mix, and the code is enough",
+    title="Images do not mix, the code is enough, nothing leaves the device",
     asks="each image of a batch is encoded, decoded and reconstructed as it would be alone; decode depends on its "
-    "arguments only, and leaves them as they are",
+    "arguments only, and leaves them as they are; everything lies on the device of model and images",
     hint="Does any step mix images of a batch? Does decode know anything that is not in its arguments, and are these "
     "the same after it?",
-    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"),
+    needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"), parts=MODELS,
 )  # fmt: skip
 def models_pure(ctx: Context) -> None:
+    mixes = "In evaluation mode, what has this image to do with the others of its batch?"
     for target, kwargs in SMALL.items():
         unet, latent, name = target == UNET, kwargs["latent_dim"], target.partition(".")[2]
         model, side = small(ctx, target)
@@ -95,16 +134,23 @@ def models_pure(ctx: Context) -> None:
         z, skips = encoded(ctx, model, x, latent, unet)
         given = (z, list(skips)) if unet else (z,)
         picture = as_tensor(preserves(ctx, (model, "decode"), *given), x.shape, f"{name}: decode")
-        whole = as_tensor(as_sequence(model(x), 2, "forward(x)")[0], x.shape, f"{name}: x_recon")
-        for rows in (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4), slice(1, 3)):
-            alone, _ = encoded(ctx, model, x[rows], latent, unet)
-            matches(ctx, alone, z[rows], ACROSS, f"{name}: the code of an image alone, compared with a batch,")
-            part = decoded(model, z[rows], [skip[rows] for skip in skips], unet)
-            matches(ctx, part, picture[rows], ACROSS, f"{name}: a part of a batch decoded, compared with the whole,")
-            part = as_sequence(model(x[rows]), 2, "forward(x)")[0]
-            matches(ctx, part, whole[rows], ACROSS, f"{name}: an image reconstructed alone, compared with a batch,")
         other = ctx.fresh()  # has never seen the images
         copy = other.new(target, **kwargs).double().eval()
         copy.load(model.state())
-        matches(ctx, decoded(copy, z, skips, unet), picture, ACROSS, f"{name}: decode in a fresh process")
+        matches(ctx, decoded(copy, z, skips, unet), picture, ACROSS,
+                f"{name}: decode of the same arguments in another process, which has seen no images,",
+                hint="Which of what decode uses is not in its arguments, and who puts it there?")  # fmt: skip
         other.close()
+        whole = as_tensor(as_sequence(model(x), 2, "forward(x)", hint=TWO_THINGS)[0], x.shape, f"{name}: x_recon")
+        for rows in (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 4), slice(1, 3)):
+            which = f"{name}: image {rows.start}" if rows.stop == rows.start + 1 else f"{name}: images 1 and 2"
+            alone, _ = encoded(ctx, model, x[rows], latent, unet)
+            matches(ctx, alone, z[rows], ACROSS, f"{which} of four encoded without the others", hint=mixes)
+            part = decoded(model, z[rows], [skip[rows] for skip in skips], unet)
+            matches(ctx, part, picture[rows], ACROSS, f"{which} of four decoded without the others", hint=mixes)
+            part = as_sequence(model(x[rows]), 2, "forward(x)", hint=TWO_THINGS)[0]
+            matches(ctx, part, whole[rows], ACROSS, f"{which} of four reconstructed without the others", hint=mixes)
+        for mode in (True, False):
+            expect_on_device(ctx, f"{name} in {'training' if mode else 'evaluation'} mode",
+                             ctx.new(target, **kwargs).double().train(mode), x)  # fmt: skip
+        expect_on_device(ctx, f"{name}: decode", (ctx.new(target, **kwargs).double().eval(), "decode"), *given)

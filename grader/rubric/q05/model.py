@@ -76,8 +76,8 @@ def dae_range(ctx: Context) -> None:
         codes.append(z)
         pictures.append(x_recon)
     pictures.append(as_tensor(model.call("decode", ctx.randn(4, 5)), (4, 1, 7, 7), "decode(z)"))
-    unbounded(ctx, torch.cat(codes))
-    squashed(ctx, torch.cat(pictures))
+    unbounded(torch.cat(codes))
+    squashed(torch.cat(pictures))
     raises(ctx, "ValueError", DAE, input_dim=49, latent_dim=5, noise="poisson", names="poisson",
                case="DenoisingAutoencoder with noise='poisson'")  # fmt: skip
     raises(ctx, "ValueError", DAE, input_dim=50, latent_dim=5, names="input_dim")

@@ -1,4 +1,4 @@
-"""Question 4: the reference with one bug: vanilla, convolutional, U-Net."""
+"""Question 4: the reference with one bug: vanilla and convolutional."""
 
 from __future__ import annotations
 
@@ -6,40 +6,20 @@ from .. import Mistake
 
 Q, M = 4, "autoencoders"
 
-
 # where a model is not constructed or shaped as asked, what builds on it is skipped
 MODELS = ("q4.models.gradients", "q4.models.pure")
 
-
 ON_VANILLA = ("q4.vanilla.range", "q4.vanilla.nonlinear", "q4.trained.vanilla", *MODELS)
-
 
 ON_CONV = ("q4.conv.range", "q4.conv.layers", "q4.trained.conv", *MODELS)
 
-
-ON_UNET = ("q4.unet.range", "q4.unet.influence", "q4.unet.join", "q4.trained.unet", *MODELS)
-
-
 CODE = "            nn.Linear(128, latent_dim),\n"
-
 
 PIXELS = "            nn.Linear(256, input_dim),\n            nn.Sigmoid(),\n"
 
-
 LAST_CONV = "            nn.Conv2d(32, latent_dim, kernel_size=7),  # 7 -> 1\n"
 
-
 LAST_UP = "  # 14 -> 28\n            nn.Sigmoid(),\n"
-
-
-SKIPS = "        return z, [full, half]\n"
-
-
-JOIN2 = "        joined = torch.relu(self.join2(concat_skip(torch.relu(self.up2(quarter)), half)))\n"
-
-
-JOIN1 = "        return torch.sigmoid(self.join1(concat_skip(torch.relu(self.up1(joined)), full)))\n"
-
 
 MISTAKES: tuple[Mistake, ...] = (
     # ---- vanilla
@@ -398,132 +378,73 @@ MISTAKES: tuple[Mistake, ...] = (
         )
         for name in ("Vanilla", "Conv", "UNet")
     ),
-    # ---- U-Net
-    Mistake(
-        "q4-unet-added-skips",
-        Q,
-        M,
-        "skips are added, not concatenated",
-        fails=("q4.unet.join",),
-        edits=(
-            ("nn.Conv2d(16 + 16, 16,", "nn.Conv2d(16, 16,"),
-            ("nn.Conv2d(8 + 8, 1,", "nn.Conv2d(8, 1,"),
-            (JOIN2, "        joined = torch.relu(self.join2(torch.relu(self.up2(quarter)) + half))\n"),
-            (JOIN1, "        return torch.sigmoid(self.join1(torch.relu(self.up1(joined)) + full))\n"),
-        ),
+    # ---- vanilla
+    *(
+        Mistake(
+            f"q4-{name.lower()}-latent-dim-ignored",
+            Q,
+            M,
+            "the code has a size of its own, whatever latent_dim is",
+            fails=(f"q4.{name.lower()}.shapes",),
+            may_fail=ON_VANILLA if name == "Vanilla" else ON_CONV,
+            append=f"""class {name}Autoencoder({name}Autoencoder):
+    def __init__(self, {"input_dim=784, " if name == "Vanilla" else ""}latent_dim={default}):
+        super().__init__({"input_dim, " if name == "Vanilla" else ""}{default})
+""",
+        )
+        for name, default in (("Vanilla", 32), ("Conv", 64))
     ),
     Mistake(
-        "q4-unet-cat-not-concat-skip",
+        "q4-vanilla-default-latent",
         Q,
         M,
-        "torch.cat in the decoder, past concat_skip and its error",
-        fails=("q4.unet.join",),
-        edits=(
-            (
-                JOIN2,
-                JOIN2.replace(
-                    "concat_skip(torch.relu(self.up2(quarter)), half)",
-                    "torch.cat([torch.relu(self.up2(quarter)), half], 1)",
-                ),
-            ),
-        ),
+        "latent_dim is 20 where none is given",
+        fails=("q4.vanilla.shapes",),
+        may_fail=ON_VANILLA,
+        append="""class VanillaAutoencoder(VanillaAutoencoder):
+    def __init__(self, input_dim=784, latent_dim=20):
+        super().__init__(input_dim, latent_dim)
+""",
     ),
     Mistake(
-        "q4-unet-skips-after-pooling",
+        "q4-vanilla-forward-skips-code",
         Q,
         M,
-        "skips are taken after the pooling, and upsampled again in the decoder",
-        fails=("q4.unet.shapes",),
-        may_fail=ON_UNET,
-        edits=(
-            (SKIPS, "        return z, [nn.functional.max_pool2d(full, 2), nn.functional.max_pool2d(half, 2)]\n"),
-            (
-                "        full, half = skips\n",
-                "        full, half = (nn.functional.interpolate(skip, scale_factor=2) for skip in skips)\n",
-            ),
-        ),
+        "forward returns the code of its reconstruction",
+        fails=("q4.vanilla.shapes",),
+        may_fail=ON_VANILLA,
+        append="""class VanillaAutoencoder(VanillaAutoencoder):
+    def forward(self, x):
+        x_recon, z = super().forward(x)
+        return x_recon, self.encode(x_recon)
+""",
     ),
+    # ---- convolutional
     Mistake(
-        "q4-unet-skips-reversed",
+        "q4-conv-constant-on-cpu",
         Q,
         M,
-        "smallest map first",
-        fails=("q4.unet.shapes",),
-        may_fail=ON_UNET,
-        edits=(
-            (SKIPS, "        return z, [half, full]\n"),
-            ("        full, half = skips\n", "        half, full = skips\n"),
-        ),
-    ),
-    Mistake(
-        "q4-unet-code-unused",
-        Q,
-        M,
-        "the decoder reads the skips only",
-        fails=("q4.unet.influence", "q4.models.gradients"),
-        may_fail=("q4.models.pure",),
-        edits=(("torch.relu(self.from_code(z)).reshape", "torch.relu(0 * self.from_code(z) + 1).reshape"),),
-    ),
-    Mistake(
-        "q4-unet-one-skip-unused",
-        Q,
-        M,
-        "the smaller skip is replaced by zeros",
-        fails=("q4.unet.influence",),
-        may_fail=("q4.unet.join",),
-        edits=((JOIN2, JOIN2.replace(", half)))", ", torch.zeros_like(half))))")),),
-    ),
-    Mistake(
-        "q4-unet-full-skip-unused",
-        Q,
-        M,
-        "the larger skip is replaced by zeros",
-        fails=("q4.unet.influence",),
-        may_fail=("q4.unet.join", "q4.trained.unet"),
-        edits=((JOIN1, JOIN1.replace(", full)))", ", torch.zeros_like(full))))")),),
-    ),
-    Mistake(
-        "q4-unet-transposed-skip",
-        Q,
-        M,
-        "rows and columns of a skip change places",
-        fails=("q4.unet.influence",),
-        may_fail=("q4.trained.unet",),
-        edits=((JOIN1, JOIN1.replace(", full)))", ", full.mT)))")),),
-    ),
-    Mistake(
-        "q4-unet-detached-skips",
-        Q,
-        M,
-        "no gradient passes through the skips",
-        fails=("q4.models.gradients",),
-        may_fail=("q4.trained.unet",),
-        edits=((SKIPS, "        return z, [full.detach(), half.detach()]\n"),),
-    ),
-    Mistake(
-        "q4-unet-detached-code",
-        Q,
-        M,
-        "no gradient passes through the code",
-        fails=("q4.models.gradients",),
-        may_fail=("q4.trained.unet",),
-        edits=(("        return self.decode(z, skips), z\n", "        return self.decode(z.detach(), skips), z\n"),),
-    ),
-    Mistake(
-        "q4-unet-not-squashed",
-        Q,
-        M,
-        "no sigmoid on the output",
-        fails=("q4.unet.range",),
-        may_fail=("q4.trained.unet",),
-        edits=((JOIN1, JOIN1.replace("torch.sigmoid(self.join1(", "(self.join1(")),),
-    ),
-    Mistake(
-        "q4-unet-pops-skips",
-        Q,
-        M,
-        "decode takes the skips off the caller's list",
+        "a constant image that is no buffer: it stays on the CPU",
         fails=("q4.models.pure",),
-        edits=(("        full, half = skips\n", "        half = skips.pop()\n        full = skips.pop()\n"),),
+        append="""class ConvAutoencoder(ConvAutoencoder):
+    def __init__(self, latent_dim=64):
+        super().__init__(latent_dim)
+        self.offset = torch.full((1, 1, 28, 28), 0.5)
+
+    def encode(self, x):
+        return super().encode(x - self.offset.to(x.dtype))
+""",
+    ),
+    Mistake(
+        "q4-conv-codes-mixed",
+        Q,
+        M,
+        "the decoder mixes the numbers of all codes of a batch",
+        fails=("q4.models.pure",),
+        may_fail=("q4.trained.conv", "q4.conv.shapes", *ON_CONV),
+        append="""class ConvAutoencoder(ConvAutoencoder):
+    def decode(self, z):
+        return super().decode(z.T.reshape(z.shape))
+""",
     ),
 )
