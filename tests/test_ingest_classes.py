@@ -153,7 +153,7 @@ def test_everything_in_a_class_folder_is_read_or_is_a_row_with_its_reason(tmp_pa
         **work("ann", "ann/"), "BOB.ZIP": packed(work("bob")), "cy.7z": b"7z\xbc\xaf\x27\x1c", "dan.rar": b"Rar!\x1a\x07\0",
         "eve.tar.zst": b"\x28\xb5\x2f\xfd", "fay.ipynb": "{}", **work("hal", "_hal/"), **work("ian", ".ian/"),
         "jo.TGZ": packed(work("jo"), "tar"), "vae.py": "owner = 'kim'\n", "gil.py": "x = 1\n", "lou.docx": "PK", "moe.gz": b"\x1f\x8b",
-        ".DS_Store": "", "__MACOSX/._ann": "", ".git/config": "", "Thumbs.db": "", "roster.xlsx": "", "._bob": "",
+        ".DS_Store": "", "__MACOSX/._ann": "", ".git/config": "", "Thumbs.db": "", "roster.xlsx": "", ".gitkeep": "", "README.md": "", ".rae.zip": packed(work("rae")), "._bob": "",
         "nan": packed(work("nan")), "old reports/gradebook.csv": "", "old reports/ann/report.json": "{}",
     }  # fmt: skip
     root = written(tmp_path / "class", files)
@@ -161,10 +161,15 @@ def test_everything_in_a_class_folder_is_read_or_is_a_row_with_its_reason(tmp_pa
     (root / "quin.zip").symlink_to(root / "BOB.ZIP")
     reading = read_class([root], MODULES)
     assert owners(reading) == {
-        "ann": "ann", "BOB": "bob", "cy": "", "dan": "", "eve": "", "fay": "", "_hal": "hal", ".ian": "ian", "jo": "jo",
+        "ann": "ann", "BOB": "bob", "cy": "", "dan": "", "eve": "", "fay": "", "_hal": "hal", ".ian": "ian", "jo": "jo", ".rae": "rae",
         "vae": "kim", "gil": "", "lou": "", "moe": "", "nan": "nan", "pat": "", "quin": "",
     }  # fmt: skip
-    assert set(reading.passed_over) == {"roster.xlsx", "old reports/ (reports of an earlier run)"}
+    assert set(reading.passed_over) == {
+        "roster.xlsx",
+        ".gitkeep",
+        "README.md",
+        "old reports/ (reports of an earlier run)",
+    }
     said = {submission.name: " ".join(submission.problems) for submission in reading.submissions}
     for name, words in {"cy": "cy.7z is a 7z archive, which is not read: pack the folder as .zip", "dan": "rar archive",
                         "eve": "Zstandard", "fay": "a notebook", "lou": "neither a folder nor an archive", "pat": "pat is a link",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.classes import trees
+from grader.classes import layout, trees
 from grader.cli import main as cli
+from grader.report.folder import RECORD, TABLE
 
 from .conftest import ROOT
 
@@ -96,6 +97,11 @@ def test_checking_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["check", str(path), "-q", "2", "--jobs", "1"]) == 2
     assert "mine.zip is damaged" in " ".join(capsys.readouterr().err.split())
     assert cli.main(["check", str(tmp_path / "nosuch")]) == 2
+
+
+def test_the_reports_of_a_run_are_known_by_their_files() -> None:
+    """The room that reads submissions imports nothing of the one that writes reports."""
+    assert {TABLE, RECORD} == layout.REPORTS
 
 
 def test_the_starter_lies_beside_the_grader() -> None:

@@ -82,7 +82,7 @@ def test_encodings_of_a_submission(tmp_path: Path) -> None:
     assert found.sources == {"gaussians": "# coding: latin-1\ns = '\xe9'\n", "pca": "a = 1\nb = 2\n", "vae": TEXT}
     assert found.problems == (
         "prior.py is not UTF-8 text and was not read: save it as UTF-8",
-        "vqvae.py contains null bytes, which no Python file has and was not read: save it as UTF-8 text",
+        "vqvae.py contains null bytes and was not read: no Python file does, save it as UTF-8 text",
     )
 
 

@@ -49,11 +49,11 @@ def decode(data: bytes) -> str:
         raise Undecodable(f"declares {name}, which is no encoding of text: save it as UTF-8") from error
     except ValueError as error:
         if b"\0" in data:
-            raise Undecodable("contains null bytes, which no Python file has: save it as UTF-8 text") from error
+            raise Undecodable("contains null bytes: no Python file does, save it as UTF-8 text") from error
         said = "UTF-8" if name.startswith("utf-8") else name
         raise Undecodable(f"is not {said} text: save it as UTF-8") from error
     if "\0" in text:
-        raise Undecodable("contains null bytes, which no Python file has: save it as UTF-8 text")
+        raise Undecodable("contains null bytes: no Python file does, save it as UTF-8 text")
     return text
 
 

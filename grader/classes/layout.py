@@ -15,6 +15,7 @@ from .trees import Entry, Tree
 
 # tables and pages about a class lie beside what it handed in; they are nobody's work
 RECORDS = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".json", ".yml", ".yaml", ".toml", ".log")
+REPORTS = frozenset({"gradebook.csv", ".a7-reports"})  # in a folder that an earlier run has written
 # a folder of these alone is part of a submission, not somebody's
 ASSETS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pt", ".pth", ".ckpt", ".npz", ".npy", ".safetensors",
           ".pkl", ".csv", ".json", ".log", ".gz", ".bin", ".ubyte", ".idx")  # fmt: skip
@@ -40,12 +41,14 @@ def assets_only(tree: Tree) -> bool:
 
 def is_report_folder(tree: Tree, modules: Collection[str]) -> bool:
     """Whether an earlier run has written here."""
-    return not {"gradebook.csv", ".a7-reports"}.isdisjoint(tree.files) and not modules_in(tree, modules)
+    return not REPORTS.isdisjoint(tree.files) and not modules_in(tree, modules)
 
 
 def is_record(name: str) -> bool:
     """Whether a file in a class folder is about the class."""
-    return name.casefold().endswith(RECORDS)
+    folded = name.casefold()
+    hidden = folded.startswith(".") and not folded.endswith(HANDED_IN) and not ending_of(name)
+    return folded.endswith(RECORDS) or hidden or folded.startswith("readme")
 
 
 def stem(name: str) -> str:

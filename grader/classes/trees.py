@@ -145,13 +145,18 @@ def folder_tree(root: Path, skip: Path | None = None) -> Tree:
     """A real folder. What cannot be listed below its first level is that part's trouble, not the whole folder's."""
     tree = Tree()
     for item in listed(root):
-        if is_litter([item.name]) or (skip is not None and Path(item.path).resolve() == skip):
+        if is_litter([item.name]) or is_it(item, skip):
             continue
         try:
             list_item(tree, item, 1, Counter(), skip)
         except IngestError as error:
             tree.folders[item.name] = Tree(trouble=error)
     return tree
+
+
+def is_it(item: os.DirEntry[str], skip: Path | None) -> bool:
+    """Whether a real item is the one to skip."""
+    return skip is not None and item.name == skip.name and Path(item.path).resolve() == skip
 
 
 class Counter:
@@ -185,7 +190,7 @@ def list_item(tree: Tree, item: os.DirEntry[str], depth: int, counter: Counter, 
         counter.one_more()
         below = tree.folders.setdefault(name, Tree())
         for sub in listed(item.path) if depth < MAX_DEPTH else []:
-            if not is_litter([sub.name]) and not (skip is not None and Path(sub.path).resolve() == skip):
+            if not is_litter([sub.name]) and not is_it(sub, skip):
                 list_item(below, sub, depth + 1, counter, skip)
     elif item.is_file(follow_symlinks=False):
         # unpacked on a system that has no such separator, a7\vae.py is one name
