@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from grader.boundary.launch import Worker
+from grader.boundary.session import Session
 from grader.classes.ingest import Reading, read_class, read_submission
 from grader.classes.names import ordinary, printable
 from grader.classes.sources import choose, digest, starter_digests
+
+from .conftest import SHORT
 
 MODULES = ("gaussians", "vae")
 Files = Mapping[str, str | bytes]
@@ -352,6 +356,16 @@ def test_the_folder_that_holds_the_files_can_be_imported_from(tmp_path: Path) ->
     assert "work" in read_submission(tmp_path / "work.zip", MODULES).aliases
 
 
+def test_the_folder_is_known_by_the_imports_too(tmp_path: Path) -> None:
+    """Whoever collects the work may have renamed the folder."""
+    files = {
+        "gaussians.py": "",
+        "vae.py": "from a7_work.gaussians import f\nimport torch.nn, json.vae\nfrom json.vae import g\n",
+    }
+    submission = read_submission(written(tmp_path / "Lee, Ann_123_file", files), MODULES)
+    assert submission.aliases == ("starter", "solution", "a7_work")
+
+
 # names
 
 
@@ -415,3 +429,14 @@ def test_ordinary_names(name: str) -> None:
 )
 def test_names_of_people(name: str) -> None:
     assert not ordinary(name)
+
+
+def test_imports_by_the_folders_name_work(tmp_path: Path, worker: Worker) -> None:
+    files: dict[str, str | bytes] = {"gaussians.py": "# coding: latin-1\nword = 'é'\n".encode("latin-1"),
+             "vae.py": "import work.gaussians\nfrom work import gaussians\nfrom work.gaussians import word\n"
+                       "def f():\n    return gaussians is work.gaussians, word\n"}  # fmt: skip
+    found = read_submission(written(tmp_path / "work", files), MODULES)
+    worker.ask("submission", sources=dict(found.sources), aliases=found.aliases)
+    session = Session(worker, 1, SHORT)
+    assert session.call("vae.f") == (True, "é")
+    session.close()

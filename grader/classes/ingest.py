@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.machinery
+import re
 import sys
 import sysconfig
 import traceback
@@ -33,9 +34,11 @@ from .trees import MAX_FILE, Budget, DiskError, Entry, IngestError, Tree, file_e
 __all__ = ["ARCHIVES", "MAX_FILE", "IngestError", "Reading", "Submission", "read_class", "read_submission"]
 
 LONGEST_NAME = 120
+MAX_SAID = 20  # imports by a folder's name that are looked at
 MAX_GROUPS = 3  # classes within classes
 MAX_MEMBERS = 100  # of a class within a class: nobody else has to scroll past more
 ALIASES = ("starter", "solution")
+IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)\.(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,10 @@ def submission_of(
     if tree.trouble is not None:
         raise tree.trouble
     chosen = choose(tree, name, modules, starter, budget)
-    own = [alias for alias in (without_ending(chosen.folder), name) if importable(alias, modules)]
-    aliases = tuple(dict.fromkeys((*ALIASES, *own)))
+    # a folder's name on the student's machine, which whoever collects the work may have changed
+    said = [match[1] for text in chosen.sources.values() for match in IMPORT.finditer(text) if match[2] in modules]
+    names = dict.fromkeys((without_ending(chosen.folder), name, *said[:MAX_SAID]))
+    aliases = tuple(dict.fromkeys((*ALIASES, *(alias for alias in names if importable(alias, modules)))))
     return Submission(name, chosen.sources, tuple(chosen.problems), aliases)
 
 
