@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from grader.classes.ingest import Submission
+from grader.cli import grade
 from grader.cli import main as cli
+from grader.cli.arguments import QUESTION_NAMES, question_number
 from grader.grading import judge, run
 from grader.report import markdown
+from grader.report.model import Report
+from grader.report.write import write_report
+from grader.rubric import QUESTIONS
 
 from .conftest import ROOT
+from .test_report import full, report_of
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
 SOLUTION = str(ROOT / "solution")
@@ -28,6 +43,11 @@ def graded(out: Path, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((out / name / "report.json").read_text())
     jsonschema.validate(content, SCHEMA)
     return content
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "gradebook.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
 
 
 def lost(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -106,8 +126,7 @@ def test_a_class_with_everything_wrong_is_graded_to_the_end(tmp_path: Path, caps
     shown = capsys.readouterr()
     assert "nobody does not exist" in " ".join(shown.err.split())
     assert "no sandbox" in shown.err
-    with (out / "gradebook.csv").open(newline="", encoding="utf-8-sig") as file:
-        rows = {row["submission"]: row for row in csv.DictReader(file)}
+    rows = {row["submission"]: row for row in table(out)}
     assert len(rows) == 17
     full = {name for name, row in rows.items() if float(row["score"]) == 8}
     assert full == {"ann", "flood", "mac"}
@@ -144,6 +163,163 @@ def test_wrong_arguments(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["check", SOLUTION, "--seed", text], "a seed is a whole number from 0 to 2147483647") for text in
+     ("abc", "1.5", "", "-1", "99999999999999999999999", "1_0", "٣")]
+    + [(["check", SOLUTION, "--jobs", text], "use 1 or more") for text in ("abc", "0", "-3", "1e3")]
+    + [(["check", SOLUTION, "--question", text], "use one of 1, 2, 3") for text in ("0", "11", "one", "bonus ")]
+    + [(["grade", "", "--out", "x"], "is a variable"), (["grade", SOLUTION, "--out", " "], "is a variable"),
+       (["check", SOLUTION, "\x1b[2J"], "unrecognized arguments: \\x1b[2J")],
+)  # fmt: skip
+def test_a_wrong_argument_is_answered_with_a_remedy(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_question_names_are_the_rubrics() -> None:
+    assert [question_number(name) for name in QUESTION_NAMES] == [question.number for question in QUESTIONS]
+
+
+HEAVY = ("torch", "numpy", "scipy", "sklearn", "hypothesis", "grader.rubric", "grader.check", "grader.boundary")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["--help", "check --help", "grade --help", "", "check", "check x --seed abc", "check x --nonsense", "check nowhere",
+     "grade nowhere --out o", "grade {here} --out {file}", "grade {here} --out {here}", "check {here} --json {here}"],
+)  # fmt: skip
+def test_nothing_heavy_is_imported_before_the_arguments_make_sense(typed: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "here").mkdir()
+    arguments = typed.format(here=tmp_path / "here", file=tmp_path / "file").split()
+    code = (f"import sys\nfrom grader.cli.main import main\ntry: sys.exit(main({arguments!r}))\n"
+            f"finally: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == (0 if "--help" in typed else 2)
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_used_is_noticed_before_anything_is_graded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grade, "grade", lambda *_: pytest.fail("something was graded"))
+    (tmp_path / "file").write_text("")
+    assert cli.main(["grade", SOLUTION, "--out", str(tmp_path / "file" / "x"), *FAST]) == 2
+    assert cli.main(["check", SOLUTION, "--json", str(tmp_path / "file" / "x"), *CHECK]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("error: --") for line in lines)
+
+
+def at_once(submissions: Sequence[Submission], plan: run.Plan, progress: object) -> Iterator[tuple[int, Report]]:
+    """Grades nothing and gives everybody full marks: for tests of what comes after."""
+    for index, submission in enumerate(submissions):
+        yield index, report_of(*full(), name=submission.name)
+
+
+def test_two_runs_into_one_folder_do_not_mix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grade, "grade", at_once)
+    out = tmp_path / "reports"
+    assert cli.main(["grade", SOLUTION, "--out", str(out), *FAST]) == 0
+    first = (out / "gradebook.csv").read_bytes()
+    assert cli.main(["grade", SOLUTION, "--out", str(out), *FAST, "--question", "9"]) == 2
+    assert "--fresh" in capsys.readouterr().err
+    assert (out / "gradebook.csv").read_bytes() == first
+    (out / "notes.txt").write_text("mine")
+    assert cli.main(["grade", SOLUTION, "--out", str(out), "--fresh", *FAST]) == 0
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_report_that_cannot_be_written_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(report: Report, out: Path) -> Path:
+        if report.submission == "ann":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_report(report, out)
+
+    for name in ("ann", "bob"):
+        (tmp_path / "class" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "solution" / "gaussians.py", tmp_path / "class" / name)
+    monkeypatch.setattr(grade, "grade", at_once)
+    monkeypatch.setattr(grade, "write_report", no_room)
+    out = tmp_path / "reports"
+    assert cli.main(["grade", str(tmp_path / "class"), "--out", str(out), *FAST]) == 3
+    rows = {row["submission"]: row for row in table(out)}
+    assert {name: row["score"] for name, row in rows.items()} == {"ann": "100.0", "bob": "100.0"}
+    assert "no space left" in rows["ann"]["problems"]
+    assert not rows["bob"]["problems"].startswith("the report")
+    assert "no space left"[:8] in capsys.readouterr().out
+    assert (out / "bob" / "report.md").exists()
+
+
+def test_ctrl_c_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ann", "bob"):
+        (tmp_path / "class" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "solution" / "gaussians.py", tmp_path / "class" / name)
+
+    def interrupted(*arguments: Any) -> Iterator[tuple[int, Report]]:
+        yield next(at_once(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grade, "grade", interrupted)
+    out = tmp_path / "reports"
+    assert cli.main(["grade", str(tmp_path / "class"), "--out", str(out), *FAST]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"interrupted: 1 of 2 graded, reports of those are in {out}"
+    assert [row["submission"] for row in table(out)] == ["ann"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_with_a_line_and_130(tmp_path: Path, jobs: str) -> None:
+    """The signal goes to all processes of the group, as a terminal sends it, in the middle of a check."""
+    (tmp_path / "slow").mkdir()
+    started = tmp_path / "started"
+    (tmp_path / "slow" / "gaussians.py").write_text(
+        f"import pathlib, time\ndef kl_divergence(mu, logvar):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(8)\n"
+    )
+    arguments = ["grade", str(tmp_path / "slow"), "--out", str(tmp_path / "out"), *FAST[:-4], "--jobs", jobs]
+    running = subprocess.Popen([sys.executable, "-m", "grader", *arguments], cwd=ROOT, start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while not started.exists() and running.poll() is None:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert err.splitlines()[-1] == "interrupted: 0 of 1 graded"
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"},
+                                       {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])  # fmt: skip
+def test_a_terminal_without_unicode_shows_everything(variables: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "starter", tmp_path / "José")
+    with (tmp_path / "José" / "gaussians.py").open("a", encoding="utf-8") as file:
+        file.write("\n\ndef kl_divergence(mu, logvar):\n    print('μ → \\x1b[2J')\n    raise ValueError('σ² ≠ 1')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "check", str(tmp_path / "José"), *CHECK],
+        cwd=ROOT, env={**os.environ, **variables}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"\x1b" not in done.stdout
+    assert b"public 0/" in done.stdout
+    assert b"Question 2" in done.stdout
+    assert not re.search(rb"[^\x00-\x7f]", done.stdout) or variables.get("PYTHONIOENCODING") == "cp1252"
 
 
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

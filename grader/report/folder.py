@@ -18,7 +18,7 @@ RECORD = ".a7-reports"
 HEAD = "# Written by 'python -m grader grade': the files listed here are its own, and --fresh removes them."
 TABLE = "gradebook.csv"
 REPORT_NAMES = ("report.json", "report.md", "junit.xml", "results.json")
-OWN = re.compile(rf"{re.escape(TABLE)}|[^/\\]+/({'|'.join(map(re.escape, REPORT_NAMES))})")
+OWN = re.compile(rf"{re.escape(TABLE)}|[^/\\\x00-\x1f]+/({'|'.join(map(re.escape, REPORT_NAMES))})")
 SUBMITTED = (".py", ".ipynb", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PROBE = ".a7-probe"
 
@@ -37,12 +37,13 @@ class RunFolder:
         try:
             refuse_inputs(out, inputs)
             probe(out)
-            self.earlier = [name for name in self._recorded() if os.path.lexists(out / name)]
-            if not self.earlier:
+            self.earlier = list(self._recorded())
+            mixed = any(os.path.lexists(out / name) for name in self.earlier)
+            if not mixed:
                 refuse_foreign(out)
         except OSError as error:
             raise FolderError(f"{asked(out)}: {reason(error)}; give a folder in which you may write") from error
-        if self.earlier and not fresh:
+        if mixed and not fresh:
             raise FolderError(
                 f"{asked(out)} holds the reports of an earlier run, and two runs must not mix: give another folder, or "
                 "--fresh to remove those reports first"
@@ -129,7 +130,7 @@ def remove(out: Path, name: str) -> None:
     if path.is_dir() or (path.parent != out and path.parent.is_symlink()):
         return  # not as we left it
     path.unlink(missing_ok=True)
-    for left in path.parent.glob(f".{path.name}.*"):
+    for left in sorted(path.parent.glob(f".{path.name}.*")):
         if left.suffix[1:].isdigit():
             left.unlink()
     if path.parent != out:
