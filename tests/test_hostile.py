@@ -43,7 +43,7 @@ NASTY = (
 )  # fmt: skip
 TEXT = st.lists(st.sampled_from(NASTY) | st.text(max_size=8), max_size=4).map("".join)
 FUZZ = settings(
-    max_examples=12,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -55,7 +55,7 @@ FUZZ = settings(
 def reports(draw: st.DrawFn) -> Report:
     """Outcomes of all kinds, with texts that nobody has looked at."""
     texts = draw(st.lists(TEXT, min_size=7, max_size=12))
-    outcomes = []
+    outcomes: list[Outcome] = []
     for index, check in enumerate(CHECKS):
         status = STATUSES[(index + len(texts)) % len(STATUSES)]
         one = [texts[(index + k) % len(texts)] for k in range(7)]

@@ -93,7 +93,7 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
         if verbose or any(o.status not in ("passed", "skipped", "unimplemented") for o in own):
             console.print(question_block(question, own, for_student=False, verbose=verbose))
     console.print(next_steps(ran, for_student=False))
-    table = Table(title=name_of(report.submission), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=Text(name_of(report.submission)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("question")
     table.add_column("points", justify="right", no_wrap=True)
     table.add_column("not passed")
@@ -101,7 +101,9 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
         lost = [o for o in ran if o.check.question == question.number and o.status != "passed"]
         words = ", ".join(f"{o.check.id.partition('.')[2]} ({STATUS_WORDS[o.status]})" for o in lost[:2])
         more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
-        table.add_row(f"{question_label(question.number)} · {question.title}", marks(report.of(question)), words + more)
+        table.add_row(
+            f"{question_label(question.number)} · {question.title}", marks(report.of(question)), Text(words + more)
+        )
     console.print(table)
     measured = [(o.check.id, one_line(o.message)) for o in ran if o.measured and o.message and o.status == "passed"]
     if measured:
