@@ -21,11 +21,13 @@ from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from . import bank
 from .bank import Alternative, Mistake
+from .bank.architectures import LAYOUTS
 from .bank.hints import HINTS
 from .nearby import judged
 
 BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
-         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "blind", "rewritten")]  # fmt: skip
+         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "blind", "rewritten",
+          "architectures")]  # fmt: skip
 MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MISTAKES]
 ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
 BY_ID = {check.id: check for check in CHECKS}
@@ -107,6 +109,27 @@ def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench,
     outcomes = run(bench, sources, checks, seed=12) if as_graded else judged(sources, checks, seed=12)
     lost = {name: (o.status, o.message, o.expected, o.actual) for name, o in outcomes.items() if o.status != "passed"}
     assert not lost
+
+
+# those that fell short of the first budget of an earlier version, and some that have more layers, or fewer
+TRAINED_LAYOUTS = [
+    (made, BY_ID[check]) for name, (made, checks) in LAYOUTS.items() for check in checks
+    if name in {"q4-layout-autoencoder-deep-and-narrow", "q4-layout-autoencoder-dropout", "q4-layout-conv-few-channels",
+                "q4-layout-conv-tanh", "q5-layout-denoiser-batch-norm", "q8-layout-conv-burgess",
+                "q10-layout-half-the-channels", "bonus-layout-prior-elu-and-dropout"}
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("made", "check"), TRAINED_LAYOUTS, ids=[f"{a.id}-{c.id}" for a, c in TRAINED_LAYOUTS])
+def test_another_layout_keeps_its_trained_points(
+    made: Alternative, check: Check, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    sources = bank.apply(reference.sources, made)
+    bench.submission = Submission("variant", sources)
+    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    outcome = judge(check, bench, Setting(14, "cpu", digits, load_thresholds("digits")))
+    assert outcome.status == "passed", outcome
 
 
 @pytest.mark.slow

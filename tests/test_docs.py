@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.author.tables import with_table
+from grader.author.tables import BUDGETS, with_budgets, with_table
+from grader.grading.judge import PATIENCE
+from grader.rubric import CHECKS
 
 from .conftest import ROOT
 
@@ -28,6 +30,14 @@ def shell(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 def test_the_rubric_table_is_the_rubrics() -> None:
     assert with_table(README) == README
+
+
+def test_the_handout_says_how_long_models_are_trained() -> None:
+    handout = (ROOT / "docs" / "handout.md").read_text()
+    assert with_budgets(handout) == handout
+    assert f"{({4: 'four'})[PATIENCE]} times as long" in handout
+    of_the_graders_own = {"q3.trained.pca", "q7.trained.labels"}
+    assert BUDGETS.keys() == {check.id for check in CHECKS if check.kind == "trained"} - of_the_graders_own
 
 
 def test_links_lead_somewhere() -> None:

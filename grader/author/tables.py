@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md: the rubric table, between its two marker comments.
+"""Writes what is generated in README.md and the handout, between markers: the rubric, the budgets of training.
 
 Usage: ``python -m grader.author.tables``; a test compares.
 """
@@ -7,13 +7,43 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 
 from ..check.declaration import Kind
-from ..rubric import QUESTIONS
+from ..check.trained import Budget
+from ..rubric import CHECKS, QUESTIONS
+from ..rubric.bonus import trained as bonus
+from ..rubric.q03 import trained as q03
+from ..rubric.q04 import trained as q04
+from ..rubric.q05 import trained as q05
+from ..rubric.q06 import layers as q06
+from ..rubric.q08 import trained as q08
+from ..rubric.q09 import model as q09
+from ..rubric.q10 import trained as q10
 from .starter import ROOT
 
 KINDS: tuple[Kind, ...] = ("property", "gradient", "statistical", "trained")
-PLACE = re.compile(r"(<!-- rubric: .* -->\n).*(<!-- end rubric -->)", re.DOTALL)
+PLACE = r"(<!-- {0}: .* -->\n).*(<!-- end {0} -->)"
+
+# by trained check; none for PCA, which is not trained, and for Question 7, where the network is the grader's
+BUDGETS: Mapping[str, Mapping[str, Budget]] = {
+    "q3.trained.linear": q03.BUDGETS,
+    "q4.trained.vanilla": q04.VANILLA_BUDGET,
+    "q4.trained.conv": q04.CONV_BUDGET,
+    "q4.trained.unet": q04.UNET_BUDGET,
+    "q5.trained.gaussian": q05.BUDGET,
+    "q5.trained.masking": q05.BUDGET,
+    "q6.layerwise.trained": q06.BUDGETS,
+    "q8.trained.elbo": q08.ELBO_BUDGET,
+    "q8.trained.beta": q08.BETA_BUDGET,
+    "q8.trained.conv": q08.CONV_BUDGET,
+    "q9.trained": q09.BUDGET,
+    "q10.trained.vq": q10.BUDGETS,
+    "q10.trained.ema": q10.AVERAGED,
+    "bonus.trained.source": {"digits": bonus.SOURCE, "mnist": bonus.SOURCE},
+    "bonus.trained.images": bonus.BUDGETS,
+}
+IMAGES = {"digits": 1437, "mnist": 60_000}
 
 
 def rubric_table() -> str:
@@ -27,17 +57,46 @@ def rubric_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def budget_table() -> str:
+    """Markdown: a row per check that trains a model of the submission; epochs, examples, batch and largest step."""
+    lines = ["| check | on digits | on MNIST |", "|---|---|---|"]
+    titles = {check.id: check.title for check in CHECKS}
+    for name, budgets in BUDGETS.items():
+        said = [
+            f"{budget.epochs} × {examples(name, dataset, budget)} in {budget.batch_size}s, {budget.lr:g}"
+            for dataset, budget in sorted(budgets.items())
+        ]
+        lines.append(f"| `{name}` · {titles[name]} | {' | '.join(said)} |")
+    return "\n".join(lines) + "\n"
+
+
+def examples(check: str, dataset: str, budget: Budget) -> int:
+    """How many there are to train on: those of the source are drawn, whatever the dataset."""
+    return budget.train_size if check == "bonus.trained.source" else min(budget.train_size, IMAGES[dataset])
+
+
+def between(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers of `name`. Raises ValueError if they are gone."""
+    place = re.compile(PLACE.format(name), re.DOTALL)
+    if not place.search(page):
+        raise ValueError(f"the page has no '<!-- {name}: … -->' and '<!-- end {name} -->' markers")
+    return place.sub(lambda match: match[1] + text + match[2], page)
+
+
 def with_table(readme: str) -> str:
-    """The README with the table of today's rubric. Raises ValueError if its markers are gone."""
-    if not PLACE.search(readme):
-        raise ValueError("README.md has no '<!-- rubric: … -->' and '<!-- end rubric -->' markers")
-    return PLACE.sub(lambda match: match[1] + rubric_table() + match[2], readme)
+    """The README with the table of today's rubric."""
+    return between(readme, "rubric", rubric_table())
+
+
+def with_budgets(handout: str) -> str:
+    """The handout with today's budgets."""
+    return between(handout, "budgets", budget_table())
 
 
 def main() -> int:
-    """Rewrites README.md."""
-    path = ROOT / "README.md"
-    path.write_text(with_table(path.read_text()))
+    """Rewrites README.md and the handout."""
+    for path, renewed in ((ROOT / "README.md", with_table), (ROOT / "docs" / "handout.md", with_budgets)):
+        path.write_text(renewed(path.read_text()))
     return 0
 
 

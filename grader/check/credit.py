@@ -11,14 +11,16 @@ from .failure import Failure
 class Measurement(NamedTuple):
     """A number that a trained check compares with a cut, on which side of it is good, and what its cuts come from.
 
-    `slack` is the share of the reference's value by which a correct answer of another architecture may be worse;
-    `trivial` is what a model that has learned nothing reaches in the same run.
+    `trivial` is what a model that has learned nothing reaches in the same run. A correct answer of another architecture
+    may be worse than the reference by `slack`, a share of the reference's value, or by `way`, a share of the way from
+    there to the trivial model, whichever leaves more room.
     """
 
     value: float
     below: bool
     slack: float
     trivial: float
+    way: float = 0.0
 
 
 @dataclass

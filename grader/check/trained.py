@@ -146,23 +146,25 @@ def expect_generalises(ctx: Context, error: float, on_training_images: float) ->
 
 
 def at_most(
-    ctx: Context, metric: str, value: float, what: str, digits: int = 5, *, trivial: float, slack: float = SLACK
-) -> None:
+    ctx: Context, metric: str, value: float, what: str, digits: int = 5, *, trivial: float, slack: float = SLACK,
+    way: float = 0.0, hint: str = INHERIT,
+) -> None:  # fmt: skip
     """`value` earns full credit up to the cut measured for it, none from `trivial` on. NaN and infinity never do.
 
-    The check's credit is that of its worst metric.
+    The check's credit is that of its worst metric. `slack` and `way`: see `Measurement`; `hint` asks about this metric.
     """
-    _against_cut(ctx, metric, Measurement(value, True, slack, trivial), what, digits)
+    _against_cut(ctx, metric, Measurement(value, True, slack, trivial, way), what, digits, hint)
 
 
 def at_least(
-    ctx: Context, metric: str, value: float, what: str, digits: int = 4, *, trivial: float, slack: float = SLACK
-) -> None:
+    ctx: Context, metric: str, value: float, what: str, digits: int = 4, *, trivial: float, slack: float = SLACK,
+    way: float = 0.0, hint: str = INHERIT,
+) -> None:  # fmt: skip
     """`value` earns full credit from the cut measured for it on, none down to `trivial`."""
-    _against_cut(ctx, metric, Measurement(value, False, slack, trivial), what, digits)
+    _against_cut(ctx, metric, Measurement(value, False, slack, trivial, way), what, digits, hint)
 
 
-def _against_cut(ctx: Context, metric: str, found: Measurement, what: str, digits: int) -> None:
+def _against_cut(ctx: Context, metric: str, found: Measurement, what: str, digits: int, hint: str) -> None:
     ctx.credit.measured[metric] = found
     value, side = found.value, "at most" if found.below else "at least"
     cut = ctx.thresholds.cut(ctx.name, metric)
@@ -177,7 +179,7 @@ def _against_cut(ctx: Context, metric: str, found: Measurement, what: str, digit
     bound = f"{side} {cut.full:.{digits}g}"
     if credit < ctx.credit.share:
         wanted = f"{bound} for all points; {cut.zero:.{digits}g}, a model that has learned nothing, earns none"
-        miss = Failure(f"{what} on {ctx.data.name} misses the threshold", wanted, f"{value:.{digits}g}")
+        miss = Failure(f"{what} on {ctx.data.name} misses the threshold", wanted, f"{value:.{digits}g}", hint=hint)
         if not credit:
             raise miss
         ctx.credit.share, ctx.credit.shortfall = credit, miss
@@ -211,7 +213,8 @@ def encode_then_decode(
     )
     second.close()
     if len(codes) != len(images) or len(pictures) != len(images):
-        raise Failure("the number of images changes on the way through the model", str(len(images)), str(len(pictures)))
+        raise Failure("the number of images changes on the way through the model", str(len(images)), str(len(pictures)),
+                      hint="How many codes come of one image, and how many images of one code?")  # fmt: skip
     return codes, pictures
 
 

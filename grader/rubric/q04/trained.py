@@ -57,19 +57,19 @@ def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State, 
     id="q4.trained.vanilla", question=4, kind="trained", points=1.0, visibility="public",
     title="Trained: vanilla autoencoder against PCA",
     asks="trained on squared error, VanillaAutoencoder describes unseen images better than PCA with as many components",
-    hint="PCA is the best linear autoencoder. What can yours do that PCA cannot, and which layers do it? Does "
-    "the loss still fall in the last epoch?",
+    hint="PCA is the best linear autoencoder. What can yours do that PCA cannot, and which layers do it? Train it for "
+    "the epochs of the handout: does the loss still fall in the last one?",
     needs=("q4.vanilla.shapes",),
 )  # fmt: skip
 def trained_vanilla(ctx: Context) -> None:
-    name, images = ctx.data.name, test_images(ctx, TEST_SIZE)
-    latent, budget = VANILLA_LATENT[name], VANILLA_BUDGET[name]
+    images = test_images(ctx, TEST_SIZE)
+    latent, budget = VANILLA_LATENT[ctx.data.name], VANILLA_BUDGET[ctx.data.name]
     recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
     state, of = fit(ctx, recipe, budget), through_code(ctx, recipe, latent)
     error, pca = of(state, images), pca_mse(ctx, latent, budget.train_size, images)
     at_most(ctx, "ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
-                slack=0.25)  # fmt: skip
-    at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.25)
+            slack=0.35)  # fmt: skip
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.35)
     expect_generalises(ctx, error, of(state, training_images(ctx)))
     expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
 
@@ -129,7 +129,9 @@ def trained_unet(ctx: Context) -> None:
 
     state = fit(ctx, recipe, budget)
     error = of(state)
-    at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0)
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0,
+            hint="Look at some reconstructions beside the images: is the digit missing, or only its details? On which "
+            "way through the net should each of them come?")  # fmt: skip
     with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
     what = "the error where the skips are replaced by zeros, relative to that with them,"
     at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)

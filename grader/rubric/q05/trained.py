@@ -67,11 +67,14 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
     plain = error_of(without, fit(ctx, without, budget, session=ctx.fresh()), noisy, images)
     trivial = min(mse(noisy, images), plain)
     at_most(ctx, "mse", error, f"the error of restored images per pixel (noisy ones {mse(noisy, images):.4g}, restored "
-                f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2)  # fmt: skip
+            f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2,
+            hint="How well does your model reconstruct images without noise? And does it see as much noise while it "
+            "learns as its noise_level says?")  # fmt: skip
     # an architecture of which clean images alone make a good denoiser (dropout does it) has nothing to gain, and has
     # shown what is asked by the error itself
     expect_of_training(ctx, error < plain or ctx.credit.share == 1, "training on corrupted images does not help",
-                       f"below {plain:.4g}, trained without noise", error)  # fmt: skip
+                       f"below {plain:.4g}, trained without noise", error,
+                       hint="In training mode, what reaches the first layer: the image, or its rest?")  # fmt: skip
     known = training_images(ctx)
     expect_generalises(ctx, error_of(recipe, state, images, images), error_of(recipe, state, known, known))
     expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(recipe, state, noisy, images))
@@ -82,7 +85,7 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
     title="Trained: Gaussian noise removed",
     asks="trained on corrupted images, the model restores unseen ones better than doing nothing and better than a "
     "model trained on clean images",
-    hint="Is the noise really there while the model learns? Against which image is the error taken?",
+    hint="Is the noise really there while the model learns?",
     needs=("q5.dae.shapes",), parts=PARTS,
 )  # fmt: skip
 def trained_gaussian(ctx: Context) -> None:

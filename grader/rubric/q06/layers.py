@@ -324,15 +324,16 @@ def layerwise_trained(ctx: Context) -> None:
         encoders,
         decoders,
         train,
-        epochs=budget.epochs,
+        epochs=ctx.patience * budget.epochs,
         batch_size=budget.batch_size,
         lr=budget.lr,
         generator=Gen(ctx.seed),
     )
     if not isinstance(value, list | tuple) or len(value) != len(widths) - 1:
         raise Failure(
-            "pretrain_layerwise does not return one list per stage", f"{len(widths) - 1} lists", kind_of(value)
-        )
+            "pretrain_layerwise does not return one list per stage", f"{len(widths) - 1} lists", kind_of(value),
+            hint="What is there to tell of each stage, and how many stages are there?",
+        )  # fmt: skip
     error, trivial = stack_error(ctx, encoders, decoders, images), min(untrained, mean_image_mse(ctx, images))
     pca = pca_mse(ctx, widths[-1], budget.train_size, images)
     at_most(ctx, "test mse", error, "the stack's error per pixel", trivial=trivial, slack=0.25)

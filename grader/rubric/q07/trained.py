@@ -140,9 +140,11 @@ def trained_labels(ctx: Context) -> None:
     without = [two_stage(ctx, task, network(ctx, plan), k, 0) for k in range(plan.draws)]
     accuracy, baseline = sum(with_stage) / plan.draws, sum(without) / plan.draws
     at_least(ctx, "accuracy", accuracy, f"mean accuracy with 100 labels ({baseline:.4g} without pre-training)",
-                 trivial=task.guess)  # fmt: skip
+             trivial=task.guess,
+             hint="How many of the 100 labelled images does the classifier itself get right? Which weights has stage "
+             "two moved?")  # fmt: skip
     at_least(ctx, "gain", accuracy - baseline, "its gain over the same network without pre-training", trivial=0.0,
-                 slack=0.5)  # fmt: skip
+             slack=0.5)  # fmt: skip
 
 
 TRAINED: tuple[Check, ...] = (trained_labels,)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
-from ...check.failure import Failure
+from ...check.failure import INHERIT, Failure
 from ...check.judge_network import judge_for
 from ...check.parts import Part
 from ...check.trained import (
@@ -88,7 +88,8 @@ def measure(
     mu, logvar = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
     z = mu + sigma_of(logvar) * ctx.randn(*mu.shape, dtype=mu.dtype)
     if not bool(torch.isfinite(z).all()):
-        raise Failure("the posterior's standard deviation is not finite", "finite numbers", "infinity")
+        raise Failure("the posterior's standard deviation is not finite", "finite numbers", "infinity",
+                      hint="How large is logvar after training, and what does exp make of it?")  # fmt: skip
     x_recon = decode(ctx, recipe, state, z, *labels, shape=images.shape[1:])
     return Measured(
         float(bernoulli_nats(x_recon, images).mean()), float(nats(mu.double(), logvar.double()).sum(1).mean()), mu
@@ -118,10 +119,13 @@ def ignorant_nats(ctx: Context, images: Tensor) -> float:
     return float(bernoulli_nats(mean.expand_as(images), images).mean())
 
 
-def compare(ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO") -> None:
+def compare(
+    ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO", *, way: float = 0.2, hint: str = INHERIT
+) -> None:
     """-ELBO against its cut: the latents carry information, and it pays."""
     what = f"-ELBO in nats per image (recon {found.recon:.5g}, KL {found.kl:.4g}, {found.active} active units)"
-    at_most(ctx, metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07)
+    at_most(ctx, metric, found.nelbo, what, trivial=ignorant_nats(ctx, images), slack=0.07, way=way,
+            hint=hint)  # fmt: skip
 
 
 @declare(
@@ -139,14 +143,16 @@ def trained_elbo(ctx: Context) -> None:
     state = fit(ctx, recipe, budget)
     found = measure(ctx, recipe, state, images)
     compare(ctx, found, images)
-    at_least(ctx, "active units", found.active, "the number of active units", trivial=0.0, slack=0.6)
+    at_least(ctx, "active units", found.active, "the number of active units", trivial=0.0, slack=0.6,
+             hint="Which dimensions of mu change from image to image? When is another worth its KL?")  # fmt: skip
     judge, real = judge_for(ctx.data), test_images(ctx)
     drawn = decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32))
     noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
     mean = to_float(ctx.data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
     trivial = min(judge.distance(noise, real), judge.distance(mean, real))
     what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
-    at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6)
+    at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6,
+            hint="Decode some draws of N(0, I). Has the decoder met latents like these while it learned?")  # fmt: skip
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 
@@ -164,7 +170,8 @@ def trained_beta(ctx: Context) -> None:
         recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, objective)
         found = measure(ctx, recipe, fit(ctx, recipe, BETA_BUDGET[ctx.data.name]), images)
         if beta == 1:
-            compare(ctx, found, images, "-ELBO at beta 1")
+            compare(ctx, found, images, "-ELBO at beta 1", hint="At beta = 1 your loss is -ELBO. Which of its two "
+                    "terms is too large for a model that has been trained with it?")  # fmt: skip
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
@@ -184,7 +191,9 @@ def trained_conv(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.ConvVAE", {"latent_dim": LATENT}, OWN_LOSS)
     budget = CONV_BUDGET[ctx.data.name]
-    compare(ctx, measure(ctx, recipe, fit(ctx, recipe, budget), images), images)
+    # four convolutions and two affine layers (arXiv:1804.03599) stay at the mean image for longer than all others that
+    # were tried: on 10 000 images they come to 136 nats when trained again, a quarter of the way
+    compare(ctx, measure(ctx, recipe, fit(ctx, recipe, budget), images), images, way=0.3)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 

@@ -108,10 +108,12 @@ def trained(ctx: Context) -> None:
         "the share of images that show their digit",
         trivial=guessed(labels),
         slack=0.55,
+        hint="Show ten images of each class. Are they digits at all, and those asked for?",
     )
     real = to_float(ctx.data.train_x[: budget.train_size])
     spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: budget.train_size])
-    at_least(ctx, "spread", spread, "the variance within a class, relative to real images,", trivial=0.0, slack=0.6)
+    at_least(ctx, "spread", spread, "the variance within a class, relative to real images,", trivial=0.0, slack=0.6,
+             hint="Show ten images of one class. What could make them differ, and does it reach them?")  # fmt: skip
 
     # the same with latents of the grader's, each decoded as every digit
     z = ctx.randn(ASKED // 10, LATENT, dtype=torch.float32).repeat_interleave(10, dim=0)
@@ -121,5 +123,6 @@ def trained(ctx: Context) -> None:
         return float((judge.predict(decode(ctx, recipe, state, z, every)) == every).double().mean())
 
     what = "the share of latents that decode to each digit asked for"
-    at_least(ctx, "digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55)
+    at_least(ctx, "digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55,
+             hint="Decode one latent with each of the labels. What should stay, and what should change?")  # fmt: skip
     expect_learned(ctx, recipe, budget, "digits decoded", decoded, {"y": ctx.data.train_y})

@@ -63,7 +63,8 @@ def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) ->
     )  # fmt: skip
     if indices.dtype != torch.int64 or not 0 <= int(indices.min()) <= int(indices.max()) < NUM_EMBEDDINGS:
         raise Failure("indices are no code numbers", f"int64 in 0…{NUM_EMBEDDINGS - 1}",
-                      f"{indices.dtype} in {indices.min()}…{indices.max()}")  # fmt: skip
+                      f"{indices.dtype} in {indices.min()}…{indices.max()}",
+                      hint="Which rows does a codebook have, and of which dtype is the number of a row?")  # fmt: skip
     return indices, mse(pictures, images)
 
 
@@ -72,7 +73,9 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     made, images, budget = recipe(ema), test_images(ctx), (AVERAGED if ema else BUDGETS)[ctx.data.name]
     state = fit(ctx, made, budget)
     indices, error = through_indices(ctx, made, state, images)
-    at_most(ctx, "mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0)
+    at_most(ctx, "mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0,
+            hint="How far are the codes from the encoder's outputs when training ends? Does the decoder see in "
+            "training what it sees here?")  # fmt: skip
     expect_generalises(ctx, error, through_indices(ctx, made, state, training_images(ctx))[1])
     expect_learned(ctx, made, budget, "mse", lambda state: through_indices(ctx, made, state, images)[1])
     return perplexity(indices)
@@ -89,7 +92,8 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
 def trained_vq(ctx: Context) -> None:
     effective, used = judge_model(ctx, ema=False)
     at_least(ctx, "perplexity", effective, "perplexity of the codes", trivial=1.0, slack=0.5)
-    at_least(ctx, "used", float(used), "number of codes used", trivial=1.0, slack=0.7)
+    at_least(ctx, "used", float(used), "number of codes used", trivial=1.0, slack=0.7,
+             hint="Which codes has no pixel's vector ever been nearest to? Where are they?")  # fmt: skip
 
 
 @declare(
