@@ -6,12 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from grader.author.tables import BUDGETS, with_budgets, with_table
+from grader.check.failure import LIBRARIES
 from grader.grading.judge import PATIENCE
+from grader.report.folder import RECORD
+from grader.report.gradebook import columns
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
@@ -57,9 +61,49 @@ def test_the_commands_shown_are_known() -> None:
 @pytest.mark.slow
 def test_make_check_shows_a_student_what_is_missing() -> None:
     done = shell("make check SUBMISSION=starter Q=8 SEED=1")
-    assert done.returncode != 0
+    assert done.returncode == 0, "that work is left is no error of make"
+    assert "Error" not in done.stdout + done.stderr
     assert "not implemented" in done.stdout
     assert "public 0/" in done.stdout
+
+
+def test_make_check_passes_on_that_it_could_not_run() -> None:
+    done = shell("make check SUBMISSION=no-such-folder Q=8")
+    assert done.returncode != 0
+    assert "no-such-folder does not exist" in done.stderr
+
+
+def test_make_grade_replaces_reports_of_the_reference_only(tmp_path: Path) -> None:
+    def typed(*variables: str) -> str:
+        return shell(" ".join(["make -n grade", f"OUT={tmp_path}", *variables])).stdout
+
+    assert "--fresh" in typed()
+    (tmp_path / RECORD).write_text("# ours\nsolution/report.json\ngradebook.csv")
+    assert "--fresh" in typed()
+    assert "--fresh" not in typed("SUBMISSION=class")
+    (tmp_path / RECORD).write_text("# ours\nsolution/report.json\nann/report.json\ngradebook.csv")
+    assert "--fresh" not in typed()
+    assert "--fresh" in typed("FRESH=1")
+
+
+def test_the_libraries_that_exist_are_those_of_the_handout_and_of_the_project() -> None:
+    handout = (ROOT / "docs" / "handout.md").read_text()
+    [sentence] = re.findall(r"these libraries: (.*?)\. Nothing else", handout, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`(?! \(installed)|`(\w+)` \(installed", sentence)) == tuple(
+        (name, "") if name != "sklearn" else ("", name) for name in LIBRARIES
+    )
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    installed = {re.split(r"[<>=!]", requirement)[0] for requirement in needed}
+    assert {{"sklearn": "scikit-learn"}.get(name, name) for name in LIBRARIES} <= installed
+
+
+def test_the_columns_of_the_gradebook_are_explained() -> None:
+    [table] = re.findall(r"\| column of `gradebook.csv` .*?\n\n", README, re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", table.partition("\n")[2]))
+    for column in columns():
+        series = re.sub(r"^q(\d+|_bonus)", "q1", column)
+        assert column in named or series in named, column
+    assert named <= set(columns())
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -20,6 +22,9 @@ from ..report.printable import name_of, one_line, problems_of
 from ..report.words import STATUS_WORDS, marks, points, summary
 from ..rubric import QUESTIONS
 from .layout import details, next_steps, question_block
+
+LONGEST_SHOWN = 26  # of a submission's name, in the table of a class
+FRAME = 13  # what four columns of such a table take beside their text
 
 
 def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission]) -> None:
@@ -99,8 +104,8 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
     table.add_column("not passed")
     for question in QUESTIONS:
         lost = [o for o in ran if o.check.question == question.number and o.status != "passed"]
-        words = ", ".join(f"{o.check.id.partition('.')[2]} ({STATUS_WORDS[o.status]})" for o in lost[:2])
-        more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+        words = ", ".join(f"{o.check.id.partition('.')[2]} ({STATUS_WORDS[o.status]})" for o in lost[:1])
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         table.add_row(
             f"{question_label(question.number)} · {question.title}", marks(report.of(question)), Text(words + more)
         )
@@ -113,14 +118,22 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
 
 def print_class(console: Console, reports: Sequence[Report]) -> None:
     """A line per submission; problems in full are in the reports."""
+    rows = [
+        (name_of(report.submission), fraction(report.score, report.regular.judged),
+         fraction(report.bonus, report.extra.judged), "; ".join(problems_of(report.problems)))
+        for report in reports
+    ]  # fmt: skip
+    heads = ("submission", "score", "bonus")
+    widest = [max([len(head), *(cell_len(row[k]) for row in rows)]) for k, head in enumerate(heads)]
+    widths = [min(widest[0], LONGEST_SHOWN), *widest[1:]]
+    room = console.width - sum(widths) - FRAME
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("submission", overflow="ellipsis", no_wrap=True, max_width=26)
-    for column in ("score", "bonus"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("problems", overflow="ellipsis", no_wrap=True, ratio=1)
-    for report in reports:
-        regular, extra = fraction(report.score, report.regular.judged), fraction(report.bonus, report.extra.judged)
-        table.add_row(Text(name_of(report.submission)), regular, extra, Text("; ".join(problems_of(report.problems))))
+    for name, width in zip(heads, widths, strict=True):
+        side: Literal["left", "right"] = "left" if name == "submission" else "right"
+        table.add_column(name, width=width, justify=side, no_wrap=True, overflow="ellipsis")
+    table.add_column("problems", width=max(len("problems"), room), no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*map(Text, row))
     console.print(table)
     left = {(report.regular.not_run, report.extra.not_run) for report in reports}
     for points_left, bonus_left in sorted(left):

@@ -1,0 +1,188 @@
+"""What a person sees at 80 columns, and what a log hears where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.check.outcome import Outcome
+from grader.classes.ingest import Submission
+from grader.cli import terminal
+from grader.cli.progress import QUIET_SECONDS, Drawn, Told, watch
+from grader.grading.run import Plan
+from grader.report.model import Report
+from grader.rubric import CHECKS, QUESTIONS
+
+from .test_report import report_of
+
+LONG = "one two three four five six seven eight nine ten " * 6
+
+
+def shown(show: Callable[[Console], None]) -> str:
+    file = io.StringIO()
+    show(Console(file=file, width=80, highlight=False))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def checked(report: Report, *, verbose: bool = False) -> str:
+    return shown(lambda console: terminal.print_check(console, report, verbose=verbose))
+
+
+def half_done() -> Report:
+    """Question 1 right, 2 wrong in one check, 3 not written, the rest not run."""
+    outcomes = []
+    for check in CHECKS:
+        if check.question == 1:
+            outcomes.append(Outcome(check, "passed", check.points))
+        elif check.id == "q2.standard.value":
+            outcomes.append(
+                Outcome(check, "failed", 0.0, LONG, LONG, "1", "2", {}, looks="twice", call="kl_divergence(mu=[0.])")
+            )
+        elif check.question == 2:
+            outcomes.append(Outcome(check, "passed", check.points))
+        elif check.question == 3 and check.needs:
+            outcomes.append(Outcome(check, "skipped", 0.0, f"needs {check.needs[0]}, which did not pass"))
+        elif check.question == 3:
+            outcomes.append(
+                Outcome(check, "unimplemented", 0.0, f"not implemented yet (Question 3: Part{len(outcomes)}.__init__)")
+            )
+        else:
+            outcomes.append(Outcome(check, "not_run", 0.0))
+    return report_of(*outcomes)
+
+
+def test_a_question_that_passed_is_one_line_with_its_points() -> None:
+    lines = checked(half_done()).splitlines()
+    [title] = [index for index, line in enumerate(lines) if line.startswith("Question 1 · Densities")]
+    count = len(QUESTIONS[0].checks)
+    assert lines[title] == "Question 1 · Densities  6 / 6"
+    assert lines[title + 1] == f"  passed          {count} checks, 6 points"
+    assert lines[title + 2] == ""
+
+
+def test_verbose_lists_every_check() -> None:
+    text = " ".join(checked(half_done(), verbose=True).split())
+    for check in CHECKS:
+        assert (check.id in text) == (check.question in (1, 2, 3))
+
+
+def test_an_explanation_hangs_beside_its_label() -> None:
+    lines = checked(half_done()).splitlines()
+    [first] = [index for index, line in enumerate(lines) if line.startswith("    found:")]
+    column = lines[first].index("one two")
+    following = [line for line in lines[first + 1 : first + 5] if "five" in line or "three" in line]
+    assert following
+    assert all(line[:column].strip() == "" for line in following)
+    labels = [line.split(":")[0].strip() for line in lines[first - 2 :] if re.match(r"    \w+( like)?:", line)]
+    assert labels == ["asked", "found", "call", "expected", "actual", "looks like", "think"]
+
+
+def test_statuses_stand_in_one_column() -> None:
+    for word in ("passed", "failed", "not implemented", "skipped"):
+        assert re.search(rf"^  {word}", checked(half_done()), re.MULTILINE), word
+
+
+def test_what_is_missing_is_named_once() -> None:
+    text = checked(half_done())
+    parts = [check for check in CHECKS if check.question == 3 and not check.needs]
+    assert len(re.findall(r"Part\d+", text)) == len(parts) + 1, "in the question, and the first of them in the list"
+    assert ".__init__" not in text
+    assert len(re.findall("^  not implemented", text, re.MULTILINE)) == 1
+    assert len(re.findall("^  skipped", text, re.MULTILINE)) == 1
+
+
+def test_the_list_of_what_to_do_has_the_first_of_each_question_in_order() -> None:
+    text = checked(half_done())
+    steps = text[text.index("What to do next") :]
+    assert re.findall(r"^  (Question \d+):", steps, re.MULTILINE) == ["Question 2", "Question 3"]
+    assert "q2.standard.value" in steps
+    assert next(c.id for c in CHECKS if c.question == 3 and not c.needs) in steps
+    assert "What to do next" not in checked(report_of(*(Outcome(c, "passed", c.points) for c in CHECKS)))
+
+
+def test_grading_one_submission_explains_it_as_well() -> None:
+    text = shown(lambda console: terminal.print_grades(console, [half_done()], Path("o"), Path("o/gradebook.csv")))
+    assert "kl_divergence(mu=[0.])" in text
+    assert "First in each question" in text
+    assert "12.5 of 22 judged; 78 not run · bonus 10 not run" in text
+    assert "6 / 6" in text
+
+
+def test_a_class_at_80_columns() -> None:
+    perfect = report_of(
+        *(Outcome(c, "not_run", 0.0) if c.kind == "trained" else Outcome(c, "passed", c.points) for c in CHECKS)
+    )
+    reports = [
+        Report(f"student-{k}-{'x' * 40}", (LONG,), perfect.outcomes, perfect.circumstances, 1.0) for k in range(40)
+    ]
+    text = shown(lambda console: terminal.print_grades(console, reports, Path("o"), Path("o/gradebook.csv")))
+    rows = [line for line in text.splitlines() if "student-" in line]
+    assert len(rows) == 40, "a row each"
+    assert max(map(len, rows)) <= 80
+    assert all("83.25 / 83.25" in row and "one two" in row for row in rows)
+    assert "not run: 16.75 points" in text
+
+
+def plan_of(*questions: int) -> Plan:
+    return Plan(
+        1, "cpu", "none", "", None, frozenset(questions), frozenset({"property"}), frozenset({"public", "hidden"}), 1
+    )
+
+
+def outcomes_of(plan: Plan) -> Iterator[Outcome]:
+    return (Outcome(c, "passed" if plan.wants(c) else "not_run", c.points if plan.wants(c) else 0.0) for c in CHECKS)
+
+
+def test_a_log_hears_of_every_finished_question_of_one_submission() -> None:
+    file, plan = io.StringIO(), plan_of(1, 2)
+    with Told(Console(file=file), [Submission("ann", {})], plan, lambda: 0.0) as told:
+        for outcome in outcomes_of(plan):
+            told.note(0, [outcome])
+        told.finished(report_of(*outcomes_of(plan)))
+    first, second = (sum(plan.wants(c) for c in CHECKS if c.question == n) for n in (1, 2))
+    assert file.getvalue().splitlines() == [
+        f"ann: question 1 done, {first} of {first + second} checks",
+        f"ann: question 2 done, {first + second} of {first + second} checks",
+    ]
+
+
+def test_a_log_hears_of_every_finished_submission_and_something_after_a_long_silence() -> None:
+    file, plan, clock = io.StringIO(), plan_of(2), [0.0]
+    with Told(
+        Console(file=file), [Submission("ann\x1b[2J", {}), Submission("bob", {})], plan, lambda: clock[0]
+    ) as told:
+        for outcome in outcomes_of(plan):
+            told.note(0, [outcome])
+        assert file.getvalue() == ""
+        told.finished(report_of(*outcomes_of(plan), name="ann\x1b[2J"))
+        clock[0] = QUIET_SECONDS
+        wanted = [outcome for outcome in outcomes_of(plan) if plan.wants(outcome.check)]
+        told.note(1, wanted[:1])
+        told.note(1, wanted[1:2])
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("[1/2] ann\\x1b[2J: ")
+    assert lines[1] == f"bob: 1 of {len(wanted)} checks"
+
+
+def test_bars_are_drawn_in_a_terminal_only() -> None:
+    plan = plan_of(2)
+    assert isinstance(watch(Console(file=io.StringIO()), [Submission("ann", {})], plan), Told)
+    drawn = watch(Console(file=io.StringIO(), force_terminal=True, width=80), [Submission("[red]", {})], plan)
+    assert isinstance(drawn, Drawn)
+    with drawn:
+        drawn.note(0, list(outcomes_of(plan)))
+    assert drawn.bars.tasks[0].finished
+
+
+@pytest.mark.parametrize(("jobs", "words"), [(1, "1 process"), (2, "2 processes")])
+def test_numbers_agree_with_their_nouns(jobs: int, words: str) -> None:
+    plan = Plan(1, "cpu", "none", "x", None, frozenset({1}), frozenset(), frozenset(), jobs)
+    text = shown(lambda console: terminal.print_setting(console, plan, [Submission("ann", {})]))
+    assert re.search(rf"{words}$", " ".join(text.split()))
+    assert "1 submission " in text
