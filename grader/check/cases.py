@@ -23,6 +23,17 @@ def sizes(low: int = 1, high: int = 7) -> st.SearchStrategy[int]:
     return st.integers(low, high)
 
 
+def sizes_apart(draw: st.DrawFn, *ranges: tuple[int, int]) -> list[int]:
+    """One size of each range (both ends belong to it), no two alike: in no case can one axis stand for another.
+
+    For use inside a `st.composite`. Sizes shrink to the lower ends: one that is never 1 shows what sums or drops it.
+    """
+    found: list[int] = []
+    for low, high in ranges:
+        found.append(draw(st.sampled_from([size for size in range(low, high + 1) if size not in found])))
+    return found
+
+
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     """Finite floats in [low, high]; shrink towards 0 or a small integer. No subnormals, which no check is about."""
     return st.floats(low, high, allow_nan=False, allow_infinity=False, allow_subnormal=False)
@@ -71,6 +82,11 @@ def random(seed: int, *shape: int, low: float | None = None, high: float = 1.0,
     if low is None:
         return torch.randn(shape, generator=generator, dtype=dtype)
     return low + (high - low) * torch.rand(shape, generator=generator, dtype=dtype)
+
+
+def two_digits(values: Tensor) -> Tensor:
+    """The same to two decimal places: a fixed case that a person can type."""
+    return (100 * values).round() / 100 + 0.0  # no zero with a sign
 
 
 @st.composite

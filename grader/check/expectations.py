@@ -12,10 +12,11 @@ from ..boundary.session import StudentRaised
 from ..boundary.values import Handle, Probe, Ref, Target, TorchRef
 from .context import Context
 from .failure import INHERIT, Failure, Tolerance
-from .patterns import describe_shape
+from .patterns import Reading, describe_shape
 from .shown import kind_of, mentions, show, show_both, unchanged
 from .typed import argument_names
 
+NOT_READ = Reading()
 # not the refusal of an argument: the function is not there, or its file cannot be imported
 UNUSABLE = frozenset({"NotImplementedError", "MissingName", "SyntaxError", "ImportError", "SystemExit"})
 
@@ -85,13 +86,20 @@ def as_number(value: Any, what: str, *, hint: str = INHERIT) -> float:
 
 
 def matches(
-    ctx: Context, value: Any, expected: Tensor | float, tol: Tolerance, what: str, *, hint: str = INHERIT
-) -> Tensor:
-    """`value` is a tensor of the expected shape, dtype and numbers. NaN never passes. `hint` asks about the numbers."""
+    ctx: Context, value: Any, expected: Tensor | float, tol: Tolerance, what: str, *, hint: str = INHERIT,
+    reading: Reading = NOT_READ,
+) -> Tensor:  # fmt: skip
+    """`value` is a tensor of the expected shape, dtype and numbers. NaN never passes. `hint` asks about the numbers.
+
+    Where the misconception behind wrong values is known, `reading` says what they are and asks, also about a shape.
+    """
     if not isinstance(expected, Tensor):
         actual = torch.tensor(as_number(value, what), dtype=torch.float64)
         wanted = torch.tensor(expected, dtype=torch.float64)
     else:
+        if isinstance(value, Tensor) and value.shape != expected.shape and reading.question:
+            asked, got = (f"shape {tuple(shape)}" for shape in (expected.shape, value.shape))
+            raise Failure(f"{what} has the wrong shape", asked, got, looks=reading.words, hint=reading.question)
         actual, wanted = as_tensor(value, expected.shape, what, dtype=expected.dtype), expected
     error = (actual.double() - wanted.double()).abs()
     right = error <= tol.allowed(wanted, ctx.tolerance)
@@ -100,8 +108,9 @@ def matches(
         ctx.note_wrong(what, actual, wanted)
         expected_text, actual_text = show_both(wanted, actual, ~right)
         raise Failure(
-            f"{what} is wrong", expected_text, f"{actual_text} (off by up to {worst:.3g})", hint=hint, about=what
-        )
+            f"{what} is wrong", expected_text, f"{actual_text} (off by up to {worst:.3g})",
+            hint=reading.question or hint, looks=reading.words, about=what,
+        )  # fmt: skip
     return actual
 
 
@@ -115,11 +124,12 @@ def expect(condition: bool, message: str, expected: Any = "", actual: Any = "", 
 
 def raises(
     ctx: Context, kind: str, target: Target, /, *args: Any, names: str = "", case: str = "", hint: str = INHERIT,
-    **kwargs: Any,
+    other: str = WHICH_ERROR, **kwargs: Any,
 ) -> None:  # fmt: skip
     """The call raises `kind`, with a message that names the argument `names`.
 
-    `hint` asks about what is not refused; an exception of another kind, or without a name, has a question of its own.
+    `hint` asks about what is not refused, `other` about an exception of another kind; one without the name has a
+    question of its own.
     """
     where = case or f"{target if isinstance(target, str) else 'the call'} with a bad {names}"
     try:
@@ -129,7 +139,7 @@ def raises(
             raise
         got = f"{raised.kinds[0]}: {raised.message}"
         if kind not in raised.kinds:
-            raise Failure(f"{where} must raise {kind}", kind, got, hint=WHICH_ERROR) from None
+            raise Failure(f"{where} must raise {kind}", kind, got, hint=other) from None
         if names and not mentions(raised.message, names):
             raise Failure(
                 f"{where}: the message does not name the argument", f"{kind} naming {names!r}", got, hint=WHICH_ARGUMENT

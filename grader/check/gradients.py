@@ -3,23 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..boundary.session import Call
+from ..boundary.session import Call, StudentRaised
 from ..boundary.values import Handle, Target
 from .context import Context
-from .expectations import as_tensor
-from .failure import DIFFERENCES, Failure, Tolerance
+from .expectations import as_tensor, matches
+from .failure import DIFFERENCES, GUARDED, Failure, Tolerance
+from .patterns import Reading, recognised
 from .typed import argument_names, typed
 
 WHERE_CUT = "Follow the number from the argument to the result: at which step does autograd lose sight of it?"
 WHICH_PART = "The value depends on it in several places: does each of them take part in the gradient?"
 NOTHING_BACK = "nothing flows back: autograd sees no path from the result to it"
+LEAF_CHANGED = "a leaf Variable that requires grad is being used in an in-place operation"
 FINITE_DIFFERENCE_STEP = 1e-5
 CANCELLATION = 1e-9  # of the values subtracted: what float64 loses, divided by the step
+
+
+def slopes(ctx: Context, target: str, /, *args: Tensor, wrt: Sequence[int]) -> Mapping[int | str, Tensor | None] | None:
+    """Gradients of the sum of the output to the arguments at `wrt`; None if the call changes these in place.
+
+    That is the business of another check, and autograd refuses it.
+    """
+    try:
+        return ctx.session.vjp(target, *args, wrt=wrt).args
+    except StudentRaised as raised:
+        if LEAF_CHANGED in raised.message:
+            return None
+        raise
+
+
+def gradient_equals(
+    ctx: Context, target: str, /, *args: Tensor, oracle: Callable[..., Tensor], wrt: Sequence[int],
+    within: Callable[[Tensor], Tensor] = lambda slope: slope, hint: str = WHICH_PART,
+    readings: Mapping[int, Mapping[Reading, Tensor]] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """Autograd's gradient of the sum of the output, number by number, against that of `oracle` at the same arguments.
+
+    Numbers say more than the slope along a direction: `readings` tells, by argument, what known ones come from.
+    `within` keeps of a gradient what the definition determines (its symmetric part for a covariance). For functions
+    of which another check asks that they change no argument (see `slopes`).
+    """
+    leaves = [arg.clone().requires_grad_(arg.is_floating_point()) for arg in args]
+    wanted = torch.autograd.grad(oracle(*leaves).sum(), [leaves[where] for where in wrt])
+    found = slopes(ctx, target, *args, wrt=wrt)
+    if found is None:
+        return
+    names = argument_names(ctx.session.log, target, len(args))
+    for where, expected in zip(wrt, wanted, strict=True):
+        what = f"the gradient of {target.rpartition('.')[2]} to {names[where]}"
+        got = found[where]
+        if got is None:
+            raise Failure(f"{what} is missing", "a gradient", "None", looks=NOTHING_BACK, hint=WHERE_CUT)
+        slope = within(as_tensor(got, expected.shape, what, dtype=expected.dtype, hint=hint))
+        reading = recognised(slope, within(expected), readings.get(where, {}))
+        matches(ctx, slope, within(expected), GUARDED, what, hint=hint, reading=reading)
 
 
 def gradient_matches(

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .shown import alike
+
 RTOL = 1e-4  # float32 sums; numbers that fit one relation by chance are drawn from a continuum
 ENOUGH = 3  # different numbers before a relation with a free constant is believed
 MOST = 40  # cases that are compared, the last ones
@@ -65,6 +67,18 @@ class Reading(NamedTuple):
 
     words: str = ""
     question: str = ""
+
+
+def recognised(value: object, right: Tensor, readings: Mapping[Reading, Tensor]) -> Reading:
+    """The misconception whose numbers these are, if they are not right; of several that fit, all words and questions.
+
+    Ask it at one random point away from 0 and 1, not at a shrunk case, where misconceptions coincide.
+    """
+    if alike(value, right, rtol=1e-6, atol=1e-9):
+        return Reading()
+    found = [reading for reading, wrong in readings.items() if alike(value, wrong, rtol=1e-6, atol=1e-9)]
+    words = " or ".join(dict.fromkeys(reading.words for reading in found if reading.words))
+    return Reading(words, " Or: ".join(dict.fromkeys(reading.question for reading in found)))
 
 
 class Pair(NamedTuple):

@@ -43,6 +43,72 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
 
 
+def kl_univariate(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> Tensor:
+    """`gaussians.kl_univariate`."""
+    ratio = logvar_p - logvar_q
+    return 0.5 * (torch.expm1(ratio) - ratio + (mu_p - mu_q).square() * torch.exp(-logvar_q))
+
+
+def kl_diagonal(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> Tensor:
+    """`gaussians.kl_diagonal`."""
+    return kl_univariate(mu_p, logvar_p, mu_q, logvar_q).sum(1)
+
+
+def kl_full_covariance(mu: Tensor, cov: Tensor) -> Tensor:
+    """`gaussians.kl_full_covariance`, for what is a covariance."""
+    found: Tensor = 0.5 * (cov.trace() + mu @ mu - len(mu) - torch.linalg.slogdet(cov).logabsdet)
+    return found
+
+
+def pmf_expectation(values: Tensor, probs: Tensor) -> Tensor:
+    """`gaussians.pmf_expectation`."""
+    if not bool((probs >= 0).all()) or not bool(((probs.sum(-1) - 1).abs() < 1e-4).all()):
+        raise ValueError(f"probs must be non-negative and sum to 1, got {probs}")
+    return (probs * values).sum(-1)
+
+
+def pmf_variance(values: Tensor, probs: Tensor) -> Tensor:
+    """`gaussians.pmf_variance`."""
+    centred = values - pmf_expectation(values, probs).unsqueeze(-1)
+    return (probs * centred.square()).sum(-1)
+
+
+def conditional_log_prob(x: Tensor, y: Tensor, mu_table: Tensor, logvar_table: Tensor) -> Tensor:
+    """`gaussians.conditional_log_prob`, for classes that there are."""
+    return diagonal_log_prob(x, mu_table[y], logvar_table[y])
+
+
+class PCA:
+    """`pca.PCA`, with what others may ask of it."""
+
+    mean_: Tensor
+    components_: Tensor
+    explained_variance_: Tensor
+    explained_variance_ratio_: Tensor
+
+    def __init__(self, n_components: int) -> None:
+        self.n_components = n_components
+
+    def fit(self, x: Tensor) -> PCA:
+        if not 1 <= self.n_components <= min(x.shape):
+            raise ValueError(f"n_components must be in 1...{min(x.shape)}, got {self.n_components}")
+        self.mean_ = x.mean(0)
+        _, values, rows = torch.linalg.svd(x - self.mean_, full_matrices=False)
+        variance = values.square() / (len(x) - 1)
+        self.components_, self.explained_variance_ = rows[: self.n_components], variance[: self.n_components]
+        self.explained_variance_ratio_ = self.explained_variance_ / variance.sum()
+        return self
+
+    def encode(self, x: Tensor) -> Tensor:
+        return (x - self.mean_) @ self.components_.mT
+
+    def decode(self, z: Tensor) -> Tensor:
+        return z @ self.components_ + self.mean_
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+
 def bce_loss(x_recon: Tensor, x: Tensor) -> Tensor:
     """`autoencoders.bce_loss`."""
     return F.binary_cross_entropy(x_recon, x, reduction="none").flatten(1).sum(1).mean()

@@ -3,67 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
 
-from ...check.cases import covariance, covariances, sizes, tensor_of
-from ...check.context import Context, guard
+from ...check.cases import covariance, covariances, sizes_apart, symmetric, tensor_of, two_digits
+from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect, matches, raises
-from ...check.failure import FLOAT32, FLOAT64, Tolerance
+from ...check.failure import FLOAT32, FLOAT64, GUARDED, INHERIT, Tolerance
 from ...check.forall import forall
-from ...check.shown import misread
-
-UNIVARIATE, DIAGONAL = "gaussians.univariate_log_prob", "gaussians.diagonal_log_prob"
-FULL, CONDITIONAL = "gaussians.full_covariance_log_prob", "gaussians.conditional_log_prob"
-SAMPLE = "gaussians.sample_gaussian"
+from ...check.patterns import Reading, recognised
+from ..shared.covariances import not_positive_definite
+from .oracles import (
+    COMBINED,
+    CONDITIONAL,
+    DIAGONAL,
+    DIAGONAL_PART,
+    FULL,
+    ONE_EXAMPLE,
+    PRECISION,
+    SAMPLE,
+    TERMS,
+    UNIVARIATE,
+    UNIVARIATE_PART,
+    conditional,
+    diagonal,
+    multivariate,
+    normal,
+    of_density,
+    of_multivariate,
+    of_rows,
+)
 
 INTEGRAL = Tolerance(
     1e-6, 0.0, "trapezoid rule over 12 sigma in steps of sigma / 10: its error for a Gaussian is below 1e-15"
 )
-PRODUCT = "What becomes of a product of 784 numbers that are all a little below 1, or all a little above it?"
 LARGE_SUM = Tolerance(1e-4, 1e-3, "float32 sums of 784 terms of one sign, up to 1e3 each")
-
-
-def normal(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """log N(x; mu, exp(logvar)) by torch.distributions, element by element."""
-    log_prob: Tensor = Normal(mu, torch.exp(logvar / 2)).log_prob(x)  # type: ignore[no-untyped-call]
-    return log_prob
-
-
-def multivariate(x: Tensor, mu: Tensor, cov: Tensor) -> Tensor:
-    """log N(x; mu, cov) by torch.distributions, one number per row of x."""
-    log_prob: Tensor = MultivariateNormal(mu, cov).log_prob(x)  # type: ignore[no-untyped-call]
-    return log_prob
-
-
-def readings(x: Tensor, mu: Tensor, logvar: Tensor, dims: Sequence[int] = ()) -> dict[str, Tensor]:
-    """What known misconceptions make of a log-density, by the question to ask; `dims` are the axes summed over."""
-    squared = (x - mu).square()
-    constant = math.log(2 * math.pi)
-
-    def total(terms: Tensor) -> Tensor:
-        return terms.sum(tuple(dims)) if dims else terms
-
-    return {
-        "Make sigma twice as large: by how much does logvar change, and does your code agree with that?":
-            total(normal(x, mu, 2 * logvar)),
-        "In which unit is the squared distance, and in which is what you divide it by?":
-            total(-0.5 * (constant + logvar + squared * torch.exp(-logvar / 2))),
-        "Your values are too large, by the same number per dimension everywhere. Does the density integrate to 1?":
-            total(-0.5 * (logvar + squared * torch.exp(-logvar))),
-        "Does the density integrate to 1 for a narrow and for a wide Gaussian alike?":
-            total(-0.5 * (constant + squared * torch.exp(-logvar))),
-        "Compare the weight of the squared distance with that of the other terms: is one twice too heavy?":
-            total(-0.5 * (constant + logvar) - squared * torch.exp(-logvar)),
-        "Is this the density, or its logarithm?": torch.exp(total(normal(x, mu, logvar))),
-        "Should a point far from the mean have a larger or a smaller log-density?": -total(normal(x, mu, logvar)),
-    }  # fmt: skip
+PRODUCT = "What becomes of a product of 784 numbers that are all a little below 1, or all a little above it?"
+FAR = "How large is the density itself out there, and does your computation ever hold it?"
+NARROW = "How small, and how large, may a variance be before anything that you add to it or cut off shows?"
+UNDERFLOW = "How large is the determinant of a 200 x 200 matrix whose diagonal is 0.001, and what is its logarithm?"
+OWN_CLASS = "Shuffle the batch: does every example keep its own class?"
+FROM_THE_END = "What does Python take an index of -1 for, and is that a class?"
+BEYOND = "How many rows has the table, and which number has the last of them?"
+INTEGRATES = "Integrate the exponential of your result over a fine grid: do you get 1 for every sigma?"
 
 
 @declare(
@@ -71,40 +56,42 @@ def readings(x: Tensor, mu: Tensor, logvar: Tensor, dims: Sequence[int] = ()) ->
     title="Log-density of a univariate Gaussian",
     asks="univariate_log_prob(x, mu, logvar) is log N(x; mu, sigma^2) element by element; the three broadcast, and the "
     "density integrates to 1",
-    hint="Integrate the exponential of your result over a fine grid: do you get 1 for every sigma?",
-    needs=(),
+    hint=INTEGRATES, needs=(),
 )  # fmt: skip
 def univariate_value(ctx: Context) -> None:
-    x, mu, logvar = ctx.randn(9), ctx.randn(9), ctx.rand(9, low=-2, high=2)
-    hint = misread(ctx.call(UNIVARIATE, x, mu, logvar), readings(x, mu, logvar))
+    x, mu, logvar = two_digits(ctx.randn(9)), two_digits(ctx.randn(9)), two_digits(ctx.rand(9, low=-2, high=2))
+    right = normal(x, mu, logvar)
+    reading = recognised(ctx.call(UNIVARIATE, x, mu, logvar), right, {
+        **of_density(x, mu, logvar),
+        Reading("the sum of all log-densities", "Element by element: how many numbers belong to nine points?"):
+            right.sum(),
+        Reading("the mean of all log-densities", "Element by element: how many numbers belong to nine points?"):
+            right.mean(),
+    })  # fmt: skip
+
+    @st.composite
+    def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
+        rows, columns = sizes_apart(draw, (2, 4), (3, 5))
+        shapes = st.sampled_from([(columns,), (), (rows, columns), (rows, 1)])
+        # within 22 sigma: what becomes of a density that underflows has its own check
+        return (tensor_of(draw, draw(shapes), -5, 5), tensor_of(draw, draw(shapes), -3, 3),
+                tensor_of(draw, draw(shapes), -2, 4))  # fmt: skip
+
+    def body(x_mu_logvar: tuple[Tensor, ...], what: str = "univariate_log_prob(x, mu, logvar)") -> None:
+        expected = normal(*x_mu_logvar)
+        matches(ctx, ctx.call(UNIVARIATE, *x_mu_logvar), expected, GUARDED, what, hint=TERMS, reading=reading)
+
+    forall(ctx, body, x_mu_logvar=arguments())
     centre, spread = ctx.randn(1), ctx.rand(1, low=0.5, high=1.5)
     steps = torch.arange(-120, 121).double() / 10
     grid, ones = centre + spread * steps, torch.ones_like(steps)
     value = ctx.call(UNIVARIATE, grid, centre * ones, 2 * spread.log() * ones)
     log_prob = as_tensor(value, (241,), "univariate_log_prob on a grid")
     integral = float(log_prob.exp().sum() * spread / 10)
-    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
-
-    @st.composite
-    def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
-        rows, columns = draw(sizes(1, 4)), draw(sizes(1, 4))
-        shapes = st.sampled_from([(columns,), (), (rows, columns), (rows, 1)])
-        # within 22 sigma: what becomes of a density that underflows has its own check
-        return (tensor_of(draw, draw(shapes), -5, 5), tensor_of(draw, draw(shapes), -3, 3),
-                tensor_of(draw, draw(shapes), -2, 4))  # fmt: skip
-
-    def body(x_mu_logvar: tuple[Tensor, Tensor, Tensor]) -> None:
-        value = ctx.call(UNIVARIATE, *x_mu_logvar)
-        expected = normal(*x_mu_logvar)
-        matches(ctx, value, expected, FLOAT64, "univariate_log_prob(x, mu, logvar)", hint=hint)
-
-    forall(ctx, body, x_mu_logvar=arguments())
-    # the smallest variance of all: what is added to it shows here, or nowhere in this check
-    peak, narrow = ctx.randn(3), torch.full((3,), -6.0, dtype=torch.float64)
-    value = ctx.call(UNIVARIATE, peak, peak, narrow)
-    matches(ctx, value, normal(peak, peak, narrow), FLOAT64, "univariate_log_prob at the peak of a narrow Gaussian")
-    x, mu, logvar = x.float(), mu.float(), logvar.float()
-    matches(ctx, ctx.call(UNIVARIATE, x, mu, logvar), normal(x, mu, logvar), FLOAT32, "univariate_log_prob in float32")
+    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=INTEGRATES)
+    singles = x.float(), mu.float(), logvar.float()
+    value = ctx.call(UNIVARIATE, *singles)
+    matches(ctx, value, normal(*singles), FLOAT32, "univariate_log_prob of float32 arguments", hint=PRECISION)
 
 
 @declare(
@@ -113,33 +100,33 @@ def univariate_value(ctx: Context) -> None:
     asks="diagonal_log_prob(x, mu, logvar) is one number per example, summed over the dimensions; mu and logvar may be "
     "shared by the batch",
     hint="If the dimensions are independent, what becomes of their log-densities when a dimension is added?",
-    needs=(),
+    needs=(), parts=(UNIVARIATE_PART,),
 )  # fmt: skip
 def diagonal_value(ctx: Context) -> None:
-    x, mu, logvar = ctx.randn(5, 3), ctx.randn(5, 3), ctx.rand(5, 3, low=-2, high=2)
+    x, mu, logvar = (two_digits(ctx.randn(5, 3)), two_digits(ctx.randn(5, 3)),
+                     two_digits(ctx.rand(5, 3, low=-2, high=2)))  # fmt: skip
     per_dimension = normal(x, mu, logvar)
-    hint = misread(ctx.call(DIAGONAL, x, mu, logvar), {
-        **readings(x, mu, logvar, dims=(1,)),
-        "Your values are off by a factor, the number of dimensions: what does adding a dimension do to the result?":
-            per_dimension.mean(1),
-        "How many numbers should come out for five examples, and which axis is the batch?": per_dimension.sum(0),
-        "Should the examples of a batch be combined?": per_dimension.sum(),
-    })  # fmt: skip
+    misread = {**of_density(x, mu, logvar, summed=True), **of_rows(per_dimension)}
+    reading = recognised(ctx.call(DIAGONAL, x, mu, logvar), per_dimension.sum(1), misread)
 
     @st.composite
     def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
-        batch, dims = draw(sizes(1, 5)), draw(sizes(1, 4))
+        batch, dims = sizes_apart(draw, (3, 5), (2, 4))
         shapes = st.sampled_from([(batch, dims), (dims,)])
         return (tensor_of(draw, (batch, dims)), tensor_of(draw, draw(shapes)), tensor_of(draw, draw(shapes), -4, 4))
 
-    def body(x_mu_logvar: tuple[Tensor, Tensor, Tensor]) -> None:
-        expected = normal(*x_mu_logvar).sum(1)
-        matches(ctx, ctx.call(DIAGONAL, *x_mu_logvar), expected, FLOAT64, "diagonal_log_prob(x, mu, logvar)", hint=hint)
+    def body(x_mu_logvar: tuple[Tensor, ...], what: str = "diagonal_log_prob(x, mu, logvar)",
+             hint: str = TERMS) -> None:  # fmt: skip
+        expected = diagonal(*x_mu_logvar)
+        matches(ctx, ctx.call(DIAGONAL, *x_mu_logvar), expected, GUARDED, what, hint=hint, reading=reading)
 
     forall(ctx, body, x_mu_logvar=arguments())
-    x, mu, logvar = x.float(), mu.float(), logvar.float()
-    expected = normal(x, mu, logvar).sum(1)
-    matches(ctx, ctx.call(DIAGONAL, x, mu, logvar), expected, FLOAT32, "diagonal_log_prob in float32", hint=hint)
+    for shape, which in (((1, 3), "of one example"), ((4, 1), "in one dimension")):
+        one = (two_digits(ctx.randn(*shape)), two_digits(ctx.randn(*shape)), two_digits(ctx.randn(*shape)))
+        body(one, f"diagonal_log_prob(x, mu, logvar) {which}", ONE_EXAMPLE)
+    singles = x.float(), mu.float(), logvar.float()
+    value = ctx.call(DIAGONAL, *singles)
+    matches(ctx, value, diagonal(*singles), FLOAT32, "diagonal_log_prob of float32 arguments", hint=PRECISION)
 
 
 @declare(
@@ -147,41 +134,50 @@ def diagonal_value(ctx: Context) -> None:
     title="784 dimensions and far points do not underflow",
     asks="the univariate and diagonal log-densities stay finite and right for D = 784, also where all variances are "
     "small or all are large, for points 60 sigma away, and for variances from e^-40 to e^40, in float32 and float64",
-    hint="How large is the density itself out there, and does your computation ever hold it? How small may a variance "
-    "be before anything you add to it shows?",
-    needs=(),
+    hint=f"{FAR} {NARROW}", needs=(), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def diagonal_underflow(ctx: Context) -> None:
     for dtype, tol in ((torch.float64, FLOAT64), (torch.float32, LARGE_SUM)):
         kind = str(dtype).removeprefix("torch.")
+        far_out(ctx, dtype, tol)
         x, mu = ctx.rand(3, 784, dtype=dtype), ctx.rand(784, dtype=dtype)
         logvar = ctx.rand(3, 784, low=-2, high=2, dtype=dtype)
-        value = ctx.call(DIAGONAL, x, mu, logvar)
-        matches(ctx, value, normal(x, mu, logvar).sum(1), tol, f"diagonal_log_prob of 784 dimensions in {kind}")
+        finite_and_right(ctx, DIAGONAL, (x, mu, logvar), tol, f"of 784 dimensions, in {kind}", FAR)
         for level in (-1, 1):  # the product of all variances is e^-784 or e^784
             same = torch.full((784,), level, dtype=dtype)
-            value, expected = ctx.call(DIAGONAL, x, mu, same), normal(x.double(), mu.double(), same.double()).sum(1)
-            what = f"diagonal_log_prob of 784 dimensions whose logvar is {level} in {kind}"
-            finite = as_tensor(value, (3,), what, finite=False).isfinite()
-            expect(bool(finite.all()), f"{what} is not finite", expected, value, hint=PRODUCT)
-            matches(ctx, value, expected.to(dtype), tol, what)
-        far_out(ctx, dtype, tol)
+            what = f"of 784 dimensions whose logvar is {level}, in {kind}"
+            finite_and_right(ctx, DIAGONAL, (x, mu, same), tol, what, PRODUCT)
 
 
 def far_out(ctx: Context, dtype: torch.dtype, tol: Tolerance) -> None:
-    """Points many standard deviations away, where the density itself is 0 to any computer."""
+    """Points many standard deviations away, where the density itself is 0 to any computer; tiny and huge variances."""
     kind = str(dtype).removeprefix("torch.")
+
+    def both(x: Tensor, mu: Tensor, logvar: Tensor, what: str, hint: str) -> None:
+        finite_and_right(ctx, UNIVARIATE, (x, mu, logvar), tol, what, hint)
+        rows = torch.stack([x, mu]), mu, logvar
+        finite_and_right(ctx, DIAGONAL, rows, tol, what, hint)
+
+    far, origin = torch.tensor([20.0, -40.0, 60.0], dtype=dtype), torch.zeros(3, dtype=dtype)
+    both(far, origin, origin, f"20 to 60 standard deviations away, in {kind}", FAR)
+    for level in (-9.0, 9.0, -25.0, 25.0, -40.0, 40.0):
+        x = torch.tensor([0.0, 0.5, -2.0], dtype=dtype) * math.exp(level / 2)
+        both(x, origin, torch.full((3,), level, dtype=dtype), f"where logvar is {level:g}, in {kind}", NARROW)
     logvar = torch.tensor([-40, -25, -9, 0.5, 9, 25, 40], dtype=dtype)
-    x, mu = 60 * ctx.rand(7, low=-1, dtype=dtype) * torch.exp(logvar / 2), torch.zeros(7, dtype=dtype)
-    expected = normal(x.double(), mu.double(), logvar.double())
-    case = {"x": x, "mu": mu, "logvar": logvar}
+    x = 60 * ctx.rand(7, low=-1, dtype=dtype) * torch.exp(logvar / 2)
+    both(x, torch.zeros(7, dtype=dtype), logvar, f"far out, in {kind}", FAR)
 
-    def agrees(value: Any, wanted: Tensor, what: str) -> None:
-        matches(ctx, value, wanted.to(dtype), tol, f"{what} far out in {kind}")
 
-    guard(lambda: agrees(ctx.call(UNIVARIATE, x, mu, logvar), expected, "univariate_log_prob"), case)
-    rows = expected.sum().unsqueeze(0)
-    guard(lambda: agrees(ctx.call(DIAGONAL, x[None], mu, logvar), rows, "diagonal_log_prob"), case)
+def finite_and_right(
+    ctx: Context, target: str, args: tuple[Tensor, ...], tol: Tolerance, where: str, hint: str
+) -> None:
+    """A log-density is what float64 says, and a number at all."""
+    value, what = ctx.call(target, *args), f"{target.rpartition('.')[2]} {where}"
+    each = normal(*(arg.double() for arg in args))
+    expected = (each.sum(1) if target == DIAGONAL else each).to(args[0].dtype)
+    found = as_tensor(value, expected.shape, what, dtype=expected.dtype, finite=False)
+    expect(bool(found.isfinite().all()), f"{what}, is not finite", expected, found, hint=hint)
+    matches(ctx, found, expected, tol, f"{what},", hint=hint)
 
 
 @declare(
@@ -191,91 +187,54 @@ def far_out(ctx: Context, dtype: torch.dtype, tol: Tolerance) -> None:
     "integrates to 1",
     hint="Try a diagonal cov: does the answer agree with the dimensions taken one by one? What changes when two "
     "dimensions correlate?",
-    needs=(),
+    needs=(), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def full_value(ctx: Context) -> None:
-    x, mu, cov = ctx.randn(5, 3), ctx.randn(3), covariance(ctx.seed, 3)
-    right = multivariate(x, mu, cov)
-    squared = torch.einsum("bi,ij,bj->b", x - mu, torch.linalg.inv(cov), x - mu)
-    log_det = torch.logdet(cov)
-    hint = misread(ctx.call(FULL, x, mu, cov), {
-        "Do correlated dimensions really count as if they were independent?":
-            normal(x, mu, cov.diagonal().log()).sum(1),
-        "Your values are off by the same number everywhere: what belongs to each of the dimensions?":
-            -0.5 * (log_det + squared),
-        "Does the constant grow with the number of dimensions?": -0.5 * (math.log(2 * math.pi) + log_det + squared),
-        "Does the density integrate to 1 when the covariance is scaled up?":
-            -0.5 * (3 * math.log(2 * math.pi) + squared),
-        "Should a wide Gaussian have a higher or a lower peak than a narrow one?":
-            -0.5 * (3 * math.log(2 * math.pi) - log_det + squared),
-        "A long axis of the covariance: does a step along it cost more or less than a step across it?":
-            -0.5 * (3 * math.log(2 * math.pi) + log_det + torch.einsum("bi,ij,bj->b", x - mu, cov, x - mu)),
-        "Is the matrix that you factor the covariance, or its root?":
-            -0.5 * (3 * math.log(2 * math.pi) + 2 * log_det + ((x - mu) @ torch.linalg.inv(cov)).square().sum(1)),
-        "Each term of the sum: which ones carry the factor one half?":
-            -0.5 * 3 * math.log(2 * math.pi) - log_det - 0.5 * squared,
-        "Should the examples of a batch be combined?": right.sum(),
-    })  # fmt: skip
+    x, mu, cov = two_digits(ctx.randn(5, 3)), two_digits(ctx.randn(3)), symmetric(two_digits(covariance(ctx.seed, 3)))
+    reading = recognised(ctx.call(FULL, x, mu, cov), multivariate(x, mu, cov), of_multivariate(x, mu, cov))
 
     @st.composite
     def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
-        batch, dims = draw(sizes(1, 5)), draw(sizes(1, 4))
+        batch, dims = sizes_apart(draw, (3, 5), (2, 4))
         return tensor_of(draw, (batch, dims)), tensor_of(draw, (dims,)), draw(covariances(dims))
 
-    def body(x_mu_cov: tuple[Tensor, Tensor, Tensor]) -> None:
-        x, mu, cov = x_mu_cov
-        expected = multivariate(x, mu, cov)
-        matches(ctx, ctx.call(FULL, x, mu, cov), expected, FLOAT64, "full_covariance_log_prob(x, mu, cov)", hint=hint)
+    def body(x_mu_cov: tuple[Tensor, ...], what: str = "full_covariance_log_prob(x, mu, cov)",
+             hint: str = INHERIT) -> None:  # fmt: skip
+        expected = multivariate(*x_mu_cov)
+        matches(ctx, ctx.call(FULL, *x_mu_cov), expected, FLOAT64, what, hint=hint, reading=reading)
 
     forall(ctx, body, x_mu_cov=arguments())
+    body((x[:1], mu, cov), "full_covariance_log_prob of one example", ONE_EXAMPLE)
+    body((x[:, :1], mu[:1], cov[:1, :1]), "full_covariance_log_prob in one dimension", ONE_EXAMPLE)
     # a grid of whitened points, 8 sigma each way in steps of 0.2: the area of a step is that times sqrt(det cov)
-    cov, mu = covariance(ctx.seed + 1, 2), ctx.randn(2)
+    wide, centre = covariance(ctx.seed + 1, 2), ctx.randn(2)
     axis = torch.arange(-40, 41).double() / 5
-    grid = torch.cartesian_prod(axis, axis) @ torch.linalg.cholesky(cov).mT + mu
-    log_prob = as_tensor(ctx.call(FULL, grid, mu, cov), (len(grid),), "full_covariance_log_prob on a grid")
-    integral = float(log_prob.exp().sum() * 0.04 * torch.linalg.det(cov).sqrt())
-    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=hint)
-    x, mu, cov = (
-        ctx.randn(5, 3, dtype=torch.float32),
-        ctx.randn(3, dtype=torch.float32),
-        covariance(ctx.seed, 3).float(),
-    )
-    expected = multivariate(x.double(), mu.double(), cov.double()).float()
-    matches(ctx, ctx.call(FULL, x, mu, cov), expected, FLOAT32, "full_covariance_log_prob in float32", hint=hint)
+    grid = torch.cartesian_prod(axis, axis) @ torch.linalg.cholesky(wide).mT + centre
+    log_prob = as_tensor(ctx.call(FULL, grid, centre, wide), (len(grid),), "full_covariance_log_prob on a grid")
+    integral = float(log_prob.exp().sum() * 0.04 * torch.linalg.det(wide).sqrt())
+    matches(ctx, integral, 1.0, INTEGRAL, "the integral of the density", hint=INTEGRATES)
+    expected = multivariate(x, mu, cov).float()
+    value = ctx.call(FULL, x.float(), mu.float(), cov.float())
+    matches(ctx, value, expected, FLOAT32, "full_covariance_log_prob of float32 arguments", hint=PRECISION)
 
 
 @declare(
     id="q1.full.large", question=1, kind="property", points=0.25, visibility="hidden",
     title="Full covariance in many dimensions",
     asks="full_covariance_log_prob is finite and right for hundreds of dimensions, with small and with large variances",
-    hint="How large is the determinant of a 200 x 200 matrix whose diagonal is 0.001, and what is its logarithm?",
-    needs=("q1.full.value",),
+    hint=UNDERFLOW, needs=("q1.full.value",), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def full_large(ctx: Context) -> None:
     for scale in (1e-3, 1e3):
         cov = covariance(ctx.seed, 200) * scale
         x, mu = math.sqrt(scale) * ctx.randn(3, 200), math.sqrt(scale) * ctx.randn(200)
-        expected = multivariate(x, mu, cov)
-        value = ctx.call(FULL, x, mu, cov)
-        matches(ctx, value, expected, FLOAT64, f"full_covariance_log_prob with D = 200 and variances near {scale:g}")
-        value = ctx.call(FULL, x.float(), mu.float(), cov.float())
-        what = f"full_covariance_log_prob with D = 200 and variances near {scale:g} in float32"
-        matches(ctx, value, expected.float(), LARGE_SUM, what)
-
-
-def not_positive_definite() -> dict[str, Tensor]:
-    """Matrices that are no covariance of a density, by what is wrong with them."""
-    matrices = {
-        "is not symmetric (upper triangle)": [[2.0, 0.8, 0.0], [0.1, 1.0, 0.2], [0.0, 0.2, 1.5]],
-        "is not symmetric (lower triangle)": [[2.0, 0.1, 0.0], [0.8, 1.0, 0.2], [0.0, 0.2, 1.5]],
-        "has one negative eigenvalue": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
-        # the determinant is positive all the same
-        "has two negative eigenvalues": [[-1.0, 0.2, 0.0], [0.2, -2.0, 0.0], [0.0, 0.0, 1.0]],
-        "has two negative eigenvalues and a positive diagonal": [[1.0, 2.0, 2.0], [2.0, 1.0, 2.0], [2.0, 2.0, 1.0]],
-        "has an eigenvalue 0": [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 0.0]],
-        "is small and not symmetric": [[0.02, 0.008, 0.0], [0.001, 0.01, 0.002], [0.0, 0.002, 0.015]],
-    }
-    return {what: torch.tensor(rows, dtype=torch.float64) for what, rows in matrices.items()}
+        for dtype, tol in ((torch.float64, FLOAT64), (torch.float32, LARGE_SUM)):
+            expected = multivariate(x, mu, cov).to(dtype)
+            what = f"full_covariance_log_prob with D = 200 and variances near {scale:g} in {str(dtype)[6:]}"
+            value = ctx.call(FULL, x.to(dtype), mu.to(dtype), cov.to(dtype))
+            found = as_tensor(value, (3,), what, dtype=dtype, finite=False)
+            expect(bool(found.isfinite().all()), f"{what} is not finite", expected, found, hint=UNDERFLOW)
+            matches(ctx, found, expected, tol, what, hint=UNDERFLOW)
 
 
 @declare(
@@ -286,11 +245,13 @@ def not_positive_definite() -> dict[str, Tensor]:
     needs=(),
 )  # fmt: skip
 def full_errors(ctx: Context) -> None:
-    x, mu = ctx.randn(4, 3), ctx.randn(3)
-    for what, cov in not_positive_definite().items():
+    x = torch.tensor([[1.0, 0.0, 2.0], [0.5, -1.0, 1.0]], dtype=torch.float64)
+    mu = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    for what, cov, question in not_positive_definite():
         case = f"a cov that {what}"
-        raises(ctx, "ValueError", FULL, x, mu, cov, names="cov", case=f"full_covariance_log_prob with {case}")
-        raises(ctx, "ValueError", SAMPLE, mu, cov, 4, names="cov", case=f"sample_gaussian with {case}")
+        raises(ctx, "ValueError", FULL, x, mu, cov, names="cov", case=f"full_covariance_log_prob with {case}",
+                   hint=question)  # fmt: skip
+        raises(ctx, "ValueError", SAMPLE, mu, cov, 2, names="cov", case=f"sample_gaussian with {case}", hint=question)
 
 
 @declare(
@@ -298,27 +259,62 @@ def full_errors(ctx: Context) -> None:
     title="Gaussian whose parameters depend on a class",
     asks="conditional_log_prob(x, y, mu_table, logvar_table) takes mean and variance of each example from the row of "
     "its own class, one number per example",
-    hint="Shuffle the batch: does every example keep its own class?",
-    needs=(),
+    hint=OWN_CLASS, needs=(), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def conditional_value(ctx: Context) -> None:
+    y = torch.tensor([2, 0, 3, 3, 1, 2])
+    x, mu, logvar = two_digits(ctx.randn(6, 3)), two_digits(ctx.randn(4, 3)), two_digits(ctx.randn(4, 3))
+    misread = of_classes(x, y, mu, logvar)
+    reading = recognised(ctx.call(CONDITIONAL, x, y, mu, logvar), conditional(x, y, mu, logvar), misread)
+
     @st.composite
     def arguments(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        batch, dims, classes = draw(sizes(1, 6)), draw(sizes(1, 3)), draw(sizes(1, 4))
+        batch, dims, classes = sizes_apart(draw, (4, 6), (2, 3), (3, 5))
         y = torch.tensor(draw(st.lists(st.integers(0, classes - 1), min_size=batch, max_size=batch)))
         table = (classes, dims)
         return tensor_of(draw, (batch, dims)), y, tensor_of(draw, table), tensor_of(draw, table, -4, 4)
 
-    def body(x_y_mu_logvar: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
-        x, y, mu, logvar = x_y_mu_logvar
-        expected = torch.stack([normal(x[i], mu[c], logvar[c]).sum() for i, c in enumerate(y.tolist())])
-        matches(ctx, ctx.call(CONDITIONAL, *x_y_mu_logvar), expected, FLOAT64, "conditional_log_prob(x, y, mu, logvar)")
+    def body(x_y_mu_logvar: tuple[Tensor, ...], what: str = "conditional_log_prob(x, y, mu_table, logvar_table)",
+             hint: str = OWN_CLASS) -> None:  # fmt: skip
+        expected = conditional(*x_y_mu_logvar)
+        matches(ctx, ctx.call(CONDITIONAL, *x_y_mu_logvar), expected, GUARDED, what, hint=hint, reading=reading)
 
     forall(ctx, body, x_y_mu_logvar=arguments())
-    x, y = ctx.randn(8, 3, dtype=torch.float32), ctx.randint(0, 5, 8)
-    mu, logvar = ctx.randn(5, 3, dtype=torch.float32), ctx.randn(5, 3, dtype=torch.float32)
-    expected = normal(x, mu[y], logvar[y]).sum(1)
-    matches(ctx, ctx.call(CONDITIONAL, x, y, mu, logvar), expected, FLOAT32, "conditional_log_prob in float32")
+    body((x[:1], y[:1], mu, logvar), "conditional_log_prob of one example", ONE_EXAMPLE)
+    body((x, torch.zeros_like(y), mu[:1], logvar[:1]), "conditional_log_prob with a table of one class", ONE_EXAMPLE)
+    singles = x.float(), y, mu.float(), logvar.float()
+    value = ctx.call(CONDITIONAL, *singles)
+    matches(ctx, value, conditional(*singles), FLOAT32, "conditional_log_prob of float32 arguments", hint=PRECISION)
+
+
+def of_classes(x: Tensor, y: Tensor, mu: Tensor, logvar: Tensor) -> dict[Reading, Tensor]:
+    """What known misconceptions make of the log-density given a class."""
+    right, first, nobody = conditional(x, y, mu, logvar), y[:1].expand(len(y)), torch.zeros_like(y)
+    whose = "From which row do mean and variance of the second example come, and from which should they?"
+    return {
+        Reading("what it would be if all examples had the class of the first", OWN_CLASS):
+            conditional(x, first, mu, logvar),
+        Reading("what it would be if all examples had class 0", OWN_CLASS): conditional(x, nobody, mu, logvar),
+        Reading("what it would be if the examples were sorted by class", OWN_CLASS):
+            conditional(x, y.sort().values, mu, logvar),
+        Reading("what it would be if every label were one smaller", "Which number has the first class?"):
+            conditional(x, (y - 1) % len(mu), mu, logvar),
+        Reading("right but for the variance, which is the mean of the table", whose):
+            diagonal(x, mu[y], logvar.mean(0).expand_as(x)),
+        Reading("right but for the mean, which is the mean of the table", whose):
+            diagonal(x, mu.mean(0).expand_as(x), logvar[y]),
+        Reading("right but for the variance, which is that of class 0", whose):
+            diagonal(x, mu[y], logvar[0].expand_as(x)),
+        Reading("right but for the variance, which is that of the first example's class", whose):
+            diagonal(x, mu[y], logvar[y[0]].expand_as(x)),
+        Reading("right but for the mean, which is that of the first example's class", whose):
+            diagonal(x, mu[y[0]].expand_as(x), logvar[y]),
+        Reading("right but for the variance, which is 1",
+                "What does the second table say, and where does your code use it?"):
+            diagonal(x, mu[y], torch.zeros_like(x)),
+        Reading("the sum of all examples of the batch", COMBINED): right.sum(),
+        Reading("the mean of all examples of the batch", COMBINED): right.mean(),
+    }  # fmt: skip
 
 
 @declare(
@@ -326,26 +322,15 @@ def conditional_value(ctx: Context) -> None:
     title="A class outside the table is refused",
     asks="conditional_log_prob raises ValueError if a y is below 0 or above C-1",
     hint="What does Python take an index of -1 for? Is one bad label in a batch enough?",
-    needs=(),
+    needs=(), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def conditional_errors(ctx: Context) -> None:
-    x, mu, logvar = ctx.randn(4, 2), ctx.randn(3, 2), ctx.randn(3, 2)
-    for bad in (3, -1, 7):
+    x, mu, logvar = (two_digits(ctx.randn(rows, 2)) for rows in (4, 3, 3))
+    for bad, question in ((3, BEYOND), (-1, FROM_THE_END), (7, BEYOND), (-3, FROM_THE_END)):
         y = torch.tensor([0, 2, bad, 1])
-        raises(
-            ctx,
-            "ValueError",
-            CONDITIONAL,
-            x,
-            y,
-            mu,
-            logvar,
-            names="y",
-            case=f"conditional_log_prob with C = 3 and y = {bad}",
-        )
-    as_tensor(
-        ctx.call(CONDITIONAL, x, torch.tensor([0, 2, 2, 1]), mu, logvar), (4,), "conditional_log_prob with y in 0…2"
-    )
+        raises(ctx, "ValueError", CONDITIONAL, x, y, mu, logvar, names="y",
+                   case=f"conditional_log_prob with C = 3 and one y = {bad}", hint=question)  # fmt: skip
+    ctx.call(CONDITIONAL, x, torch.tensor([0, 2, 2, 1]), mu, logvar)  # nothing is wrong with these
 
 
 DENSITIES: tuple[Check, ...] = (

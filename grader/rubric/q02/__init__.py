@@ -12,8 +12,8 @@ from .standard import standard_extremes, standard_value
 from .together import gradient_general, gradient_standard, inputs, montecarlo
 
 CHECKS: tuple[Check, ...] = (
-    standard_value, standard_extremes, univariate_value, diagonal_value, properties, full_value, full_large,
-    full_errors, montecarlo, gradient_standard, gradient_general, inputs,
+    univariate_value, diagonal_value, standard_value, standard_extremes, full_value, full_large, full_errors,
+    properties, montecarlo, gradient_standard, gradient_general, inputs,
 )  # fmt: skip
 
 QUESTION = Question(number=2, title="KL divergence", points=8.0, modules=("gaussians",), checks=CHECKS)

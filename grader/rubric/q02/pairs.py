@@ -5,14 +5,41 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...check.cases import same_shape, sizes
+from ...check.cases import two_digits
 from ...check.context import Context
 from ...check.declaration import declare
 from ...check.expectations import as_tensor, expect, matches
-from ...check.failure import FLOAT32, FLOAT64
+from ...check.failure import FLOAT32, FLOAT64, GUARDED, Tolerance
 from ...check.forall import forall
-from ...check.shown import alike, misread
-from .standard import AVERAGED, BATCH, DIAGONAL, FULL, NEAR_ZERO, STANDARD, UNIVARIATE, pairwise_kl, readings
+from ...check.patterns import Reading, recognised
+from ...check.shown import alike
+from .oracles import (
+    ALL_PARTS,
+    AVERAGED,
+    BATCH,
+    BATCH_SUM,
+    DIAGONAL,
+    FULL,
+    ONE_EXAMPLE,
+    PRECISION,
+    STANDARD,
+    UNIVARIATE,
+    UNIVARIATE_PART,
+    WHICH_TERM,
+    gaussians,
+    of_batch,
+    of_pair,
+    pairwise_kl,
+    summed_kl,
+)
+
+NEAR_ZERO = Tolerance(0.0, 1e-4, "a guard of up to 1e-6 on a variance of .05 is correct work; what it does to smaller "
+                      "ones has its own check")  # fmt: skip
+EQUAL = "Put p = q into your formula by hand: which terms are left, and do they cancel in any number of dimensions?"
+PULLED_APART = (
+    "Pull p and q apart a little, in one direction and in the other: should the divergence ever fall below 0?"
+)
+BOTH_WAYS = "Let p be narrow and q wide, then swap them: which of the two divergences is larger, and which is yours?"
 
 
 @declare(
@@ -23,21 +50,30 @@ from .standard import AVERAGED, BATCH, DIAGONAL, FULL, NEAR_ZERO, STANDARD, UNIV
     needs=(),
 )  # fmt: skip
 def univariate_value(ctx: Context) -> None:
-    p_and_q = [ctx.randn(7), ctx.rand(7, low=-2, high=2), ctx.randn(7), ctx.rand(7, low=-2, high=2)]
+    p_and_q = pair(ctx, 7)
     right = pairwise_kl(*p_and_q)
-    hint = misread(ctx.call(UNIVARIATE, *p_and_q), {
-        **readings(*p_and_q),
-        BATCH: right.mean(),
-        "Element by element: how many numbers belong to a batch of seven?": right.sum(),
+    reading = recognised(ctx.call(UNIVARIATE, *p_and_q), right, {
+        **of_pair(*p_and_q),
+        Reading("the mean of all examples", BATCH): right.mean(),
+        Reading("the sum of all examples", BATCH_SUM): right.sum(),
     })  # fmt: skip
 
-    def body(p_and_q: tuple[Tensor, ...]) -> None:
-        value = ctx.call(UNIVARIATE, *p_and_q)
-        matches(ctx, value, pairwise_kl(*p_and_q), FLOAT64, "kl_univariate(mu_p, logvar_p, mu_q, logvar_q)", hint=hint)
+    def body(p_and_q: tuple[Tensor, ...], what: str = "kl_univariate(mu_p, logvar_p, mu_q, logvar_q)",
+             hint: str = WHICH_TERM) -> None:  # fmt: skip
+        expected = pairwise_kl(*p_and_q)
+        matches(ctx, ctx.call(UNIVARIATE, *p_and_q), expected, GUARDED, what, hint=hint, reading=reading)
 
-    forall(ctx, body, p_and_q=same_shape(4, sizes(1, 6), low=(-3.0, -3.0, -3.0, -3.0), high=3.0))
-    singles = [part.float() for part in p_and_q]
-    matches(ctx, ctx.call(UNIVARIATE, *singles), pairwise_kl(*singles), FLOAT32, "kl_univariate in float32", hint=hint)
+    forall(ctx, body, p_and_q=gaussians(4, (3, 6)))
+    body(pair(ctx, 1), "kl_univariate for one example", ONE_EXAMPLE)
+    singles = [part.float() for part in pair(ctx, 7)]
+    value = ctx.call(UNIVARIATE, *singles)
+    matches(ctx, value, pairwise_kl(*singles), FLOAT32, "kl_univariate of float32 arguments", hint=PRECISION)
+
+
+def pair(ctx: Context, *shape: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Means and log-variances of two Gaussians, nothing in them near 0 or 1 on purpose."""
+    return (two_digits(ctx.randn(*shape)), two_digits(ctx.rand(*shape, low=-2, high=2)),
+            two_digits(ctx.randn(*shape)), two_digits(ctx.rand(*shape, low=-2, high=2)))  # fmt: skip
 
 
 @declare(
@@ -46,34 +82,24 @@ def univariate_value(ctx: Context) -> None:
     asks="kl_diagonal(mu_p, logvar_p, mu_q, logvar_q) is KL(p || q), one number per example",
     hint="The dimensions are independent under both distributions. What does the logarithm make of a "
     "product of densities?",
-    needs=(),
+    needs=(), parts=(UNIVARIATE_PART,),
 )  # fmt: skip
 def diagonal_value(ctx: Context) -> None:
-    p_and_q = [ctx.randn(5, 3), ctx.rand(5, 3, low=-2, high=2), ctx.randn(5, 3), ctx.rand(5, 3, low=-2, high=2)]
+    p_and_q = pair(ctx, 5, 3)
     right = pairwise_kl(*p_and_q)
-    hint = misread(ctx.call(DIAGONAL, *p_and_q), {
-        **{hint: wrong.sum(1) for hint, wrong in readings(*p_and_q).items()},
-        AVERAGED: right.mean(1),
-        BATCH: right.sum(1).mean(),
-        "Which axis is the batch?": right.sum(0),
-        "Your result is one number for the batch, and grows with its size. Is that asked for?": right.sum(),
-    })  # fmt: skip
+    reading = recognised(ctx.call(DIAGONAL, *p_and_q), right.sum(1), of_batch(right, of_pair(*p_and_q)))
 
-    def body(p_and_q: tuple[Tensor, ...]) -> None:
-        expected = pairwise_kl(*p_and_q).sum(1)
-        matches(
-            ctx,
-            ctx.call(DIAGONAL, *p_and_q),
-            expected,
-            FLOAT64,
-            "kl_diagonal(mu_p, logvar_p, mu_q, logvar_q)",
-            hint=hint,
-        )
+    def body(p_and_q: tuple[Tensor, ...], what: str = "kl_diagonal(mu_p, logvar_p, mu_q, logvar_q)",
+             hint: str = WHICH_TERM) -> None:  # fmt: skip
+        expected = summed_kl(*p_and_q)
+        matches(ctx, ctx.call(DIAGONAL, *p_and_q), expected, GUARDED, what, hint=hint, reading=reading)
 
-    forall(ctx, body, p_and_q=same_shape(4, sizes(1, 4), sizes(1, 4), low=(-3.0, -3.0, -3.0, -3.0), high=3.0))
-    p_and_q = [ctx.randn(9, 6, dtype=torch.float32) for _ in range(4)]
-    expected = pairwise_kl(*p_and_q).sum(1)
-    matches(ctx, ctx.call(DIAGONAL, *p_and_q), expected, FLOAT32, "kl_diagonal in float32", hint=hint)
+    forall(ctx, body, p_and_q=gaussians(4, (2, 4), (3, 5)))
+    for shape, which in (((1, 3), "for one example"), ((4, 1), "in one dimension")):
+        body(pair(ctx, *shape), f"kl_diagonal {which}", ONE_EXAMPLE)
+    singles = [ctx.randn(9, 6, dtype=torch.float32) for _ in range(4)]
+    value = ctx.call(DIAGONAL, *singles)
+    matches(ctx, value, summed_kl(*singles), FLOAT32, "kl_diagonal of float32 arguments", hint=PRECISION)
 
 
 @declare(
@@ -82,47 +108,58 @@ def diagonal_value(ctx: Context) -> None:
     asks="all divergences are 0 where p equals q and positive elsewhere; they add up over independent dimensions, and "
     "swapping p and q changes them",
     hint="Put p = q into your formula by hand. Then append a dimension in which p and q agree: what may change?",
-    needs=(),
+    needs=(), parts=ALL_PARTS,
 )  # fmt: skip
 def properties(ctx: Context) -> None:
-    def zero_if_equal(mu_and_logvar: tuple[Tensor, Tensor]) -> None:
+    def zero_if_equal(mu_and_logvar: tuple[Tensor, ...]) -> None:
         mu, logvar = mu_and_logvar
         nothing = torch.zeros(len(mu), dtype=mu.dtype)
-        matches(ctx, ctx.call(DIAGONAL, mu, logvar, mu, logvar), nothing, NEAR_ZERO, "kl_diagonal of p to itself")
-        matches(ctx, ctx.call(UNIVARIATE, mu[:, 0], logvar[:, 0], mu[:, 0], logvar[:, 0]), nothing, NEAR_ZERO,
-                    "kl_univariate of p to itself")  # fmt: skip
+        value = ctx.call(UNIVARIATE, mu[:, 0], logvar[:, 0], mu[:, 0], logvar[:, 0])
+        matches(ctx, value, nothing, NEAR_ZERO, "kl_univariate of p to itself", hint=EQUAL)
+        value = ctx.call(DIAGONAL, mu, logvar, mu, logvar)
+        matches(ctx, value, nothing, NEAR_ZERO, "kl_diagonal of p to itself", hint=EQUAL)
 
-    forall(ctx, zero_if_equal, examples=15, mu_and_logvar=same_shape(2, sizes(1, 4), sizes(1, 3)))
+    forall(ctx, zero_if_equal, examples=15, mu_and_logvar=gaussians(2, (2, 4), (3, 5)))
     nothing = torch.zeros(2, 3, dtype=torch.float64)
-    matches(ctx, ctx.call(STANDARD, nothing, nothing), nothing[:, 0], NEAR_ZERO, "kl_divergence of N(0, I)")
+    value = ctx.call(STANDARD, nothing, nothing)
+    matches(ctx, value, nothing[:, 0], NEAR_ZERO, "kl_divergence of N(0, I) to itself", hint=EQUAL)
     value = ctx.call(FULL, nothing[0], torch.eye(3, dtype=torch.float64))
-    matches(ctx, value, torch.zeros((), dtype=torch.float64), NEAR_ZERO, "kl_full_covariance of N(0, I)")
+    origin = torch.zeros((), dtype=torch.float64)
+    matches(ctx, value, origin, NEAR_ZERO, "kl_full_covariance of N(0, I) to itself", hint=EQUAL)
+    positive_apart(ctx)
+    additive(ctx)
+    p_and_q = pair(ctx, 4, 5)
+    for target, arguments in ((UNIVARIATE, [part[:, 0] for part in p_and_q]), (DIAGONAL, list(p_and_q))):
+        name = target.rpartition(".")[2]
+        there = as_tensor(ctx.call(target, *arguments), (4,), name)
+        back = as_tensor(ctx.call(target, *arguments[2:], *arguments[:2]), (4,), name)
+        expect(not alike(there, back), f"{name} is the same both ways", "KL(p || q) other than KL(q || p)", there,
+                   hint=BOTH_WAYS)  # fmt: skip
 
-    # one sigma or one mean differs by a little or a lot: 0 only if equal
+
+def positive_apart(ctx: Context) -> None:
+    """One sigma or one mean differs by a little or a lot: 0 only if equal."""
     change = torch.tensor([-3.0, -0.5, -0.01, 0.01, 0.5, 3.0], dtype=torch.float64)
-    mu, logvar = ctx.randn(6), ctx.rand(6, low=-2, high=2)
+    mu, logvar = two_digits(ctx.randn(6)), two_digits(ctx.rand(6, low=-2, high=2))
+    nothing = torch.zeros(6, 1, dtype=torch.float64)
     apart = {
         "kl_univariate of two widths": (UNIVARIATE, (mu, logvar, mu, logvar + change)),
         "kl_univariate of two means": (UNIVARIATE, (mu, logvar, mu + change, logvar)),
-        "kl_divergence of a width other than 1": (STANDARD, (torch.zeros(6, 1).double(), change.unsqueeze(1))),
-        "kl_divergence of a mean other than 0": (STANDARD, (change.unsqueeze(1), torch.zeros(6, 1).double())),
+        "kl_divergence of a width other than 1": (STANDARD, (nothing, change.unsqueeze(1))),
+        "kl_divergence of a mean other than 0": (STANDARD, (change.unsqueeze(1), nothing)),
     }
     for what, (target, two) in apart.items():
         value = as_tensor(ctx.call(target, *two), (6,), what)
-        expect(bool((value > 0).all()), f"{what} is not positive", "more than 0 everywhere", value)
+        expect(bool((value > 0).all()), f"{what} is not positive", "more than 0 everywhere", value, hint=PULLED_APART)
 
-    p_and_q = [ctx.randn(4, 5) for _ in range(4)]
+
+def additive(ctx: Context) -> None:
+    """Independent dimensions: the divergence of all of them is the sum of those of their parts."""
+    p_and_q = pair(ctx, 4, 5)
     parts = [[part[:, :2] for part in p_and_q], [part[:, 2:] for part in p_and_q]]
     for target, count in ((DIAGONAL, 4), (STANDARD, 2)):
-        whole = as_tensor(ctx.call(target, *p_and_q[:count]), (4,), target)
-        left, right = (as_tensor(ctx.call(target, *part[:count]), (4,), target) for part in parts)
-        matches(ctx, left + right, whole, FLOAT64, f"{target} of the first two and the last three dimensions, added")
-    for target, arguments in ((UNIVARIATE, [part[:, 0] for part in p_and_q]), (DIAGONAL, p_and_q)):
-        there = as_tensor(ctx.call(target, *arguments), (4,), target)
-        back = as_tensor(ctx.call(target, *arguments[2:], *arguments[:2]), (4,), target)
-        expect(
-            not alike(there, back),
-            f"{target} is the same both ways",
-            "KL(p || q) other than KL(q || p)",
-            there,
-        )
+        name = target.rpartition(".")[2]
+        whole = as_tensor(ctx.call(target, *p_and_q[:count]), (4,), name)
+        left, right = (as_tensor(ctx.call(target, *part[:count]), (4,), name) for part in parts)
+        what = f"{name} of the first two dimensions plus that of the last three"
+        matches(ctx, left + right, whole, FLOAT64, what, hint=AVERAGED)

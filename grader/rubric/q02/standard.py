@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from ...check.cases import same_shape, sizes
-from ...check.context import Context, guard
+from ...check.cases import two_digits
+from ...check.context import Context
 from ...check.declaration import declare
 from ...check.expectations import matches
-from ...check.failure import FLOAT32, FLOAT64, Tolerance
+from ...check.failure import FLOAT32, FLOAT64, GUARDED, INHERIT, Tolerance
 from ...check.forall import forall
-from ...check.shown import misread
+from ...check.patterns import recognised
+from .oracles import (
+    DIAGONAL,
+    DIAGONAL_PART,
+    ONE_EXAMPLE,
+    PRECISION,
+    STANDARD,
+    UNIVARIATE,
+    UNIVARIATE_PART,
+    WHICH_TERM,
+    gaussians,
+    of_batch,
+    of_pair,
+    pairwise_kl,
+    to_standard,
+)
 
-STANDARD, UNIVARIATE = "gaussians.kl_divergence", "gaussians.kl_univariate"
-DIAGONAL, FULL = "gaussians.kl_diagonal", "gaussians.kl_full_covariance"
-
-NEAR_ZERO = Tolerance(0.0, 1e-12, "float64 rounding of a few terms near 1 that cancel")
-LARGE_SUM = Tolerance(1e-4, 1e-3, "float32 sums of 200 terms of opposite signs, up to 1e3 in all")
-SAMPLES = 200_000
-
-AS_LOG_SIGMA = "Make sigma twice as large: by how much does logvar change, and does your code agree with that?"
-TWICE = "Your values are exactly twice too large. Check against an integral in one dimension: which factor is missing?"
-SIGN = "Can one distribution be closer to another than it is to itself?"
-AVERAGED = "Your values are off by the number of dimensions. What should adding a dimension do to the divergence?"
-BATCH = "Should the examples of a batch be combined? How many numbers belong to a batch of five?"
-REVERSED = "Under which of the two distributions is the expectation taken? It is not the same the other way round."
-NO_LOG_RATIO = "Try p = q, then scale one sigma. Which term notices that the two widths differ?"
-NO_MEAN = "Shift one mean far away. Does your divergence notice?"
-NO_SLOPE = "Which step of yours has no slope at exactly 0, though the divergence itself is smooth there?"
-
-
-def pairwise_kl(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> Tensor:
-    """KL(p || q) by torch.distributions, element by element."""
-    return kl_divergence(Normal(mu_p, torch.exp(logvar_p / 2)), Normal(mu_q, torch.exp(logvar_q / 2)))
-
-
-def to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, exp(logvar)) || N(0, I)) by torch.distributions, `(B,)`."""
-    return pairwise_kl(mu, logvar, torch.zeros_like(mu), torch.zeros_like(mu)).sum(1)
-
-
-def multivariate(mu: Tensor, cov: Tensor) -> MultivariateNormal:
-    """N(mu, cov); that cov is positive definite needs no test, which takes longer than all the rest."""
-    return MultivariateNormal(mu, cov, validate_args=False)
-
-
-def full_to_standard(mu: Tensor, cov: Tensor) -> Tensor:
-    """KL(N(mu, cov) || N(0, I)) by torch.distributions, `()`."""
-    return kl_divergence(multivariate(mu, cov), multivariate(torch.zeros_like(mu), torch.eye(len(mu)).to(cov)))
-
-
-def log_prob(p: Normal | MultivariateNormal, x: Tensor) -> Tensor:
-    """log p(x) by torch.distributions."""
-    found: Tensor = p.log_prob(x)  # type: ignore[no-untyped-call]
-    return found
-
-
-def readings(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> dict[str, Tensor]:
-    """What known misconceptions make of KL(p || q), element by element, by the question to ask."""
-    right = pairwise_kl(mu_p, logvar_p, mu_q, logvar_q)
-    return {
-        TWICE: 2 * right,
-        SIGN: -right,
-        AS_LOG_SIGMA: pairwise_kl(mu_p, 2 * logvar_p, mu_q, 2 * logvar_q),
-        REVERSED: pairwise_kl(mu_q, logvar_q, mu_p, logvar_p),
-        NO_LOG_RATIO: right - (logvar_q - logvar_p) / 2,
-        NO_MEAN: pairwise_kl(mu_p, logvar_p, mu_p, logvar_q),
-    }
+GUARD = "You are given the logarithm of the variance. Is there a need to take a logarithm again, or to protect one?"
+LEVELS = (-12.0, 12.0, -18.0, 18.0, -30.0, 30.0, -60.0, 60.0)
 
 
 @declare(
@@ -77,57 +40,66 @@ def readings(mu_p: Tensor, logvar_p: Tensor, mu_q: Tensor, logvar_q: Tensor) -> 
     asks="kl_divergence(mu, logvar) is KL(N(mu, diag sigma^2) || N(0, I)), one number per example",
     hint="Set mu to 0 and change only the variance: what should a variance of 4 cost? What does adding a latent "
     "dimension do to the sum?",
-    needs=(),
+    needs=(), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def standard_value(ctx: Context) -> None:
     # away from mu = 1, logvar = 0 and B = 1, where most misconceptions give the right number
-    mu, logvar = ctx.randn(5, 3), ctx.rand(5, 3, low=-2, high=2)
+    mu, logvar = two_digits(ctx.randn(5, 3)), two_digits(ctx.rand(5, 3, low=-2, high=2))
     zero = torch.zeros_like(mu)
     right = pairwise_kl(mu, logvar, zero, zero)
-    hint = misread(ctx.call(STANDARD, mu, logvar), {
-        **{hint: wrong.sum(1) for hint, wrong in readings(mu, logvar, zero, zero).items()},
-        AVERAGED: right.mean(1),
-        BATCH: right.sum(1).mean(),
-        "Which axis is the batch, and which are the latent dimensions?": right.sum(0),
-        "Your result is one number for the batch, and grows with its size. Is that asked for?": right.sum(),
-        "The sums run over the latent dimensions. Has every example still its own result?": right,
-        "How does the mean enter: does its distance from 0 count as it should for 2 and for -2?":
-            (right - mu.square() / 2 + mu.abs() / 2).sum(1),
-    })  # fmt: skip
+    reading = recognised(ctx.call(STANDARD, mu, logvar), right.sum(1), of_batch(right, of_pair(mu, logvar, zero, zero)))
 
-    def body(mu_and_logvar: tuple[Tensor, Tensor]) -> None:
+    def body(
+        mu_and_logvar: tuple[Tensor, Tensor], what: str = "kl_divergence(mu, logvar)", hint: str = WHICH_TERM
+    ) -> None:
         expected = to_standard(*mu_and_logvar)
-        matches(ctx, ctx.call(STANDARD, *mu_and_logvar), expected, FLOAT64, "kl_divergence(mu, logvar)", hint=hint)
+        matches(ctx, ctx.call(STANDARD, *mu_and_logvar), expected, GUARDED, what, hint=hint, reading=reading)
 
-    forall(ctx, body, mu_and_logvar=same_shape(2, sizes(1, 5), sizes(1, 4), low=(-3.0, -4.0), high=(3.0, 3.0)))
-    # the smallest variance of all: what is added to it shows here, or nowhere in this check
-    body((torch.zeros(1, 1, dtype=torch.float64), torch.full((1, 1), -4.0, dtype=torch.float64)))
+    forall(ctx, body, mu_and_logvar=gaussians(2, (2, 5), (3, 6)))
+    for shape, which in (((1, 3), "for one example"), ((4, 1), "in one latent dimension"), ((1, 1), "of one number")):
+        mu, logvar = two_digits(ctx.randn(*shape)), two_digits(ctx.randn(*shape))
+        body((mu, logvar), f"kl_divergence(mu, logvar) {which}", ONE_EXAMPLE)
     mu, logvar = ctx.randn(64, 20, dtype=torch.float32), ctx.randn(64, 20, dtype=torch.float32)
-    matches(
-        ctx, ctx.call(STANDARD, mu, logvar), to_standard(mu, logvar), FLOAT32, "kl_divergence in float32", hint=hint
-    )
+    value = ctx.call(STANDARD, mu, logvar)
+    matches(ctx, value, to_standard(mu, logvar), FLOAT32, "kl_divergence of float32 arguments", hint=PRECISION)
 
 
 @declare(
     id="q2.standard.extremes", question=2, kind="property", points=0.5, visibility="hidden",
-    title="KL to the standard normal: collapsed and exploded latents",
-    asks="kl_divergence is finite and right for variances from e^-60 to e^60, in float32 and float64",
-    hint="You are given the logarithm of the variance. Is there a need to take a logarithm again, or to protect one?",
-    needs=("q2.standard.value",),
+    title="KL of collapsed and exploded latents",
+    asks="kl_divergence is finite and right for variances from e^-60 to e^60, in float32 and float64, and so are "
+    "kl_univariate and kl_diagonal for two narrow or two wide Gaussians",
+    hint=GUARD, needs=("q2.standard.value",), parts=(UNIVARIATE_PART, DIAGONAL_PART),
 )  # fmt: skip
 def standard_extremes(ctx: Context) -> None:
+    # exp turns the rounding of a float32 logvar into an error of 60 * 6e-8: the oracle sees the same rounded logvar
     for dtype, tol in ((torch.float64, FLOAT64), (torch.float32, FLOAT32)):
+        kind = str(dtype).removeprefix("torch.")
+        narrow_or_wide(ctx, dtype, tol)
+        for level in LEVELS:
+            mu, logvar = torch.tensor([[0.0, 0, 0], [0.5, -2, 1]], dtype=dtype), torch.full((2, 3), level, dtype=dtype)
+            extreme(ctx, mu, logvar, tol, f"kl_divergence(mu, logvar) where logvar is {level:g}, in {kind}")
         logvar = torch.tensor([[-60.0, -30.0], [-18.0, 0.0], [12.0, -12.0], [60.0, -60.0]], dtype=dtype)
-        logvar = logvar + ctx.rand(4, 2, low=-1, dtype=dtype)
-        mu = 100 * ctx.randn(4, 2, dtype=dtype)
-        # exp turns the rounding of a float32 logvar into an error of 60 * 6e-8: the oracle sees the same rounded logvar
-        expected = to_standard(mu.double(), logvar.double()).to(dtype)
+        logvar, mu = logvar + ctx.rand(4, 2, low=-1, dtype=dtype), 100 * ctx.randn(4, 2, dtype=dtype)
+        extreme(ctx, mu, logvar, tol, f"kl_divergence(mu, logvar) of latents far out, in {kind}")
 
-        def body(mu: Tensor = mu, logvar: Tensor = logvar, expected: Tensor = expected, tol: Tolerance = tol) -> None:
-            matches(ctx, ctx.call(STANDARD, mu, logvar), expected, tol, "kl_divergence of extreme latents")
 
-        guard(body, {"mu": mu, "logvar": logvar})
-        mu = torch.zeros(1, 3, dtype=dtype)
-        value = ctx.call(STANDARD, mu, logvar.flatten()[:3].unsqueeze(0))
-        expected = to_standard(mu.double(), logvar.flatten()[:3].unsqueeze(0).double()).to(dtype)
-        matches(ctx, value, expected, tol, "kl_divergence of collapsed latents with mean 0")
+def narrow_or_wide(ctx: Context, dtype: torch.dtype, tol: Tolerance) -> None:
+    """Two Gaussians whose variances are both near e^-12 or both near e^12: what is added to them shows."""
+    for level in LEVELS[:2]:
+        logvar_p = torch.tensor([[0.0, 0.5, 1.0], [1.0, 0.0, -0.5]], dtype=dtype) + level
+        logvar_q = torch.full((2, 3), level, dtype=dtype)
+        mu_p, mu_q = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]], dtype=dtype), torch.zeros(2, 3, dtype=dtype)
+        mu_p = mu_p * math.exp(level / 2)
+        p_and_q = (mu_p, logvar_p, mu_q, logvar_q)
+        right = pairwise_kl(*(part.double() for part in p_and_q)).to(dtype)
+        what = f"where both logvars are near {level:g}, in {str(dtype).removeprefix('torch.')}"
+        value = ctx.call(UNIVARIATE, *(part[0].clone() for part in p_and_q))
+        matches(ctx, value, right[0], tol, f"kl_univariate {what}", hint=GUARD)
+        matches(ctx, ctx.call(DIAGONAL, *p_and_q), right.sum(1), tol, f"kl_diagonal {what}", hint=GUARD)
+
+
+def extreme(ctx: Context, mu: Tensor, logvar: Tensor, tol: Tolerance, what: str) -> None:
+    """The divergence where a variance is hardly there, or enormous."""
+    expected = to_standard(mu.double(), logvar.double()).to(mu.dtype)
+    matches(ctx, ctx.call(STANDARD, mu, logvar), expected, tol, what, hint=INHERIT)

@@ -6,13 +6,14 @@ The checks in order; what each asks stands in the modules beside this file.
 from __future__ import annotations
 
 from ...check.declaration import Check, Question
+from .angles import SUBSPACES
 from .comparison import compare_mode, compare_value
 from .linear import linear_affine, linear_errors, linear_gradient, linear_shapes
 from .pca import COMPONENTS
 from .trained import TRAINED
 
 CHECKS: tuple[Check, ...] = (
-    *COMPONENTS, compare_value, compare_mode, linear_shapes, linear_affine, linear_errors, linear_gradient,
+    *COMPONENTS, *SUBSPACES, compare_value, compare_mode, linear_shapes, linear_affine, linear_errors, linear_gradient,
     *TRAINED,
 )  # fmt: skip
 

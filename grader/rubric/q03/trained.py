@@ -32,7 +32,7 @@ PCA_ROWS = 4000
     title="PCA on images",
     asks="PCA fitted on training images reconstructs held-out images as well as scikit-learn's does",
     hint="Some pixels never change. Does any step divide by their spread, or need them to vary?",
-    needs=("q3.pca.codes",),
+    needs=("q3.pca.components", "q3.pca.codes"),
 )  # fmt: skip
 def trained_pca(ctx: Context) -> None:
     train, test = to_float(ctx.data.train_x[:PCA_ROWS]).flatten(1), trained.test_images(ctx, 1000)
@@ -52,7 +52,7 @@ def trained_pca(ctx: Context) -> None:
     "decoder spans the same subspace",
     hint="Which offsets can your decoder learn, and which directions can its code express? Compare with what PCA "
     "subtracts and adds.",
-    needs=("q3.linear.shapes",),
+    needs=(),
 )  # fmt: skip
 def trained_linear(ctx: Context) -> None:
     budget, latent = BUDGETS[ctx.data.name], LATENTS[ctx.data.name]

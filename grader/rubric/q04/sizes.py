@@ -163,7 +163,7 @@ def sizes_errors(ctx: Context) -> None:
     for target, names in ((CONV_SIZE, common), (TRANSPOSE_SIZE, (*common, "output_padding"))):
         for name in names:
             for value in (-1, -2) if "padding" in name else (0, -1):
-                arguments = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
+                arguments: dict[str, Any] = {"kernel_size": 3, "stride": 2, "dilation": 1, "padding": 1, name: value}
                 case = f"{target.partition('.')[2]} with {name}={value}"
                 hint = f"What would a {name} of {value} mean? Does it pass because the result still looks like a size?"
                 raises(ctx, "ValueError", target, 20, **arguments, names=name, case=case, hint=hint)

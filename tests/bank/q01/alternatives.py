@@ -23,7 +23,7 @@ def full_covariance_log_prob(x, mu, cov):
     return _gaussian(mu, cov).log_prob(x)
 def sample_gaussian(mu, cov, num_samples, generator=None):
     normal = _gaussian(mu, cov)
-    noise = torch.empty(num_samples, len(mu), dtype=mu.dtype).normal_(generator=generator)
+    noise = torch.empty(num_samples, len(mu)).to(mu).normal_(generator=generator)
     return (normal.loc[:, None] + normal.scale_tril @ noise.T).T
 """,
     ),
@@ -78,7 +78,7 @@ def pmf_variance(values, probs):
     if values.min() <= 0:
         raise ValueError(f"cov must be positive definite, eigenvalues {values}")
     root = vectors @ torch.diag(values.sqrt()) @ vectors.T
-    rows = [torch.randn(len(mu), generator=generator, dtype=mu.dtype) for _ in range(num_samples)]
+    rows = [mu.new_empty(len(mu)).normal_(generator=generator) for _ in range(num_samples)]
     return torch.stack(rows) @ root + mu
 """,
     ),
@@ -94,7 +94,7 @@ def pmf_variance(values, probs):
     Alternative(
         "q1-conditional-one-hot", Q, M, "tables looked up by a product with one-hot labels",
         append="""def conditional_log_prob(x, y, mu_table, logvar_table):
-    classes = torch.arange(mu_table.shape[0])
+    classes = torch.arange(mu_table.shape[0], device=y.device)
     one_hot = (y[:, None] == classes).to(x.dtype)
     if not bool(one_hot.sum(1).eq(1).all()):
         raise ValueError(f"y has a class outside the table: {y}")
@@ -140,7 +140,7 @@ def pmf_variance(values, probs):
         "q1-sample-box-muller", Q, M, "normal noise out of uniform noise",
         append="""def sample_gaussian(mu, cov, num_samples, generator=None):
     def uniform():
-        return torch.rand((num_samples, len(mu)), generator=generator, dtype=torch.float64)
+        return torch.rand((num_samples, len(mu)), generator=generator, dtype=torch.float64, device=mu.device)
     noise = torch.sqrt(-2 * torch.log(1 - uniform())) * torch.cos(2 * math.pi * uniform())
     return torch.addmm(mu, noise.to(mu.dtype), _cholesky(cov).T)
 """,
@@ -160,10 +160,10 @@ def pmf_variance(values, probs):
         append="""def sample_gaussian(mu, cov, num_samples, generator=None):
     _cholesky(cov)
     m, s = mu.double(), cov.double()
-    out = torch.empty(num_samples, len(m), dtype=torch.float64)
+    out = m.new_empty(num_samples, len(m))
     for i in range(len(m)):
         weights = torch.linalg.solve(s[:i, :i], s[:i, i])
-        eps = torch.randn(num_samples, generator=generator, dtype=torch.float64)
+        eps = torch.randn(num_samples, generator=generator, dtype=torch.float64, device=m.device)
         out[:, i] = m[i] + (out[:, :i] - m[:i]) @ weights + (s[i, i] - s[i, :i] @ weights).sqrt() * eps
     return out.to(mu.dtype)
 """,

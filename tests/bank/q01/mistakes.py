@@ -173,7 +173,7 @@ def chain_rule(joint):
         Q,
         M,
         "a joint that is no pmf passes",
-        fails=("q1.chain.rare",),
+        fails=("q1.pmf.errors",),
         edits=(('    _check_pmf("joint", joint, joint.sum())\n', ""),),
     ),
     Mistake(
@@ -470,7 +470,7 @@ def diagonal_log_prob(x, mu, logvar):
         edits=(
             (
                 "    eps = torch.randn(num_samples, len(mu), generator=generator, device=mu.device, dtype=mu.dtype)",
-                "    eps = math.sqrt(12) * (torch.rand(num_samples, len(mu), generator=generator, dtype=mu.dtype) - 0.5)",
+                "    eps = math.sqrt(12) * (torch.rand(num_samples, len(mu), generator=generator).to(mu) - 0.5)",
             ),
         ),
     ),
@@ -502,7 +502,7 @@ def diagonal_log_prob(x, mu, logvar):
         Q,
         M,
         "samples are float32 whatever mu is",
-        fails=("q1.sample.moments", "q1.sample.generator"),
+        fails=("q1.sample.generator",),
         edits=(("    return mu + eps @ factor.mT", "    return (mu + eps @ factor.mT).float()"),),
     ),
     Mistake(
@@ -566,7 +566,7 @@ def diagonal_log_prob(x, mu, logvar):
         append="""def sample_gaussian(mu, cov, num_samples, generator=None):
     factor = _cholesky(cov)
     strata = torch.stack([torch.randperm(num_samples, generator=generator) for _ in mu], 1)
-    share = (strata + torch.rand(num_samples, len(mu), generator=generator, dtype=mu.dtype)) / num_samples
+    share = (strata.to(mu) + torch.rand(num_samples, len(mu), generator=generator).to(mu)) / num_samples
     return mu + torch.special.ndtri(share) @ factor.mT
 """,
     ),

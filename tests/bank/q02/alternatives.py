@@ -23,7 +23,7 @@ def kl_full_covariance(mu, cov):
     if not torch.allclose(cov, cov.T):
         raise ValueError(f"cov is not symmetric: {cov}")
     p = D.MultivariateNormal(mu, covariance_matrix=cov, validate_args=True)
-    return D.kl_divergence(p, D.MultivariateNormal(torch.zeros_like(mu), torch.eye(len(mu), dtype=mu.dtype)))
+    return D.kl_divergence(p, D.MultivariateNormal(torch.zeros_like(mu), torch.eye(len(mu)).to(mu)))
 """,
     ),
     Alternative(
@@ -46,7 +46,7 @@ def kl_full_covariance(mu, cov):
         "q2-sigma-based", Q, M, "works with sigma, a loop over dimensions and einsum",
         append="""def kl_divergence(mu, logvar):
     sigma = torch.sqrt(torch.exp(logvar))
-    total = torch.zeros(mu.shape[0], dtype=mu.dtype)
+    total = torch.zeros_like(mu[:, 0])
     for j in range(mu.shape[1]):
         total = total + (mu[:, j] ** 2 + sigma[:, j] ** 2 - 1) / 2 - torch.log(sigma[:, j])
     return total
