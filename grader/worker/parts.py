@@ -214,9 +214,18 @@ def masking_noise(x: Tensor, drop_prob: float, generator: torch.Generator | None
     return x * (torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= drop_prob)
 
 
+def salt_and_pepper_noise(x: Tensor, prob: float, generator: torch.Generator | None = None) -> Tensor:
+    """`denoising.salt_and_pepper_noise`."""
+    replaced, white = (torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) for _ in range(2))
+    return torch.where(replaced < prob, (white < 0.5).to(x.dtype), x)
+
+
 def corrupt(x: Tensor, kind: str, level: float, generator: torch.Generator | None = None) -> Tensor:
-    """`denoising.corrupt`, for the two kinds that are trained."""
-    return {"gaussian": gaussian_noise, "masking": masking_noise}[kind](x, level, generator)
+    """`denoising.corrupt`."""
+    kinds = {"gaussian": gaussian_noise, "masking": masking_noise, "salt_and_pepper": salt_and_pepper_noise}
+    if kind not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {kind!r}")
+    return kinds[kind](x, level, generator)
 
 
 def descend(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import declare
 from ...check.expectations import as_tensor, expect, matches, preserves
-from ...check.failure import EXACT, FLOAT64, Failure
-from ...check.shown import alike, show
+from ...check.failure import FLOAT64, Failure
+from ...check.shown import alike, show, show_both
 from ...check.values import Gen, Probe
+from ..shared.readings import Cost, Known, recognised, reductions
 from .model import LOSS
 
 
@@ -24,29 +27,62 @@ from .model import LOSS
 )  # fmt: skip
 def loss_value(ctx: Context) -> None:
     x = ctx.images(3, 5, torch.float64)
+    who = "Who corrupts the images: the loss or the model? How often does it happen?"
     for training in (True, False):
+        mode = "training" if training else "evaluation"
         model = ctx.new(Probe("Denoiser")).train(training)
         found = ctx.session.vjp(LOSS, model, x, generator=Gen(71), params=[model])
         calls, seen, given = (model.get(name) for name in ("calls", "seen", "given"))
-        expect(len(calls) == 1, "denoising_loss does not call the model once", "one call", f"{len(calls)} calls")
-        matches(ctx, seen[0], x, EXACT, "what denoising_loss gives to the model")
-        call, mode = calls[0], "training" if training else "evaluation"
+        expect(len(calls) == 1, "denoising_loss does not call the model once", "one call of model(…)",
+               f"{len(calls)} calls", hint="How often does the model have to be asked for one loss?")  # fmt: skip
+        call = calls[0]
+        shown = as_tensor(seen[0], x.shape, "what denoising_loss gives to the model", dtype=x.dtype)
+        if not torch.equal(shown, x):
+            twice = "corrupted images, and asked for noise besides"
+            once = f"corrupted images, with add_noise={call['add_noise']}"
+            raise Failure("denoising_loss(model, x) gives other images than x to the model", *show_both(x, shown),
+                          looks=f"the model is given {twice if call['add_noise'] is True else once}",
+                          hint=who)  # fmt: skip
         expect(call["add_noise"] is True, f"the model is not asked for noise in {mode} mode", "add_noise=True",
-                   f"add_noise={call['add_noise']}", hint="How is noise made sure of, whatever the mode?")  # fmt: skip
-        expect(call["seed"] == 71, "the generator does not get to the model", "the generator given", call["seed"])
-        expect(call["training"] is training, "denoising_loss changes the mode of the model", training, call["training"])
+               f"add_noise={call['add_noise']}", hint="How is noise made sure of, whatever the mode?")  # fmt: skip
+        expect(call["seed"] == 71, "the generator does not get to the model",
+               "model(x, …, generator=generator), the one given",
+               "generator=None" if call["seed"] is None else "another generator",
+               hint="Who draws the noise, and from what?")  # fmt: skip
+        expect(call["training"] is training, "denoising_loss changes the mode of the model",
+               f"training = {training}, as before", f"training = {call['training']}",
+               hint="Is it the loss that decides about the mode? How else can it have noise?")  # fmt: skip
         value = as_tensor(found.value, (), "denoising_loss", dtype=x.dtype)
         right = (given[0] - x).square().flatten(1).sum(1).mean()
         if not alike(value, right, rtol=1e-7):
             own = student_mse(ctx, given[0], x)  # a mistake in mse_loss costs its own check in Question 4
             if own is None or not alike(value, own, rtol=1e-7):
-                raise Failure("denoising_loss is wrong", show(right), show(value))
+                readings = recognised(value, right, loss_readings(given[0], x))
+                raise Failure(
+                    "denoising_loss(model, x) is wrong", f"{float(right):.6g}, the squared error of x_recon from x",
+                    show(value), looks=" or ".join(readings),
+                    hint=" Or: ".join(dict.fromkeys(readings.values()))
+                    or "What else than the squared error of x_recon from x is in your loss?",
+                )  # fmt: skip
             continue
         unscaled = given[0] / 0.6
         slope = (2 * (given[0] - x) * unscaled).flatten(1).sum(1).mean()
-        matches(ctx, found.params[0]["scale"], slope, FLOAT64, "the gradient of denoising_loss to the model")
+        cut = "Is the graph cut between the model's reconstruction and the loss?"
+        what = "the gradient of denoising_loss to the model's parameters"
+        as_tensor(found.params[0]["scale"], (), what, hint=cut)
+        matches(ctx, found.params[0]["scale"], slope, FLOAT64, what, hint=cut)
     value = preserves(ctx, LOSS, ctx.new(Probe("Denoiser")), x)
     as_tensor(value, (), "denoising_loss without a generator", dtype=x.dtype)
+
+
+def loss_readings(x_recon: Tensor, x: Tensor) -> Iterator[Known]:
+    """What denoising_loss is taken for."""
+    for cost in (
+        Cost((x_recon - x).square(), "the squared error"),
+        Cost((x_recon - x).abs(), "the absolute error", "Which error does the loss take?"),
+        Cost(x_recon.square(), "the squared size of x_recon", "What is the target?"),
+    ):
+        yield from reductions(cost, "pixel", "image")
 
 
 def student_mse(ctx: Context, x_recon: Tensor, x: Tensor) -> Tensor | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import mistakes_1, mistakes_2
+from . import mistakes_gaussian, mistakes_loss, mistakes_model, mistakes_pixels
 from .alternatives import ALTERNATIVES
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
 
-MISTAKES = (*mistakes_1.MISTAKES, *mistakes_2.MISTAKES)
+MISTAKES = (
+    *mistakes_gaussian.MISTAKES, *mistakes_pixels.MISTAKES, *mistakes_model.MISTAKES, *mistakes_loss.MISTAKES,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Question 5: the reference with one bug: model, what somebody found who knew the handout only, loss."""
+"""Question 5: the reference with one bug: corrupt and the model."""
 
 from __future__ import annotations
 
@@ -6,20 +6,114 @@ from .. import Mistake
 
 Q, M = 5, "denoising"
 
+ON_DAE = ("q5.dae.range", "q5.dae.modes", "q5.dae.noise", "q5.dae.fresh", "q5.trained.gaussian", "q5.trained.masking")
 
 MODE = "        if add_noise is None:\n            add_noise = self.training\n"
 
-
 NOISY = "        z = self.encode(corrupt(x, self.noise, self.noise_level, generator) if add_noise else x)\n"
 
-
-LOSS = "    x_recon, _ = model(x, add_noise=True, generator=generator)\n    return mse_loss(x_recon, x)\n"
-
-
-ON_DAE = ("q5.dae.range", "q5.dae.modes", "q5.dae.noise", "q5.dae.fresh", "q5.trained.gaussian", "q5.trained.masking")
-
-
 MISTAKES: tuple[Mistake, ...] = (
+    # ---- corrupt
+    Mistake(
+        "q5-corrupt-unknown-passes",
+        Q,
+        M,
+        "an unknown name leaves the images as they are",
+        fails=("q5.corrupt.kinds",),
+        edits=(
+            (
+                '    _check_kind("kind", kind)\n    if kind ==',
+                "    if kind not in _KINDS:\n        return x\n    if kind ==",
+            ),
+        ),
+    ),
+    Mistake(
+        "q5-corrupt-else",
+        Q,
+        M,
+        "every other name means salt and pepper",
+        fails=("q5.corrupt.kinds",),
+        edits=(('    _check_kind("kind", kind)\n    if kind ==', "    if kind =="),),
+    ),
+    Mistake(
+        "q5-corrupt-key-error",
+        Q,
+        M,
+        "an unknown name is a KeyError",
+        fails=("q5.corrupt.kinds",),
+        append="""def corrupt(x, kind, level, generator=None):
+    table = {"gaussian": gaussian_noise, "masking": masking_noise, "salt_and_pepper": salt_and_pepper_noise}
+    return table[kind](x, level, generator)
+""",
+    ),
+    Mistake(
+        "q5-corrupt-swapped",
+        Q,
+        M,
+        "masking and salt and pepper change places",
+        fails=("q5.corrupt.kinds",),
+        may_fail=("q5.dae.noise", "q5.trained.masking"),
+        edits=(('    if kind == "masking":\n', '    if kind == "salt_and_pepper":\n'),),
+    ),
+    Mistake(
+        "q5-corrupt-loses-generator",
+        Q,
+        M,
+        "the generator does not get through",
+        fails=("q5.noise.generator",),
+        may_fail=("q5.dae.fresh",),
+        edits=(("        return masking_noise(x, level, generator)\n", "        return masking_noise(x, level)\n"),),
+    ),
+    Mistake(
+        "q5-corrupt-fixed-level",
+        Q,
+        M,
+        "the level is written down",
+        fails=("q5.corrupt.kinds",),
+        may_fail=("q5.dae.noise",),
+        edits=(
+            (
+                "        return gaussian_noise(x, level, generator)\n",
+                "        return gaussian_noise(x, 0.3, generator)\n",
+            ),
+        ),
+    ),
+    Mistake(
+        "q5-corrupt-computes-all",
+        Q,
+        M,
+        "a table of results: all three corruptions run, whichever is named",
+        fails=("q5.corrupt.kinds",),
+        edits=(
+            (
+                """    if kind == "gaussian":
+        return gaussian_noise(x, level, generator)
+    if kind == "masking":
+        return masking_noise(x, level, generator)
+    return salt_and_pepper_noise(x, level, generator)
+""",
+                """    return {
+        "gaussian": gaussian_noise(x, level, generator),
+        "masking": masking_noise(x, level, generator),
+        "salt_and_pepper": salt_and_pepper_noise(x, level, generator),
+    }[kind]
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "q5-corrupt-level-zero-first",
+        Q,
+        M,
+        "level 0 returns before the name is looked at",
+        fails=("q5.corrupt.kinds",),
+        edits=(
+            (
+                '    _check_kind("kind", kind)\n',
+                '    if level == 0:\n        return x.clone()\n    _check_kind("kind", kind)\n',
+            ),
+        ),
+    ),
     # ---- model
     Mistake(
         "q5-dae-always",
@@ -301,92 +395,86 @@ MISTAKES: tuple[Mistake, ...] = (
         super().__init__(self.side**2, latent_dim, noise, noise_level)
 """,
     ),
-    # ---- loss
+    # ---- corrupt
     Mistake(
-        "q5-loss-noisy-target",
+        "q5-corrupt-level-squared",
         Q,
         M,
-        "corrupts first and compares with the corrupted images",
-        fails=("q5.loss.value",),
+        "the level is squared for the Gaussian",
+        fails=("q5.corrupt.kinds",),
+        may_fail=("q5.dae.noise",),
         edits=(
             (
-                LOSS,
-                """    noisy = gaussian_noise(x, 0.3, generator)
-    x_recon, _ = model(noisy, add_noise=False)
-    return mse_loss(x_recon, noisy)
+                "        return gaussian_noise(x, level, generator)\n",
+                "        return gaussian_noise(x, level * abs(level), generator)\n",
+            ),
+        ),
+    ),
+    # ---- model
+    Mistake(
+        "q5-dae-default-level",
+        Q,
+        M,
+        "noise_level is 0.5 where none is given",
+        fails=("q5.dae.noise",),
+        edits=(
+            ('noise: str = "gaussian", noise_level: float = 0.3', 'noise: str = "gaussian", noise_level: float = 0.5'),
+        ),
+    ),
+    Mistake(
+        "q5-dae-default-noise",
+        Q,
+        M,
+        "masking where no noise is named",
+        fails=("q5.dae.noise",),
+        edits=(
+            ('noise: str = "gaussian", noise_level: float = 0.3', 'noise: str = "masking", noise_level: float = 0.3'),
+        ),
+    ),
+    Mistake(
+        "q5-dae-default-add-noise",
+        Q,
+        M,
+        "add_noise is False where it is not given",
+        fails=("q5.dae.modes",),
+        may_fail=ON_DAE,
+        edits=(
+            ("self, x: Tensor, add_noise: bool | None = None,", "self, x: Tensor, add_noise: bool | None = False,"),
+        ),
+    ),
+    Mistake(
+        "q5-dae-latent-dim-ignored",
+        Q,
+        M,
+        "the code has 32 numbers whatever latent_dim is",
+        fails=("q5.dae.shapes",),
+        may_fail=ON_DAE,
+        edits=(("VanillaAutoencoder(input_dim, latent_dim)", "VanillaAutoencoder(input_dim)"),),
+    ),
+    Mistake(
+        "q5-dae-decode-corrupts",
+        Q,
+        M,
+        "decode puts noise on the code in training mode",
+        fails=("q5.dae.modes",),
+        may_fail=("q5.dae.fresh",),
+        append="""class DenoisingAutoencoder(DenoisingAutoencoder):
+    def decode(self, z):
+        return super().decode(z * (torch.rand_like(z) < 1 - self.noise_level) if self.training else z)
 """,
-            ),
-        ),
     ),
     Mistake(
-        "q5-loss-mode-decides",
+        "q5-dae-code-of-clean-images",
         Q,
         M,
-        "does not ask for noise: none in evaluation mode",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace("add_noise=True, ", "")),),
-    ),
-    Mistake(
-        "q5-loss-no-noise",
-        Q,
-        M,
-        "asks for no noise",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace("add_noise=True", "add_noise=False")),),
-    ),
-    Mistake(
-        "q5-loss-generator-lost",
-        Q,
-        M,
-        "keeps the generator to itself",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace(", generator=generator)", ")")),),
-    ),
-    Mistake(
-        "q5-loss-mean",
-        Q,
-        M,
-        "mean over elements",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace("mse_loss(x_recon, x)", "(x_recon - x).square().mean()")),),
-    ),
-    Mistake(
-        "q5-loss-of-code",
-        Q,
-        M,
-        "adds a penalty on the code",
-        fails=("q5.loss.value",),
+        "returns the code of the clean images beside the reconstruction of noisy ones",
+        fails=("q5.dae.modes",),
+        may_fail=("q5.dae.noise", "q5.dae.fresh"),
         edits=(
             (
-                LOSS,
-                LOSS.replace("x_recon, _ =", "x_recon, z =").replace(
-                    "mse_loss(x_recon, x)", "mse_loss(x_recon, x) + 1e-3 * z.abs().sum()"
-                ),
+                "        return self.decode(z).reshape(x.shape), z\n",
+                "        return self.decode(z).reshape(x.shape), self.encode(x)\n",
             ),
         ),
-    ),
-    Mistake(
-        "q5-loss-corrupts-twice",
-        Q,
-        M,
-        "corrupts the images, and the model does it again",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace("model(x,", "model(masking_noise(x, 0.3),")),),
-    ),
-    Mistake(
-        "q5-loss-detached",
-        Q,
-        M,
-        "no gradient reaches the model",
-        fails=("q5.loss.value",),
-        edits=((LOSS, LOSS.replace("mse_loss(x_recon, x)", "mse_loss(x_recon.detach(), x)")),),
-    ),
-    Mistake(
-        "q5-loss-train-mode",
-        Q,
-        M,
-        "puts the model into training mode to get noise",
-        fails=("q5.loss.value",),
-        edits=((LOSS, f"    model.train()\n{LOSS}"),),
     ),
 )
