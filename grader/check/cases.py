@@ -34,6 +34,12 @@ def sizes_apart(draw: st.DrawFn, *ranges: tuple[int, int]) -> list[int]:
     return found
 
 
+@st.composite
+def named_sizes(draw: st.DrawFn, /, **ranges: tuple[int, int]) -> dict[str, int]:
+    """`sizes_apart`, by name."""
+    return dict(zip(ranges, sizes_apart(draw, *ranges.values()), strict=True))
+
+
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     """Finite floats in [low, high]; shrink towards 0 or a small integer. No subnormals, which no check is about."""
     return st.floats(low, high, allow_nan=False, allow_infinity=False, allow_subnormal=False)

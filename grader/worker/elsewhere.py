@@ -9,6 +9,8 @@ layers mix devices without a word.
 from __future__ import annotations
 
 import contextlib
+import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -83,6 +85,11 @@ class Elsewhere(Tensor):
 class Factories(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """What is made on that other device, or moved to it, lies there: row numbers, masks, draws."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled here, and skipping imports the compiler, a second of CPU time."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         to = kwargs.get("device")
@@ -113,9 +120,29 @@ class Makers(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+@contextlib.contextmanager
+def undistributed() -> Iterator[None]:
+    """torch asks of every tensor with a dispatch of its own whether it is a distributed one: there are none here.
+
+    Importing them to ask takes half a second of CPU time, which every check that comes here would pay.
+    """
+    name = "torch.distributed.tensor"
+    if name in sys.modules:
+        yield
+        return
+    empty = types.ModuleType(name)
+    empty.__dict__["DTensor"] = type("DTensor", (Tensor,), {})
+    sys.modules[name] = torch.distributed.__dict__["tensor"] = empty
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
+        torch.distributed.__dict__.pop("tensor", None)
+
+
 def with_data_elsewhere(function: Callable[..., Any], model: nn.Module, data: Tensor, *args: Any, **kwargs: Any) -> Any:
     """function(model, data, …) where `data` lies on another device than the model."""
-    with Factories():  # type: ignore[no-untyped-call]
+    with undistributed(), Factories():  # type: ignore[no-untyped-call]
         return function(model, Elsewhere(data), *args, **kwargs)
 
 
@@ -173,10 +200,10 @@ def devices_of(function: Callable[..., Any], *args: Any, method: str = "", **kwa
 
     All models and tensors that are given lie on the other device; models stay there.
     """
-    moved(function)
-    called = getattr(function, method) if method else function
     models = [value for value in (function, *args, *kwargs.values()) if isinstance(value, nn.Module)]
-    with naming(models), Makers(), Factories():  # type: ignore[no-untyped-call]
+    with undistributed(), naming(models), Makers(), Factories():  # type: ignore[no-untyped-call]
+        moved(function)
+        called = getattr(function, method) if method else function
         found = called(*map(moved, args), **{name: moved(value) for name, value in kwargs.items()})
-    tensors = [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
-    return ["there" if leaf.device.type == HERE.type else leaf.device.type for leaf in tensors]
+        tensors = [leaf for leaf in pytree.tree_leaves(found) if isinstance(leaf, Tensor)]
+        return ["there" if leaf.device.type == HERE.type else leaf.device.type for leaf in tensors]

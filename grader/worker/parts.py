@@ -197,6 +197,11 @@ class UNetAutoencoder(nn.Module):
         return self.decode(z, skips), z
 
 
+def elbo_terms(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+    """`vae.elbo_terms`."""
+    return bce_loss(x_recon, x), kl_divergence(mu, logvar).mean()
+
+
 def vae_loss(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
     """`vae.vae_loss`."""
     kl = kl_divergence(mu, logvar).mean()

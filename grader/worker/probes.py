@@ -93,8 +93,8 @@ class IdentityDecoder(nn.Module):
 
     The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant. With a `label_step`
     every pixel also shows the class it was decoded with: that many times the label is added. `modes` notes whether any
-    layer is in training mode, `grads` whether what a call returned has a graph. With `views` the mean is a view of the
-    image.
+    layer is in training mode, `grads` whether what a call returned has a graph, `widths` the size of each latent. With
+    `views` the mean is a view of the image.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class IdentityDecoder(nn.Module):
         self.layer = nn.Identity()  # stands for dropout or a normalisation inside
         self.modes = Notes()
         self.grads = Notes()
+        self.widths = Notes()
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         mu = x.flatten(1)[:, : self.latent_dim]
@@ -116,7 +117,8 @@ class IdentityDecoder(nn.Module):
         return mu, torch.full_like(mu, self.logvar)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        shown = z * self.scale
+        self.widths.append(int(z.shape[-1]))
+        shown = torch.nn.functional.pad(z, (0, self.latent_dim - z.shape[-1])) * self.scale  # of another width: cut
         if y is not None:
             shown = shown + self.label_step * y.to(z.dtype).unsqueeze(1)
         self.modes.append(self.training or self.layer.training)

@@ -7,17 +7,22 @@ import torch
 from ...check.context import Context
 from ...check.declaration import declare
 from ...check.expectations import expect
-from ..shared.latents import (
+from ..shared.latents import stir
+from ..shared.models import (
+    expect_all_probabilities,
     expect_apart,
     expect_chain_rule,
     expect_forward,
     expect_fresh,
+    expect_heads,
     expect_loadable,
     expect_shapes,
-    stir,
+    expect_used_in_training,
+    precise,
 )
-from .model import expect_all_probabilities, expect_heads
-from .reparameterization import CONV
+from .parts import REPARAMETERIZE
+
+CONV = "vae.ConvVAE"
 
 
 @declare(
@@ -36,7 +41,11 @@ def conv_shapes(ctx: Context) -> None:
     model = ctx.new(CONV)
     expect_shapes(ctx, model, ctx.images(3), 20)
     dims = [held.ndim for held in model.state().values()]
-    expect(4 in dims, "ConvVAE has no convolution", "weights with four dimensions", f"at most {max(dims, default=0)}")
+    expect(
+        4 in dims, "ConvVAE has no convolution", "weights with four dimensions",
+        f"weights with at most {max(dims, default=0)} dimensions",
+        hint="What does a layer know of which pixels are neighbours, and what does yours?",
+    )  # fmt: skip
     ctx.new(CONV, 3)
     expect_apart(ctx, lambda: expect_shapes(ctx, model, ctx.images(2), 20), "ConvVAE(3)")
 
@@ -47,14 +56,15 @@ def conv_shapes(ctx: Context) -> None:
     asks="ConvVAE behaves like VAE: two unbounded heads, a fresh draw on each pass, probabilities out, each image by "
     "itself, everything it needs in its state_dict",
     hint="Put the two classes side by side. What besides the layers differs?",
-    needs=(),
+    needs=(), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def conv_posterior(ctx: Context) -> None:
-    model, x = ctx.new(CONV, 8).double().eval(), ctx.images(3, dtype=torch.float64)
+    model, x = precise(ctx, lambda: ctx.new(CONV, 8), ctx.images(3))
     expect_heads(ctx, model, x, 8, "ConvVAE.encode")
     stir(ctx, model, 0.7)  # layer upon layer of larger weights saturates the sigmoid
     expect_forward(ctx, model, x, 8)
     expect_loadable(ctx, model, ctx.new(CONV, 8), x, 8)
-    expect_fresh(ctx, model, x)
+    expect_fresh(ctx, model, x, 8)
+    expect_used_in_training(ctx, model, x, 8, "eps", "ConvVAE.forward")
     expect_chain_rule(ctx, model, x, 8)
-    expect_all_probabilities(ctx, model, 4, 8, "ConvVAE")
+    expect_all_probabilities(ctx, model, 3 * ctx.randn(4, 8, dtype=x.dtype), "ConvVAE")

@@ -4,40 +4,44 @@ from __future__ import annotations
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
 
-from ...check.cases import sizes
+from ...check.cases import named_sizes
 from ...check.context import Context
 from ...check.declaration import declare
-from ...check.expectations import as_sequence, as_tensor, expect, preserves
+from ...check.devices import expect_on_device
+from ...check.expectations import as_sequence, expect, preserves
 from ...check.forall import forall
-from ...check.shown import alike
-from ...check.values import Handle
-from ..shared.latents import (
-    REPARAMETERIZE,
+from ...check.values import Handle, Probe
+from ..shared.draws import expect_generator
+from ..shared.latents import REPARAMETERIZE as DRAW
+from ..shared.latents import stir
+from ..shared.models import (
+    WHICH_WIDTH,
+    expect_all_probabilities,
     expect_apart,
     expect_chain_rule,
     expect_forward,
     expect_fresh,
-    expect_generator,
+    expect_heads,
+    expect_hidden_dim,
     expect_loadable,
-    expect_probabilities_in_training,
-    expect_rows_alone,
     expect_shapes,
-    posterior,
-    probabilities,
-    stir,
+    expect_used_in_training,
+    precise,
 )
-from .reparameterization import VAE
+from .conv import CONV
+from .parts import REPARAMETERIZE
+
+VAE = "vae.VAE"
 
 
-def small(ctx: Context, gain: float = 1.5) -> Handle:
-    """A VAE for 4x4 images with 6 latents, in float64 and evaluation mode, with random parameters."""
-    return stir(ctx, ctx.new(VAE, input_dim=16, hidden_dim=11, latent_dim=6).double().eval(), gain)
+def small(ctx: Context, side: int = 4) -> tuple[Handle, torch.Tensor]:
+    """A VAE for small images with 6 latents in evaluation mode, and five images; float64 where that works."""
+    return precise(ctx, lambda: ctx.new(VAE, input_dim=side**2, hidden_dim=11, latent_dim=6), ctx.images(5, side))
 
 
 @declare(
-    id="q8.vae.shapes", question=8, kind="property", points=0.75, visibility="public",
+    id="q8.vae.shapes", question=8, kind="property", points=0.5, visibility="public",
     title="VAE: shapes",
     asks="encode gives (mu, logvar), decode images, forward (x_recon, mu, logvar), for all sizes and both dtypes, also "
     "after another model was made",
@@ -46,129 +50,36 @@ def small(ctx: Context, gain: float = 1.5) -> Handle:
     needs=(),
 )  # fmt: skip
 def vae_shapes(ctx: Context) -> None:
-    def body(batch: int, side: int, hidden: int, latent: int, double: bool) -> None:
-        model = ctx.new(VAE, side * side, hidden, latent).eval()
-        x = ctx.images(batch, side)
-        if double:
-            model, x = model.double(), x.double()
-        expect_shapes(ctx, model, x, latent)
+    def body(sizes: dict[str, int], double: bool) -> None:
+        model, x = (
+            ctx.new(VAE, sizes["side"] ** 2, sizes["hidden"], sizes["latent"]),
+            ctx.images(sizes["batch"], sizes["side"]),
+        )
+        model, x = (model.double(), x.double()) if double else (model, x)
+        expect_shapes(ctx, model.eval(), x, sizes["latent"])
 
-    forall(
-        ctx,
-        body,
-        examples=12,
-        batch=sizes(1, 6),
-        side=sizes(1, 5),
-        hidden=sizes(2, 9),
-        latent=sizes(1, 5),
-        double=st.booleans(),
-    )
+    drawn = named_sizes(batch=(2, 6), side=(2, 5), latent=(3, 6), hidden=(4, 9))
+    forall(ctx, body, examples=12, sizes=drawn, double=st.booleans())
+    for batch, side, latent, hidden in ((1, 3, 4, 7), (5, 3, 1, 7), (1, 2, 1, 3)):
+        body({"batch": batch, "side": side, "latent": latent, "hidden": hidden}, double=False)
     model = ctx.new(VAE)
     expect_shapes(ctx, model, ctx.images(3), 20)
     preserves(ctx, model, ctx.images(3))
+    found, wanted = (
+        sum(held.numel() for held in made.state().values()) for made in (model, ctx.new(VAE, 784, 400, 20))
+    )
+    expect(
+        found == wanted, "VAE() is not VAE(input_dim=784, hidden_dim=400, latent_dim=20)", f"{wanted} weights",
+        f"{found} weights", hint="Which sizes does a model have whose maker names none?",
+    )  # fmt: skip
     narrow, wide = (sum(held.numel() for held in ctx.new(VAE, 16, hidden, 3).state().values()) for hidden in (5, 50))
     expect(
-        wide > narrow,
-        "hidden_dim changes nothing in the model",
-        "more weights for hidden_dim = 50 than for 5",
-        f"{wide} and {narrow}",
-    )
-    expect_apart(ctx, lambda: expect_shapes(ctx, model, ctx.images(3), 20), "VAE(16, 50, 3)")
-
-
-def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: str) -> None:
-    """mu and logvar are two functions of the image alone, both unbounded, one number of its own for each latent.
-
-    Over several random choices of parameters.
-    """
-    seen = []
-    for _ in range(6):  # with 6 x 8 latents a head of one sign by chance has probability 2^-48
-        stir(ctx, model)
-        mu, logvar = posterior(ctx, model.call("encode", x), (len(x), latent_dim), x.dtype, "encode")
-        expect(
-            not alike(mu, logvar),
-            f"{what}: mu and logvar are the same numbers",
-            "two different outputs",
-            "equal tensors",
-            hint="How many heads does your encoder have, and which of them is returned twice?",
-        )
-        seen.append((mu, logvar))
-    for index, name in enumerate(("mu", "logvar")):
-        values = torch.stack([pair[index] for pair in seen])
-        low, high = float(values.min()), float(values.max())
-        expect(
-            low < 0 < high,
-            f"{what}: {name} has values of one sign only",
-            "values below and above 0",
-            f"{low:.3g} to {high:.3g}",
-            hint=f"Which values may {name} take? What does its last layer allow?",
-        )
-        expect(
-            bool((values.std(dim=1) > 1e-6).any()),
-            f"{what}: {name} is the same for all images",
-            "values that depend on the image",
-            "constant over the batch",
-        )
-        expect(
-            bool((values.std(dim=2) > 1e-6).any()),
-            f"{what}: {name} is the same for all latent dimensions",
-            "one of its own for each dimension",
-            "equal columns",
-            hint=f"How many numbers does the head of {name} return for one image?",
-        )
-
-    def encoded(images: Tensor) -> Tensor:
-        return torch.cat(posterior(ctx, model.call("encode", images), (len(images), latent_dim), x.dtype, what), dim=1)
-
-    bright = torch.linspace(0.2, 1, len(x), dtype=x.dtype).view(-1, 1, 1, 1)
-    expect_rows_alone(ctx, encoded, f"(mu, logvar) of {what}", bright * x)
-    expect_unbounded(ctx, model, x, latent_dim, what)
-
-
-WIDE = 6.0  # a guard against overflow further out than this is no bound of the model: sigma is then 20 or 1/20
-
-
-def expect_unbounded(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: str) -> None:
-    """mu and logvar leave [-6, 6] on both sides when the parameters are large: nothing in the model stops them."""
-    low, high = torch.zeros(2, dtype=x.dtype), torch.zeros(2, dtype=x.dtype)
-    for gain in (2.0, 2.0, 8.0, 8.0, 30.0, 30.0, 100.0, 100.0):
-        stir(ctx, model, gain)
-        for head, value in enumerate(as_sequence(model.call("encode", x), 2, "encode")):
-            found = as_tensor(value, (len(x), latent_dim), "a head of encode", finite=False).nan_to_num(nan=0.0)
-            low[head], high[head] = torch.minimum(low[head], found.min()), torch.maximum(high[head], found.max())
-        if bool(((low < -WIDE) & (high > WIDE)).all()):
-            return
-    for name, least, most in zip(("mu", "logvar"), low.tolist(), high.tolist(), strict=True):
-        expect(
-            least < -WIDE and most > WIDE,
-            f"{what}: {name} is bounded",
-            f"values below {-WIDE:g} and above {WIDE:g}",
-            f"{least:.3g} to {most:.3g}, however large the weights",
-            hint=f"Which values may {name} take? What happens to it after its last layer?",
-        )
-
-
-def expect_all_probabilities(ctx: Context, model: Handle, batch: int, latent_dim: int, what: str) -> None:
-    """Outputs of decode come near 0 and near 1 when the parameters are large, and never leave [0, 1]."""
-    lows, highs = [], []
-
-    def decoded(z: Tensor) -> Tensor:
-        return probabilities(ctx, model.call("decode", z), None, f"the output of {what}.decode")
-
-    for _ in range(4):
-        stir(ctx, model, 8.0)
-        z = 3 * ctx.randn(batch, latent_dim)
-        images = decoded(z)
-        lows.append(float(images.min()))
-        highs.append(float(images.max()))
-    expect(
-        min(lows) < 0.05 and max(highs) > 0.95, f"{what}.decode cannot make black and white pixels", "about 0 to 1",
-        f"{min(lows):.3g} to {max(highs):.3g}, however large the weights",
-        hint="Which numbers can your last operation return? Is one of them applied twice?",
+        wide > narrow, "hidden_dim changes nothing in the model", "more weights for hidden_dim = 50 than for 5",
+        f"{wide} weights for 50, {narrow} for 5", hint=WHICH_WIDTH,
     )  # fmt: skip
-    expect_probabilities_in_training(ctx, model, lambda: model.call("decode", z), f"the output of {what}.decode")
-    stir(ctx, model, 0.7)
-    expect_rows_alone(ctx, decoded, f"the output of {what}.decode", ctx.randn(3, latent_dim))
+    x, z = ctx.images(2, 4), ctx.randn(2, 3, dtype=torch.float32)
+    expect_hidden_dim(ctx, lambda hidden: ctx.new(VAE, 16, hidden, 3), x, z, name="VAE")
+    expect_apart(ctx, lambda: expect_shapes(ctx, model, ctx.images(3), 20), "VAE(16, 50, 3)")
 
 
 @declare(
@@ -180,8 +91,9 @@ def expect_all_probabilities(ctx: Context, model: Handle, batch: int, latent_dim
     needs=(),
 )  # fmt: skip
 def vae_heads(ctx: Context) -> None:
-    model = ctx.new(VAE, input_dim=16, hidden_dim=14, latent_dim=8).double().eval()
-    expect_heads(ctx, model, ctx.images(5, 4, dtype=torch.float64), 8, "VAE.encode")
+    make = lambda: ctx.new(VAE, input_dim=16, hidden_dim=14, latent_dim=8)  # noqa: E731
+    model, x = precise(ctx, make, ctx.images(5, 4))
+    expect_heads(ctx, model, x, 8, "VAE.encode")
 
 
 @declare(
@@ -193,25 +105,26 @@ def vae_heads(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def vae_probabilities(ctx: Context) -> None:
-    model = ctx.new(VAE, input_dim=16, hidden_dim=14, latent_dim=8).double().eval()
-    expect_all_probabilities(ctx, model, 32, 8, "VAE")
+    model, x = small(ctx)
+    expect_all_probabilities(ctx, model, 3 * ctx.randn(32, 6, dtype=x.dtype), "VAE")
 
 
 @declare(
     id="q8.vae.forward", question=8, kind="property", points=0.75, visibility="public",
     title="VAE: forward decodes a draw of the posterior",
-    asks="forward(x, eps=eps) decodes the draw that eps makes of the posterior of encode(x), and returns that; a "
-    "second model with the first one's state_dict computes the same",
+    asks="forward(x, eps=eps) decodes the draw that eps makes of the posterior of encode(x), and returns that, in both "
+    "modes; a second model with the first one's state_dict computes the same",
     hint="Follow eps: where does it enter, and what reaches the decoder? What would eps = 0 decode?",
-    needs=(),
+    needs=(), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def vae_forward(ctx: Context) -> None:
-    for dtype in (torch.float64, torch.float32):
-        model = stir(ctx, ctx.new(VAE, input_dim=25, hidden_dim=11, latent_dim=6).eval())
-        model = model.double() if dtype == torch.float64 else model
-        expect_forward(ctx, model, ctx.images(4, 5, dtype=dtype), 6)
+    model, x = small(ctx)
+    expect_forward(ctx, stir(ctx, model), x, 6)
+    single = stir(ctx, ctx.new(VAE, input_dim=25, hidden_dim=11, latent_dim=6).eval())
+    expect_forward(ctx, single, ctx.images(4, 5), 6)
     twin = ctx.new(VAE, input_dim=16, hidden_dim=11, latent_dim=6)
-    expect_loadable(ctx, small(ctx), twin, ctx.images(4, 4, dtype=torch.float64), 6)
+    expect_loadable(ctx, model, twin, x, 6)
+    expect_used_in_training(ctx, model, x, 6, "eps", "VAE.forward")
 
 
 @declare(
@@ -220,10 +133,11 @@ def vae_forward(ctx: Context) -> None:
     asks="each forward pass draws new noise for every image, in training and in evaluation mode, with and without "
     "gradients",
     hint="Run the same image twice, in both modes: should the reconstructions be equal? And twice in one batch?",
-    needs=(),
+    needs=(), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def vae_fresh(ctx: Context) -> None:
-    expect_fresh(ctx, small(ctx, gain=0.7), ctx.images(5, 4, dtype=torch.float64))
+    model, x = small(ctx)
+    expect_fresh(ctx, stir(ctx, model, 0.7), x, 6)
 
 
 @declare(
@@ -231,21 +145,50 @@ def vae_fresh(ctx: Context) -> None:
     title="VAE: gradients through both heads",
     asks="gradients of forward's three outputs reach the decoder, and through mu and logvar the encoder and the image",
     hint="Which path does the reconstruction's gradient take back to the encoder? Is a link of it cut?",
-    needs=("q8.vae.forward",),
+    needs=("q8.vae.forward",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def vae_gradient(ctx: Context) -> None:
-    expect_chain_rule(ctx, small(ctx), ctx.images(3, 4, dtype=torch.float64), 6)
+    model, x = small(ctx)
+    expect_chain_rule(ctx, stir(ctx, model), x[:3], 6)
 
 
 @declare(
     id="q8.generator", question=8, kind="property", points=0.25, visibility="hidden",
-    title="reparameterize, VAE: generator",
-    asks="reparameterize and VAE.forward take their noise from the generator if one is given, new noise on each call",
+    title="reparameterize, VAE, ConvVAE: generator",
+    asks="reparameterize and the forward of both models take their noise from the generator if one is given, new noise "
+    "on each call",
     hint="What do two calls with two generators of the same seed return? And two calls in a row with one generator?",
-    needs=(),
+    needs=(), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def uses_generator(ctx: Context) -> None:
     mu, logvar = ctx.randn(5, 3), ctx.randn(5, 3)
-    expect_generator(ctx, lambda generator: ctx.call(REPARAMETERIZE, mu, logvar, generator=generator), "reparameterize")
-    model, x = small(ctx, gain=0.3), ctx.images(5, 4, dtype=torch.float64)  # far from where a sigmoid saturates
-    expect_generator(ctx, lambda generator: as_sequence(model(x, generator=generator), 3, "forward")[0], "VAE.forward")
+    expect_generator(ctx, lambda generator: ctx.call(DRAW, mu, logvar, generator=generator), "reparameterize")
+    conv = precise(ctx, lambda: ctx.new(CONV, 6), ctx.images(3))
+    for name, (model, x) in (("VAE.forward", small(ctx)), ("ConvVAE.forward", conv)):
+        stir(ctx, model, 0.3)  # far from where a sigmoid saturates
+
+        def forward(generator: object, model: Handle = model, x: torch.Tensor = x) -> object:
+            return as_sequence(model(x, generator=generator), 3, "forward")[0]
+
+        expect_generator(ctx, forward, name)
+        expect_used_in_training(ctx, model, x, 6, "generator", name)
+
+
+@declare(
+    id="q8.device", question=8, kind="property", points=0.25, visibility="hidden",
+    title="Draws, images and weights on a GPU",
+    asks="reparameterize, both models, generate and interpolate draw and compute where model and inputs lie",
+    hint="Which tensors does your code make itself, and where do they lie when model and inputs lie on a GPU?",
+    needs=(),
+)  # fmt: skip
+def device(ctx: Context) -> None:
+    mu, logvar = ctx.randn(2, 3), ctx.randn(2, 3)
+    expect_on_device(ctx, "reparameterize", DRAW, mu, logvar)
+    for target, sizes in ((VAE, (784, 7, 3)), (CONV, (3,))):
+        x, eps = ctx.images(2), ctx.randn(2, 3, dtype=torch.float32)
+        what = f"{target.removeprefix('vae.')}.forward"
+        expect_on_device(ctx, f"{what} with eps", ctx.new(target, *sizes).eval(), x, eps=eps)
+        expect_on_device(ctx, what, ctx.new(target, *sizes).eval(), x)
+    expect_on_device(ctx, "generate", "vae.generate", ctx.new(Probe("IdentityDecoder"), 3), 4)
+    x1, x2, shown = ctx.images(1, 3), ctx.images(1, 3), ctx.new(Probe("IdentityDecoder"), 3)
+    expect_on_device(ctx, "interpolate", "vae.interpolate", shown, x1, x2, 4)

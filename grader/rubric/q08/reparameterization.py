@@ -12,16 +12,24 @@ from ...check.expectations import as_tensor, expect, matches, preserves
 from ...check.failure import FLOAT32, FLOAT64
 from ...check.forall import forall
 from ...check.gradients import gradient_matches
-from ...check.shown import alike, misread
+from ...check.shown import alike
 from ...check.values import Gen
-from ..shared.latents import (
-    REPARAMETERIZE,
-    expect_standard_normal,
-    sigma_of,
-    zeros_if_none,
-)
+from ..shared.draws import ALWAYS, expect_standard_normal
+from ..shared.latents import REPARAMETERIZE, Readings, matches_among, sigma_of, zeros_if_none
 
-VAE, CONV = "vae.VAE", "vae.ConvVAE"
+SPREAD = "Is eps multiplied with the variance, or with its square root?"
+NO_NOISE = "Where is the randomness in what you return?"
+AT_ZERO = "What is the standard deviation where the logarithm of the variance is 0, and what does yours become there?"
+HALVES = (
+    "Of which quantity is logvar the logarithm, and how often is it halved on the way to what eps is multiplied with?"
+)
+MEAN_STAYS = "Does the mean stay where it is when the noise is scaled?"
+DIRECTION = "In which direction does a positive eps move z?"
+NO_MEAN = "Around which point do the draws lie?"
+NO_SCALE = "Two latents with different variances get the same eps: how far from its mean does each of them move?"
+GIVEN = "When eps is given, is there anything left to draw?"
+EXTREME = "What becomes of a latent that is nearly certain, or hardly at all? Who said that it cannot be?"
+NO_WAY_BACK = "If z moves, how does it depend on {name}? What cuts such a path in PyTorch, and does the draw do that?"
 
 
 @declare(
@@ -32,40 +40,50 @@ VAE, CONV = "vae.VAE", "vae.ConvVAE"
     needs=(),
 )  # fmt: skip
 def reparam_value(ctx: Context) -> None:
-    mu, logvar, eps = ctx.randn(4, 3), ctx.randn(4, 3), ctx.randn(4, 3)
-    hint = misread(ctx.call(REPARAMETERIZE, mu, logvar, eps), {
-        "Where is the randomness in what you return?": mu,
-        "Is eps multiplied with the variance, or with its square root?": mu + logvar.exp() * eps,
-        "What is the standard deviation where the logarithm of the variance is 0?": mu + logvar * eps,
-        "What is the standard deviation where the logarithm of the variance is 0? And what is half of that?":
-            mu + logvar * eps / 2,
-        "Does the mean stay where it is when the noise is scaled?": (mu + eps) * sigma_of(logvar),
-        "In which direction does a positive eps move z?": mu - sigma_of(logvar) * eps,
-    })  # fmt: skip
+    def readings(mu: Tensor, logvar: Tensor, eps: Tensor) -> Readings:
+        sigma = sigma_of(logvar)
+        return {
+            "mu, whatever eps is": (mu, NO_NOISE),
+            "mu + variance · eps": (mu + sigma.square() * eps, SPREAD),
+            "mu + logvar · eps": (mu + logvar * eps, AT_ZERO),
+            "mu + logvar/2 · eps": (mu + logvar * eps / 2, AT_ZERO),
+            "mu + exp(logvar/4) · eps": (mu + sigma.sqrt() * eps, HALVES),
+            "mu + exp(2 logvar) · eps": (mu + sigma**4 * eps, HALVES),
+            "mu + sqrt(|logvar|) · eps": (mu + logvar.abs().sqrt() * eps, AT_ZERO),
+            "(mu + eps) · sigma": ((mu + eps) * sigma, MEAN_STAYS),
+            "mu - sigma · eps": (mu - sigma * eps, DIRECTION),
+            "sigma · eps": (sigma * eps, NO_MEAN),
+            "mu + eps": (mu + eps, NO_SCALE),
+            "mu + eps / sigma": (mu + eps / sigma, SPREAD),
+            "mu · sigma + eps": (mu * sigma + eps, MEAN_STAYS),
+            "mu + sigma": (mu + sigma, NO_NOISE),
+        }
 
     def body(case: tuple[Tensor, Tensor, Tensor]) -> None:
         mu, logvar, eps = case
         value = preserves(ctx, REPARAMETERIZE, mu, logvar, eps=eps)
-        matches(ctx, value, mu + sigma_of(logvar) * eps, FLOAT64, "reparameterize(mu, logvar, eps)", hint=hint)
+        matches(ctx, value, mu + sigma_of(logvar) * eps, FLOAT64, "reparameterize(mu, logvar, eps)")
 
-    forall(ctx, body, case=same_shape(3, sizes(1, 5), sizes(1, 4), low=(-3.0, -4.0, -3.0), high=(3.0, 3.0, 3.0)))
-    mu, logvar, eps = (ctx.randn(7, 5, dtype=torch.float32) for _ in range(3))
-    matches(
-        ctx, ctx.call(REPARAMETERIZE, mu, logvar, eps), mu + sigma_of(logvar) * eps, FLOAT32, "its value in float32"
+    # numbers of one digit in which misconceptions differ, before small cases in which they coincide
+    mu, logvar, eps = (
+        torch.round(ctx.rand(2, 3, low=0.5, high=2), decimals=1) * (ctx.rand(2, 3) - 0.5).sign() for _ in range(3)
     )
+    value, expected = preserves(ctx, REPARAMETERIZE, mu, logvar, eps=eps), mu + sigma_of(logvar) * eps
+    what = "reparameterize(mu, logvar, eps)"
+    matches_among(ctx, value, expected, FLOAT64, what, lambda: readings(mu, logvar, eps))
+    forall(ctx, body, case=same_shape(3, sizes(2, 5), sizes(3, 4), low=(-3.0, -4.0, -3.0), high=(3.0, 3.0, 3.0)))
+    for batch, latent in ((1, 3), (3, 1), (1, 1)):
+        body((ctx.randn(batch, latent), ctx.randn(batch, latent), ctx.randn(batch, latent)))
+    mu, logvar, eps = (ctx.randn(7, 5, dtype=torch.float32) for _ in range(3))
+    expected = mu + sigma_of(logvar) * eps
+    matches(ctx, ctx.call(REPARAMETERIZE, mu, logvar, eps), expected, FLOAT32, "reparameterize in float32")
     both = ctx.call(REPARAMETERIZE, mu, logvar, eps=eps, generator=Gen(ctx.seed))
-    matches(ctx, both, mu + sigma_of(logvar) * eps, FLOAT32, "its value with a generator beside eps",
-                hint="When eps is given, is there anything left to draw?")  # fmt: skip
+    matches(ctx, both, expected, FLOAT32, "reparameterize with a generator beside eps", hint=GIVEN)
     drawn = preserves(ctx, REPARAMETERIZE, mu, logvar)
     as_tensor(drawn, (7, 5), "reparameterize(mu, logvar)", dtype=torch.float32)
-    wide = torch.tensor([[-60.0, 60.0], [60.0, -60.0]])
-    matches(
-        ctx,
-        ctx.call(REPARAMETERIZE, mu[:2, :2], wide, eps[:2, :2]),
-        mu[:2, :2] + sigma_of(wide) * eps[:2, :2],
-        FLOAT32,
-        "its value at logvar = ±60",
-    )
+    mu, wide, eps = mu[:2, :2], torch.tensor([[-60.0, 60.0], [60.0, -60.0]]), eps[:2, :2]
+    what = "reparameterize at logvar = ±60"
+    matches(ctx, ctx.call(REPARAMETERIZE, mu, wide, eps), mu + sigma_of(wide) * eps, FLOAT32, what, hint=EXTREME)
 
 
 @declare(
@@ -81,15 +99,27 @@ def reparam_gradient(ctx: Context) -> None:
     gradient_matches(ctx, REPARAMETERIZE, mu, logvar, eps, wrt=(0, 1), what="the gradient of reparameterize")
     weights = ctx.randn(4, 3)
     found = ctx.session.vjp(REPARAMETERIZE, mu, logvar, wrt=(0, 1), cotangents=[((), weights)], generator=Gen(ctx.seed))
-    matches(ctx, zeros_if_none(found.args[0], mu), weights, FLOAT64, "the gradient to mu with drawn noise")
-    to_logvar = zeros_if_none(found.args[1], mu)
-    expect(float(to_logvar.abs().min()) > 0, "no gradient reaches logvar with drawn noise", "a gradient", to_logvar)
+    if alike(found.value, mu):
+        return  # nothing is drawn: that mistake has a check of its own
+    to_mu, to_logvar = zeros_if_none(found.args[0], mu), zeros_if_none(found.args[1], mu)
+    expect(
+        bool(to_mu.any()), "no gradient reaches mu where the noise is drawn (where eps is given, one does)",
+        "the gradient of z itself", "None" if found.args[0] is None else "zero", hint=NO_WAY_BACK.format(name="mu"),
+    )  # fmt: skip
+    matches(ctx, to_mu, weights, FLOAT64, "the gradient to mu where the noise is drawn",
+            hint="z is mu and something more: by how much does it move when mu does?")  # fmt: skip
+    expect(
+        float(to_logvar.abs().min()) > 0,
+        "no gradient reaches logvar where the noise is drawn (where eps is given, one does)", "a gradient",
+        "None" if found.args[1] is None else to_logvar, hint=NO_WAY_BACK.format(name="logvar"),
+    )  # fmt: skip
 
 
 @declare(
     id="q8.reparam.draws", question=8, kind="statistical", points=0.75, visibility="public",
     title="reparameterize: distribution of the draws",
-    asks="without eps, z is drawn from N(mu, diag sigma^2), independently for every example and latent dimension",
+    asks="without eps, z is drawn from N(mu, diag sigma^2), anew on each call, independently for every example and "
+    "latent dimension",
     hint="Standardise many draws with their own mu and sigma and plot them: is it a bell, centred at 0, of width 1? Do "
     "two examples of a batch get different noise?",
     needs=(),
@@ -104,8 +134,11 @@ def reparam_draws(ctx: Context) -> None:
     own = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar, torch.ones_like(mu)), mu.shape, "reparameterize") - mu
     if not alike(own, sigma) and bool((own.abs() > 1e-6).all()):
         sigma = own
-    standardised = (z - mu) / sigma
-    flat = bool((standardised.abs() < 1e-6).all())
-    expect_standard_normal(
-        ctx, standardised, "(z - mu) / sigma", hint="Every draw is mu itself. Where is the randomness?" if flat else ""
-    )
+    eps = (z - mu) / sigma
+    expect(not alike(z, mu), "every draw is mu itself", "draws around mu", "mu", hint=NO_NOISE)
+    expect_standard_normal(ctx, eps, "(z - mu) / sigma")
+    again = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar), mu.shape, "reparameterize(mu, logvar)")
+    expect(
+        not alike(again, z), "two calls of reparameterize draw the same noise", "fresh noise on each call",
+        "equal numbers", hint=ALWAYS,
+    )  # fmt: skip

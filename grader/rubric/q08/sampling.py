@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...check.cases import sizes
+from ...check.cases import named_sizes
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect, matches, preserves, raises
@@ -17,17 +17,27 @@ from ...check.failure import FLOAT32, FLOAT64, Failure
 from ...check.forall import forall
 from ...check.shown import alike
 from ...check.values import Handle, Probe
-from ..shared.latents import (
+from ..shared.draws import (
     expect_evaluation,
     expect_few,
     expect_generator,
     expect_standard_normal,
-    posterior,
-    probabilities,
-    stir,
 )
+from ..shared.latents import Readings, matches_among, posterior, stir
+from ..shared.models import precise
 
 GENERATE, INTERPOLATE = "vae.generate", "vae.interpolate"
+
+WHOSE_DTYPE = "In which precision are the model's weights, and in which are the latents that it is given?"
+HOW_MANY_LATENTS = "How many latent dimensions has the model that was given, and where can you read it off?"
+WHO_CHANGES = "What of the model is another after the call than it was before?"
+WHICH_FIRST = "Which of the two images should frame 0 show?"
+BOTH_ENDS = "Where is the first frame on the way, where the last one, and how far apart are neighbours?"
+ON_THE_LINE = "Is every frame on the straight line between the two means?"
+NO_CHANCE = "Should interpolating the same two images twice give two different strips?"
+WHICH_SIDE = "On which side of the decoder do you mix: images, or latents?"
+WHOSE_MEAN = "Whose tensor is it that encode gives you, and who else may be using it?"
+FRAMES = "How many frames are asked for when the caller names no number?"
 
 
 def showing_latents(ctx: Context, side: int, dtype: torch.dtype = torch.float64) -> Handle:
@@ -48,6 +58,11 @@ def generate_prior(ctx: Context) -> None:
     # expect_standard_normal and expect_few
     probe = showing_latents(ctx, 3)
     images = as_tensor(ctx.call(GENERATE, probe, 4000), (4000, 1, 3, 3), "generate(model, 4000)")
+    wrong = sorted({width for width in probe.get("widths") if width != 9})
+    expect(
+        not wrong, "generate decodes latents of another size than the model's", "9 dimensions, the model's latent_dim",
+        wrong, hint=HOW_MANY_LATENTS,
+    )  # fmt: skip
     expect_standard_normal(ctx, images.flatten(1), "the latents that generate decodes")
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, 5, generator=generator), "generate")
 
@@ -69,15 +84,19 @@ def generate_model(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
         probe = showing_latents(ctx, 2, dtype)
         expect_evaluation(ctx, GENERATE, probe, 3)
-        as_tensor(ctx.call(GENERATE, probe, 3), (3, 1, 2, 2), "generate(model, 3)", dtype=dtype)
-        model = stir(ctx, ctx.new("vae.VAE", input_dim=25, hidden_dim=7, latent_dim=4))
-        model = model.double() if dtype == torch.float64 else model
-        probabilities(ctx, ctx.call(GENERATE, model, 6), (6, 1, 5, 5), "generate(VAE, 6)", dtype)
+        what = f"generate(model, 3) of a model in {str(dtype).removeprefix('torch.')}"
+        images = as_tensor(ctx.call(GENERATE, probe, 3), None, what)
+        as_tensor(images, None, what, dtype=dtype, hint=WHOSE_DTYPE)
+        as_tensor(images, (3, 1, 2, 2), what)
+    model, _ = precise(ctx, lambda: ctx.new("vae.VAE", input_dim=25, hidden_dim=7, latent_dim=4), ctx.images(2, 5))
+    z = ctx.randn(1, 4, dtype=next(iter(model.state().values())).dtype)
+    shape = as_tensor(model.call("decode", z), None, "the output of decode").shape[1:]
+    as_tensor(ctx.call(GENERATE, stir(ctx, model), 6), (6, *shape), "generate(VAE, 6)", dtype=z.dtype)
     conv = ctx.new("vae.ConvVAE", latent_dim=3)
     before = conv.state()
-    probabilities(ctx, ctx.call(GENERATE, conv, 2), (2, 1, 28, 28), "generate(ConvVAE, 2)")
-    same = all(torch.equal(held, before[name]) for name, held in conv.state().items())
-    expect(same, "generate changes the model", "unchanged weights and buffers", "changed ones")
+    ctx.call(GENERATE, conv, 2)
+    changed = [name for name, held in conv.state().items() if not torch.equal(held, before[name])]
+    expect(not changed, "generate changes the model", "unchanged weights and buffers", changed, hint=WHO_CHANGES)
 
 
 @declare(
@@ -89,30 +108,53 @@ def generate_model(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def interpolate_path(ctx: Context) -> None:
-    def body(side: int, steps: int) -> None:
+    def body(sizes: dict[str, int]) -> None:
+        side, steps = sizes["side"], sizes["steps"]
         probe = showing_latents(ctx, side)
         x1, x2 = ctx.rand(1, 1, side, side), ctx.rand(1, 1, side, side)
         weight = torch.linspace(0, 1, steps, dtype=torch.float64).view(-1, 1, 1, 1)
-        expected = (1 - weight) * x1 + weight * x2
         value = preserves(ctx, INTERPOLATE, probe, x1, x2, steps)
-        hint = ""
-        if alike(value, expected.flip(0)):
-            hint = "Which of the two images should frame 0 show?"
-        matches(ctx, value, expected, FLOAT64, "interpolate(model, x1, x2, steps)", hint=hint)
+        what = "interpolate(model, x1, x2, steps)"
+        expected = (1 - weight) * x1 + weight * x2
+        frames = as_tensor(value, expected.shape, what)
+        if not alike(frames, ctx.call(INTERPOLATE, probe, x1, x2, steps)):
+            raise Failure("two runs of interpolate with the same images differ", "equal frames", "different frames",
+                          hint=NO_CHANCE)  # fmt: skip
+        places(frames, x1, x2, weight.flatten())
+        matches(ctx, frames, expected, FLOAT64, what, hint=ON_THE_LINE)
 
-    forall(ctx, body, examples=12, side=sizes(1, 4), steps=sizes(2, 8))
+    body({"side": 2, "steps": 5})
+    forall(ctx, body, examples=12, sizes=named_sizes(side=(2, 4), steps=(3, 8)))
+    for side, steps in ((1, 2), (3, 2), (2, 3)):
+        body({"side": side, "steps": steps})
     probe = showing_latents(ctx, 3)
-    as_tensor(
-        ctx.call(INTERPOLATE, probe, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3)),
-        (10, 1, 3, 3),
-        "interpolate with default steps",
-    )
+    default = ctx.call(INTERPOLATE, probe, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3))
+    as_tensor(default, (10, 1, 3, 3), "interpolate with default steps", hint=FRAMES)
     shared = ctx.new(Probe("IdentityDecoder"), 3, views=True).double()
     try:
         preserves(ctx, INTERPOLATE, shared, ctx.rand(1, 1, 3, 3), ctx.rand(1, 1, 3, 3), 4)
     except Failure as failure:
-        failure.hint = "Whose tensor is it that encode gives you, and who else may be using it?"
+        failure.message = f"{failure.message}, where the mean that encode returns is a view of it"
+        failure.hint = WHOSE_MEAN
         raise
+
+
+def places(frames: Tensor, x1: Tensor, x2: Tensor, wanted: Tensor) -> None:
+    """Where each frame lies on the way from x1 (0) to x2 (1): a frame off the line is left to the comparison."""
+    way = (x2 - x1).flatten()
+    found = (frames - x1).flatten(1) @ way / way.square().sum()
+    on_line = alike(frames, x1 + found.view(-1, 1, 1, 1) * (x2 - x1), rtol=1e-6, atol=1e-6)
+    shown = [float(f"{place:.3g}") + 0.0 for place in found.tolist()]
+    expect(
+        on_line, "frames of interpolate do not lie on the line between the two posterior means", "all on the line",
+        f"off by up to {float((frames - x1 - found.view(-1, 1, 1, 1) * (x2 - x1)).abs().max()):.3g}", hint=ON_THE_LINE,
+    )  # fmt: skip
+    expect(
+        alike(found, wanted, rtol=1e-6, atol=1e-6),
+        "frames of interpolate lie elsewhere on the way from x1 (0) to x2 (1)",
+        [float(f"{place:.3g}") for place in wanted.tolist()], shown,
+        hint=WHICH_FIRST if alike(found, 1 - wanted, rtol=1e-6, atol=1e-6) else BOTH_ENDS,
+    )  # fmt: skip
 
 
 @declare(
@@ -127,24 +169,38 @@ def interpolate_model(ctx: Context) -> None:
     probe = showing_latents(ctx, 2)
     x1, x2 = ctx.rand(1, 1, 2, 2), ctx.rand(1, 1, 2, 2)
     expect_evaluation(ctx, INTERPOLATE, probe, x1, x2, 4)
-    for dtype, tol in ((torch.float64, FLOAT64), (torch.float32, FLOAT32)):
-        model = stir(ctx, ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4).eval())
-        model = model.double() if dtype == torch.float64 else model
-        first, last = ctx.images(1, 5, dtype=dtype), ctx.images(1, 5, dtype=dtype)
+    precise_model, x = precise(
+        ctx, lambda: ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4), ctx.images(2, 5)
+    )
+    single = ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4).eval()
+    for model, images in ((precise_model, x), (single, x.float())):
+        stir(ctx, model)
+        dtype, (first, last) = images.dtype, (images[:1], images[1:])
         value = ctx.call(INTERPOLATE, model, first, last, 7)
-        frames = as_tensor(value, (7, 1, 5, 5), "interpolate on a VAE", dtype=dtype)
-        start, end = (posterior(ctx, model.call("encode", x), (1, 4), dtype, "encode")[0] for x in (first, last))
-        path = torch.lerp(start, end, torch.linspace(0, 1, 7, dtype=dtype).unsqueeze(1))
-        expected = as_tensor(model.call("decode", path), (7, 1, 5, 5), "the decoded path")
+        (start, _), (end, _) = (posterior(ctx, model.call("encode", x), (1, 4), dtype, "encode") for x in (first, last))
+        weight = torch.linspace(0, 1, 7, dtype=dtype).unsqueeze(1)
+        expected = as_tensor(model.call("decode", torch.lerp(start, end, weight)), None, "the decoded path")
+        frames = as_tensor(value, expected.shape, "interpolate on a VAE", dtype=dtype)
         backwards = alike(frames, expected.flip(0), rtol=1e-4, atol=1e-5)  # costs points elsewhere
-        matches(
-            ctx,
-            frames,
-            expected.flip(0) if backwards else expected,
-            tol,
-            "interpolate on a VAE, frame by frame",
-            hint="On which side of the decoder do you mix: images, or latents?",
-        )
+
+        def otherwise(
+            model: Handle = model, first: Tensor = first, last: Tensor = last, start: Tensor = start, end: Tensor = end,
+            weight: Tensor = weight,
+        ) -> Readings:  # fmt: skip
+            of_pixel = weight.view(-1, 1, 1, 1)
+            mixed = (1 - of_pixel) * first + of_pixel * last
+            ends = [as_tensor(model.call("decode", mean), None, "decode") for mean in (start, end)]
+            means = posterior(ctx, model.call("encode", mixed), (7, 4), mixed.dtype, "encode")[0]
+            found = {
+                "a mix of the two reconstructions, pixel by pixel": (1 - of_pixel) * ends[0] + of_pixel * ends[1],
+                "the reconstructions of a mix of the two images, pixel by pixel": model.call("decode", means),
+                "a mix of the two images, pixel by pixel": mixed,
+            }
+            return {words: (frames, WHICH_SIDE) for words, frames in found.items()}
+
+        tol = FLOAT64 if dtype == torch.float64 else FLOAT32
+        wanted = expected.flip(0) if backwards else expected
+        matches_among(ctx, frames, wanted, tol, "interpolate on a VAE, frame by frame,", otherwise, hint=WHICH_SIDE)
 
 
 @declare(
@@ -157,22 +213,33 @@ def interpolate_model(ctx: Context) -> None:
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     mu, x = ctx.randn(4, 6), ctx.rand(4, 1, 3, 3, low=0.1, high=0.9)
-    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="beta")
-    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="0.5", case="vae_loss with beta = -0.5")
-    raises(ctx, "ValueError", "vae.kl_annealing", -1, 10, names="step")
-    raises(ctx, "ValueError", "vae.kl_annealing", 3, -10, names="warmup_steps")
-    raises(ctx, "ValueError", "vae.kl_annealing", 3, 10, -1.0, names="beta_max")
-    raises(ctx, "ValueError", "vae.kl_annealing", -1, 0, names="step", case="kl_annealing without warm-up at step -1")
-    raises(
-        ctx, "ValueError", "vae.kl_annealing", 3, 0, -1.0, names="beta_max", case="kl_annealing without warm-up to -1"
-    )
-    raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, -0.1, names="free_bits")
+    weight = "What would a negative weight make the training do?"
+    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="beta", hint=weight,
+           case="vae_loss with beta = -0.5")  # fmt: skip
+    raises(ctx, "ValueError", "vae.vae_loss", x, x, mu, mu, beta=-0.5, names="0.5", hint=weight,
+           case="vae_loss with beta = -0.5")  # fmt: skip
+    time = "Is there a step, a length or a weight below 0? And does it matter then what the others are?"
+    for args, name in (
+        ((-1, 10), "step"), ((3, -10), "warmup_steps"), ((3, 10, -1.0), "beta_max"), ((-1, 0), "step"),
+        ((3, 0, -1.0), "beta_max"),
+    ):  # fmt: skip
+        shown = ", ".join(
+            f"{word} = {arg:g}" for word, arg in zip(("step", "warmup_steps", "beta_max"), args, strict=False)
+        )
+        raises(ctx, "ValueError", "vae.kl_annealing", *args, names=name, hint=time, case=f"kl_annealing with {shown}")
+    raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, -0.1, names="free_bits",
+           case="free_bits_kl with free_bits = -0.1", hint="Below which floor can a divergence never be?")  # fmt: skip
     for group_size in (4, 12, 0):
-        raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, 0.1, group_size, names="group_size")
+        raises(ctx, "ValueError", "vae.free_bits_kl", mu, mu, 0.1, group_size, names="group_size",
+               case=f"free_bits_kl of 6 latents with group_size = {group_size}",
+               hint="Into how many groups of this size can these latents be parted?")  # fmt: skip
     probe = showing_latents(ctx, 3)
     for steps in (1, 0, -2):
-        raises(ctx, "ValueError", INTERPOLATE, probe, x[:1], x[1:2], steps, names="steps")
-    raises(ctx, "ValueError", "vae.VAE", input_dim=35, names="input_dim")
+        raises(ctx, "ValueError", INTERPOLATE, probe, x[:1], x[1:2], steps, names="steps",
+               case=f"interpolate with steps = {steps}",
+               hint="How many frames does a way with two ends need?")  # fmt: skip
+    raises(ctx, "ValueError", "vae.VAE", input_dim=35, names="input_dim", case="VAE with input_dim = 35",
+           hint="Which side has a square image of so many pixels?")  # fmt: skip
 
 
 SAMPLING: tuple[Check, ...] = (generate_prior, generate_model, interpolate_path, interpolate_model)

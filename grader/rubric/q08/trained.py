@@ -17,7 +17,6 @@ from ...check.datasets import to_float
 from ...check.declaration import Check, declare
 from ...check.failure import INHERIT, Failure
 from ...check.judge_network import judge_for
-from ...check.parts import Part
 from ...check.trained import (
     Budget,
     Recipe,
@@ -34,6 +33,7 @@ from ...check.trained import (
 )
 from ...check.values import Probe
 from ..shared.latents import bernoulli_nats, nats, posterior, probabilities, sigma_of
+from .parts import LOSS, REPARAMETERIZE
 
 LATENT = 20
 TEST_SIZE = 2_000
@@ -45,11 +45,6 @@ CLEARLY = 1.3
 ELBO_BUDGET = {"digits": Budget(15, 32, lr=5e-3), "mnist": Budget(3, 128, lr=3e-3)}
 BETA_BUDGET = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(3, 64, lr=3e-3, train_size=15_000)}
 CONV_BUDGET = {"digits": Budget(6, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
-
-REPARAMETERIZE = Part(
-    "vae.reparameterize", "reparameterize", ("q8.reparam.value", "q8.reparam.gradient", "q8.reparam.draws")
-)
-LOSS = Part("vae.vae_loss", "vae_loss", ("q8.loss.beta", "q8.elbo.value", "q8.elbo.finite", "q8.elbo.gradient"))
 
 # not the submission's own vae_loss where the model is judged: a mistake in it costs its own checks and not these too
 OWN_LOSS = ({"fn": Probe("image_nelbo"), "args": [out(0), X, out(1), out(2)]},)

@@ -2,63 +2,130 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import declare
-from ...check.expectations import as_tensor, matches, preserves
+from ...check.devices import expect_on_device
+from ...check.expectations import as_tensor, expect, matches, preserves
 from ...check.failure import EXACT
 from ...check.judge_network import judge_for
 from ...check.trained import Recipe, X, at_least, expect_learned, fit, in_chunks
-from ...check.values import Image8, Probe, Slot
-from ..q08.trained import REPARAMETERIZE as REPARAMETERIZE_PART
+from ...check.values import Handle, Image8, Probe, Slot, StudentRaised
+from ..q08.parts import REPARAMETERIZE as REPARAMETERIZE_PART
 from ..q08.trained import decode
-from ..shared.latents import (
-    expect_evaluation,
-    expect_few,
-    expect_generator,
-    expect_standard_normal,
-    probabilities,
-)
-from .model import ASKED, BUDGET, CVAE, GENERATE, LATENT, OBJECTIVE, STEP, small
+from ..shared.draws import expect_evaluation, expect_few, expect_generator, expect_standard_normal
+from ..shared.latents import Readings, matches_among, probabilities
+from .model import ASKED, BUDGET, CVAE, GENERATE, LATENT, OBJECTIVE, STEP, Classes, make, small
+
+WHOSE_CLASS = "Of which class is image i? What becomes of the order of the labels on the way?"
+WHICH_CLASS = "With which label is an image decoded that was asked for as a {label}?"
+HOW_MANY_LATENTS = "How many latent dimensions has the model that was given, and where can you read it off?"
+WHOSE_DTYPE = "In which precision are the model's weights, and in which are the latents that it is given?"
+
+
+def first_label(ctx: Context, probe: Handle) -> int:
+    """1 where generate_class refuses the label 0 and takes num_classes: that mistake costs points in q9.errors."""
+
+    def taken(label: int) -> bool:
+        try:
+            ctx.call(GENERATE, probe, torch.tensor([label]))
+        except StudentRaised:
+            return False
+        return True
+
+    return int(not taken(0) and taken(10))
+
+
+def decoded_classes(images: Tensor) -> Tensor:
+    """The class that each image of the probe was decoded with."""
+    return (images.flatten(1).double().mean(1) / STEP).round().long()
 
 
 @declare(
-    id="q9.generate", question=9, kind="statistical", points=0.75, visibility="public",
+    id="q9.generate", question=9, kind="statistical", points=0.5, visibility="public",
     title="generate_class: draws of the prior, given classes",
-    asks="generate_class decodes one draw of N(0, I) for each label, image i with label i, be it one or many, in "
-    "evaluation mode without gradients; afterwards mode, frozen parameters and gradients are as before",
-    hint="Which latent and which label does image i get? In which mode does the caller find the model afterwards?",
+    asks="generate_class decodes one draw of N(0, I) for each label, image i with label i, be it one or many",
+    hint="Which latent and which label does image i get?",
     needs=(),
 )  # fmt: skip
 def generate(ctx: Context) -> None:
     # 4000 draws of 9 dimensions; the statistics and their chances of a false alarm (6e-7 in all) are those of
     # expect_standard_normal and expect_few
-    probe, labels = ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP), ctx.randint(0, 10, 4000)
+    probe = ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP)
+    first = first_label(ctx, probe)
+    few = torch.tensor([5, 2, 7, 2, 8, 1])
+    # an image shows class and latent: in which order and in how many calls it was decoded does not matter
+    images = as_tensor(ctx.call(GENERATE, probe, few), (6, 1, 3, 3), "generate_class(model, labels)")
+    shown = decoded_classes(images)
+
+    def others() -> Readings:
+        next_one = WHICH_CLASS.format(label=5)
+        return {
+            "the labels, sorted": (few.sort().values, WHOSE_CLASS),
+            "the labels in reverse order": (few.flip(0), WHOSE_CLASS),
+            "the first label for all images": (few[:1].expand_as(few), WHOSE_CLASS),
+            "the last label for all images": (few[-1:].expand_as(few), WHOSE_CLASS),
+            "each label plus 1": (few + 1, next_one), "each label minus 1": (few - 1, next_one),
+            "class 0 for all images": (torch.zeros_like(few), next_one),
+        }  # fmt: skip
+
+    wanted = few - first  # a probe counts from 0: so must what counts from 1 hand its labels on, or not
+    if not torch.equal(shown, wanted):
+        matches_among(ctx, shown, few, EXACT, "the class that each image is decoded with", others)
+    labels = ctx.randint(first, 10, 4000)
     images = as_tensor(
         preserves(ctx, GENERATE, probe, labels), (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32
     )
-    # an image shows class and latent: in which order and in how many calls it was decoded does not matter
-    shown = (images.flatten(1).double().mean(1) / STEP).round().long()
-    matches(ctx, shown, labels, EXACT, "the class that each image is decoded with")
-    latents = images.flatten(1).double() - STEP * labels.unsqueeze(1)
+    wrong = sorted({width for width in probe.get("widths") if width != 9})
+    expect(
+        not wrong, "generate_class decodes latents of another size than the model's",
+        "9 dimensions, the model's latent_dim", wrong, hint=HOW_MANY_LATENTS,
+    )  # fmt: skip
+    shift = decoded_classes(images)
+    if not torch.equal(shift, labels - first):
+        matches(ctx, shift, labels, EXACT, "the class that each of 4000 images is decoded with", hint=WHOSE_CLASS)
+    latents = images.flatten(1).double() - STEP * shift.unsqueeze(1)
     expect_standard_normal(ctx, latents, "the latents that generate_class decodes")
 
     def latents_of(count: int) -> Tensor:
-        asked = torch.arange(count) % 2
+        asked = torch.arange(count) % 2 + first
         value = as_tensor(ctx.call(GENERATE, probe, asked), (count, 1, 3, 3), f"generate_class of {count} labels")
-        return value.flatten(1) - STEP * asked.unsqueeze(1)
+        return value.flatten(1) - STEP * decoded_classes(value).unsqueeze(1)
 
     expect_few(ctx, latents_of, "the latents that generate_class decodes")
-    few = torch.tensor([2, 0, 1])
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, few, generator=generator), "generate_class")
-    expect_evaluation(ctx, GENERATE, probe, few)
-    double = ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few)
-    as_tensor(double, (3, 1, 2, 2), "generate_class with a float64 model", dtype=torch.float64)
-    model = small(ctx)
-    probabilities(ctx, ctx.call(GENERATE, model, few), (3, 1, 4, 4), "generate_class(CVAE, labels)", torch.float64)
+
+
+@declare(
+    id="q9.generate.model", question=9, kind="property", points=0.25, visibility="public",
+    title="generate_class: mode, gradients, dtype, device",
+    asks="generate_class runs the model in evaluation mode without gradients, in its dtype and on its device, as CVAE "
+    "does itself; afterwards mode, frozen parameters and gradients are as before",
+    hint="In which mode, in which precision and where does the model decode, and how is it found afterwards?",
+    needs=(),
+)  # fmt: skip
+def generate_model(ctx: Context) -> None:
+    few = torch.tensor([2, 3, 1])
+    expect_evaluation(ctx, GENERATE, ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP), few)
+    what = "generate_class of a model in float64"
+    double = as_tensor(ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few), None, what)
+    as_tensor(double, None, what, dtype=torch.float64, hint=WHOSE_DTYPE)
+    as_tensor(double, (3, 1, 2, 2), what)
+    model, x, classes = small(ctx, 5, batch=3)
+    z = ctx.randn(3, 6, dtype=x.dtype)
+    shape = as_tensor(model.call("decode", z, classes(2, 0, 1)), None, "the output of decode").shape
+    as_tensor(ctx.call(GENERATE, model, classes(2, 0, 1)), shape, "generate_class(CVAE, labels)", dtype=x.dtype)
+    x, eps = ctx.images(3, 4), ctx.randn(3, 6, dtype=torch.float32)
+    new = functools.partial(make, ctx, 5)
+    labels = Classes.of(new().eval(), 5, x)(2, 0, 1)
+    expect_on_device(ctx, "CVAE.forward with eps", new().eval(), x, labels, eps=eps)
+    expect_on_device(ctx, "CVAE.forward", new().eval(), x, labels)
+    expect_on_device(ctx, "generate_class", GENERATE, ctx.new(Probe("IdentityDecoder"), 3), few)
 
 
 def spread_within(images: Tensor, labels: Tensor) -> float:

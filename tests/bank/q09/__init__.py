@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from . import mistakes_forward, mistakes_generate, mistakes_model
 from .alternatives import ALTERNATIVES
-from .mistakes import MISTAKES
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
+
+MISTAKES = (*mistakes_model.MISTAKES, *mistakes_forward.MISTAKES, *mistakes_generate.MISTAKES)

@@ -1,0 +1,171 @@
+"""Question 8: the reference with one bug: reparameterize."""
+
+from __future__ import annotations
+
+from .. import Mistake
+
+DRAW = "torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)"
+RETURN = "return mu + torch.exp(0.5 * logvar) * eps"
+
+MISTAKES: tuple[Mistake, ...] = (
+    Mistake(
+        "q08-variance-for-sd",
+        8,
+        "vae",
+        "multiplies the noise with the variance",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + torch.exp(logvar) * eps"),),
+    ),
+    Mistake(
+        "q08-logvar-is-log-sigma-times-two",
+        8,
+        "vae",
+        "reads logvar as 4 log sigma",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + torch.exp(0.25 * logvar) * eps"),),
+    ),
+    Mistake(
+        "q08-logvar-not-exponentiated",
+        8,
+        "vae",
+        "multiplies with half the log-variance itself",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + 0.5 * logvar * eps"),),
+        may_fail=("q8.reparam.draws",),
+    ),
+    Mistake(
+        "q08-eps-uniform",
+        8,
+        "vae",
+        "draws the noise from rand",
+        ("q8.reparam.draws",),
+        ((DRAW, DRAW.replace("randn", "rand")),),
+    ),
+    Mistake(
+        "q08-eps-unit-variance-uniform",
+        8,
+        "vae",
+        "draws uniform noise of mean 0 and variance 1",
+        ("q8.reparam.draws",),
+        ((DRAW, f"({DRAW.replace('randn', 'rand')} - 0.5) * 12**0.5"),),
+    ),
+    Mistake(
+        "q08-always-mu",
+        8,
+        "vae",
+        "returns the mean",
+        ("q8.reparam.value", "q8.reparam.draws"),
+        ((RETURN, "return mu + 0 * logvar * eps"),),
+        may_fail=(),
+    ),
+    Mistake(
+        "q08-mu-detached",
+        8,
+        "vae",
+        "no gradient reaches mu",
+        ("q8.reparam.gradient",),
+        ((RETURN, "return mu.detach() + torch.exp(0.5 * logvar) * eps"),),
+    ),
+    Mistake(
+        "q08-sigma-without-gradient",
+        8,
+        "vae",
+        "computes sigma under no_grad",
+        ("q8.reparam.gradient",),
+        ((RETURN, "with torch.no_grad():\n        sigma = torch.exp(0.5 * logvar)\n    return mu + sigma * eps"),),
+    ),
+    Mistake(
+        "q08-sample-for-rsample",
+        8,
+        "vae",
+        "Normal(...).sample() cuts the gradient of a drawn z",
+        ("q8.reparam.gradient",),
+        (
+            (
+                "    if eps is None:\n        eps = ",
+                "    if eps is None:\n        if generator is None or logvar.requires_grad:\n"
+                "            torch.manual_seed(generator.initial_seed()) if generator is not None else None\n"
+                "            return torch.distributions.Normal(mu, torch.exp(0.5 * logvar)).sample()\n        eps = ",
+            ),
+        ),
+        may_fail=("q8.generator",),
+    ),
+    Mistake(
+        "q08-noise-shared-by-batch",
+        8,
+        "vae",
+        "one draw of the noise for the whole batch",
+        ("q8.reparam.draws",),
+        ((DRAW, DRAW.replace("mu.shape", "mu.shape[1:]")),),
+        may_fail=(),
+    ),
+    Mistake(
+        "q08-noise-shared-by-latents",
+        8,
+        "vae",
+        "one number of noise for all latent dimensions of an example",
+        ("q8.reparam.draws",),
+        ((DRAW, DRAW.replace("mu.shape", "(len(mu), 1)")),),
+    ),
+    Mistake(
+        "q08-generator-ignored",
+        8,
+        "vae",
+        "the generator is accepted and not used",
+        ("q8.generator",),
+        ((DRAW, "torch.randn_like(mu)"),),
+    ),
+    Mistake(
+        "q08-reseeds",
+        8,
+        "vae",
+        "sets a seed before each draw",
+        ("q8.reparam.draws",),
+        ((f"        eps = {DRAW}", "        torch.manual_seed(0)\n        eps = torch.randn_like(mu)"),),
+        may_fail=(),
+    ),
+    Mistake(
+        "q08-inplace",
+        8,
+        "vae",
+        "halves logvar in place",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + logvar.mul_(0.5).exp() * eps"),),
+        may_fail=("q8.reparam.gradient", "q8.vae.forward", "q8.vae.gradient", "q8.conv.posterior", "q8.reparam.draws"),
+    ),
+    Mistake(
+        "q08-draws-on-the-cpu",
+        8,
+        "vae",
+        "the noise is drawn on the CPU, whatever the device of mu",
+        ("q8.device",),
+        ((DRAW, DRAW.replace(", device=mu.device", "")),),
+    ),
+    Mistake(
+        "q08-noise-scaled-mean",
+        8,
+        "vae",
+        "scales the mean together with the noise",
+        ("q8.reparam.value",),
+        ((RETURN, "return (mu + eps) * torch.exp(0.5 * logvar)"),),
+        may_fail=("q8.reparam.gradient", "q8.reparam.draws", "q8.vae.forward"),
+    ),
+    Mistake(
+        "q08-sigma-clamped",
+        8,
+        "vae",
+        "a standard deviation of at most 10, which logvar = 60 passes",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + torch.exp(0.5 * logvar).clamp(max=10) * eps"),),
+        may_fail=("q8.reparam.draws",),
+    ),
+    Mistake(
+        "q08-variance-one",
+        8,
+        "vae",
+        "forgets to scale the noise",
+        ("q8.reparam.value",),
+        ((RETURN, "return mu + eps + 0 * logvar"),),
+        may_fail=("q8.reparam.gradient",),
+    ),
+)
