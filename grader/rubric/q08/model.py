@@ -17,6 +17,7 @@ from ..shared.latents import REPARAMETERIZE as DRAW
 from ..shared.latents import stir
 from ..shared.models import (
     WHICH_WIDTH,
+    expect_alive,
     expect_all_probabilities,
     expect_apart,
     expect_chain_rule,
@@ -165,7 +166,7 @@ def uses_generator(ctx: Context) -> None:
     expect_generator(ctx, lambda generator: ctx.call(DRAW, mu, logvar, generator=generator), "reparameterize")
     conv = precise(ctx, lambda: ctx.new(CONV, 6), ctx.images(3))
     for name, (model, x) in (("VAE.forward", small(ctx)), ("ConvVAE.forward", conv)):
-        stir(ctx, model, 0.3)  # far from where a sigmoid saturates
+        expect_alive(ctx, stir(ctx, model, 0.5), x, 6)
 
         def forward(generator: object, model: Handle = model, x: torch.Tensor = x) -> object:
             return as_sequence(model(x, generator=generator), 3, "forward")[0]

@@ -58,7 +58,7 @@ class CVAE(nn.Module):
             rows = [list(range(self.num_classes)).index(int(label)) for label in y]
         except ValueError as error:
             raise ValueError(f"label not in 0..{self.num_classes - 1}: {error}") from None
-        return torch.eye(self.num_classes, dtype=self.last.weight.dtype)[rows]
+        return torch.eye(self.num_classes).to(self.last.weight)[rows]
 
     def encode(self, x, y):
         planes = self.one_hot(y)[:, :, None, None].expand(-1, -1, self.side, self.side)
@@ -108,7 +108,7 @@ class CVAE(CVAE):
         self.decoder = image_decoder(latent_dim + num_classes, hidden_dim, input_dim)
 
     def _with_class(self, features, y):
-        if not torch.isin(y, torch.arange(self.num_classes)).all():
+        if not torch.isin(y, torch.arange(self.num_classes, device=y.device)).all():
             raise ValueError("y has labels outside 0...%d: %s" % (self.num_classes - 1, y))
         columns = [(y == k).to(features.dtype) for k in range(self.num_classes)]
         return torch.column_stack([features, *columns])
