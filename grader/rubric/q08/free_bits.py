@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ...check.cases import numbers, random, seeds, named_sizes
+from ...check.cases import named_sizes, numbers, random, seeds
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import expect, matches, preserves

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ...check.cases import numbers, named_sizes, tensor_of
+from ...check.cases import named_sizes, numbers, tensor_of
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
