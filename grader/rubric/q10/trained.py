@@ -9,7 +9,6 @@ from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_sequence
 from ...check.failure import Failure
-from ...check.parts import Part
 from ...check.trained import (
     Budget,
     Recipe,
@@ -27,17 +26,11 @@ from ...check.trained import (
     training_images,
 )
 from ...check.values import TorchRef
+from .codebook import EMA_PART, PART
 
 BUDGETS = {"digits": Budget(12, 32, lr=5e-3), "mnist": Budget(5, 64, lr=6e-3, train_size=12_000)}
 AVERAGED = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(4, 64, lr=5e-3, train_size=10_000)}
 NUM_EMBEDDINGS = 128
-PART = Part("vqvae.VectorQuantizer", "VectorQuantizer", (
-    "q10.vq.codebook", "q10.vq.nearest", "q10.vq.codes", "q10.vq.lookup", "q10.vq.contract", "q10.vq.loss",
-    "q10.vq.straight-through", "q10.vq.reconstruction", "q10.vq.codebook-loss", "q10.vq.commitment",
-))  # fmt: skip
-EMA_PART = Part("vqvae.EMAVectorQuantizer", "EMAVectorQuantizer", (
-    "q10.ema.buffer", "q10.ema.forward", "q10.ema.update", "q10.ema.steady", "q10.ema.converges", "q10.ema.modes",
-))  # fmt: skip
 RECONSTRUCTION = {"fn": TorchRef("nn.functional.mse_loss"), "args": [out(0), X], "kwargs": {}}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import mistakes_1, mistakes_2, mistakes_3
+from . import mistakes_averages, mistakes_model, mistakes_quantizer, mistakes_usage
 from .alternatives import ALTERNATIVES
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
 
-MISTAKES = (*mistakes_1.MISTAKES, *mistakes_2.MISTAKES, *mistakes_3.MISTAKES)
+MISTAKES = (
+    *mistakes_quantizer.MISTAKES, *mistakes_averages.MISTAKES, *mistakes_usage.MISTAKES, *mistakes_model.MISTAKES,
+)  # fmt: skip

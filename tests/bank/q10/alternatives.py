@@ -599,4 +599,80 @@ def vqvae_loss(x_recon, x, vq_loss):
     return torch.stack(terms).sum()
 """,
     ),
+    alternative(
+        "codes-in-columns",
+        "both codebooks lie as (D, K) and are shown transposed; sums and counts in columns as well",
+        append="""
+class VectorQuantizer(nn.Module):
+    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25):
+        super().__init__()
+        self.commitment_cost = commitment_cost
+        self.embed = nn.Parameter(0.05 * torch.randn(embedding_dim, num_embeddings))
+
+    @property
+    def codebook(self):
+        return self.embed.t()
+
+    def lookup(self, indices):
+        return F.embedding(indices, self.embed.t()).permute(0, 3, 1, 2)
+
+    def forward(self, z_e):
+        dim, count = self.embed.shape
+        if z_e.shape[1] != dim:
+            raise ValueError(f"z_e has {z_e.shape[1]} channels and should have {dim}")
+        rows = z_e.permute(0, 2, 3, 1).reshape(-1, dim)
+        apart = rows.pow(2).sum(1, keepdim=True) - 2 * rows @ self.embed + self.embed.pow(2).sum(0, keepdim=True)
+        indices = apart.argmin(1).view(z_e.shape[0], *z_e.shape[2:])
+        z_q = self.lookup(indices)
+        loss = (z_q - z_e.detach()).pow(2).mean() + self.commitment_cost * (z_q.detach() - z_e).pow(2).mean()
+        return z_e + (z_q - z_e).detach(), loss, indices
+
+
+class EMAVectorQuantizer(nn.Module):
+    def __init__(self, num_embeddings, embedding_dim, commitment_cost=0.25, decay=0.99, epsilon=1e-5):
+        super().__init__()
+        self.commitment_cost, self.decay, self.eps = commitment_cost, decay, epsilon
+        embed = 0.05 * torch.randn(embedding_dim, num_embeddings)
+        self.register_buffer("embed", embed)
+        self.register_buffer("cluster_size", torch.ones(num_embeddings))
+        self.register_buffer("embed_avg", embed.clone())
+
+    @property
+    def codebook(self):
+        return self.embed.t()
+
+    def lookup(self, indices):
+        return F.embedding(indices, self.embed.t()).permute(0, 3, 1, 2)
+
+    def forward(self, z_e):
+        dim, count = self.embed.shape
+        if z_e.shape[1] != dim:
+            raise ValueError(f"z_e has {z_e.shape[1]} channels and should have {dim}")
+        rows = z_e.detach().permute(0, 2, 3, 1).reshape(-1, dim)
+        apart = rows.pow(2).sum(1, keepdim=True) - 2 * rows @ self.embed + self.embed.pow(2).sum(0, keepdim=True)
+        flat = apart.argmin(1)
+        indices = flat.view(z_e.shape[0], *z_e.shape[2:])
+        z_q = self.lookup(indices)
+        if self.training:
+            onehot = F.one_hot(flat, count).type(rows.dtype)
+            self.cluster_size.data.mul_(self.decay).add_(onehot.sum(0), alpha=1 - self.decay)
+            self.embed_avg.data.mul_(self.decay).add_(rows.t() @ onehot, alpha=1 - self.decay)
+            n = self.cluster_size.sum()
+            size = (self.cluster_size + self.eps) / (n + count * self.eps) * n
+            self.embed.data.copy_(self.embed_avg / size.unsqueeze(0))
+        return z_e + (z_q - z_e).detach(), self.commitment_cost * (z_q.detach() - z_e).pow(2).mean(), indices
+
+
+def restart_dead_codes(quantizer, z_e, usage, min_usage=1, generator=None):
+    rows = z_e.detach().permute(0, 2, 3, 1).reshape(-1, z_e.shape[1]).unique(dim=0)
+    dead = (usage < min_usage).nonzero().squeeze(1).to(z_e.device)
+    order = torch.randperm(len(rows), generator=generator, device=z_e.device)
+    order = order.repeat(len(dead) // len(rows) + 1)[: len(dead)]
+    quantizer.embed.data[:, dead] = rows[order].t()
+    if isinstance(quantizer, EMAVectorQuantizer):
+        quantizer.cluster_size[dead] = 1.0
+        quantizer.embed_avg[:, dead] = rows[order].t()
+    return int(dead.numel())
+""",
+    ),
 )
