@@ -116,6 +116,8 @@ def finetune(
 ) -> list[float]:
     """Train a classifier on the labelled rows, and only those of its parameters that require gradients.
 
+    The classifier learns in training mode; each labelled row comes once per epoch, in a fresh random order.
+
     Args:
         classifier: returns logits (B, C).
         images: (N, ...).
@@ -145,7 +147,8 @@ def train_two_stage(
 ) -> EncoderClassifier:
     """Pre-train on all images, then fine-tune on the labelled ones (compare M1 of arXiv:1406.5298).
 
-    Stage 1 trains `autoencoder` on all images without their labels, by mse_loss between reconstruction and image.
+    Stage 1 trains `autoencoder` on all images without their labels, by mse_loss between reconstruction and image,
+    in training mode, whatever `freeze` is.
     Stage 2 fine-tunes an `EncoderClassifier` on it.
 
     Args:
@@ -174,6 +177,8 @@ def train_joint(
     generator: torch.Generator | None = None,
 ) -> list[float]:
     """Train a `JointModel` by `joint_loss`; every image and every given label is used once per epoch.
+
+    The model learns in training mode; the rows come in a fresh random order in each epoch.
 
     Args:
         images: (N, ...).

@@ -257,9 +257,13 @@ def pretrain_stage(
     batch_size: int = 128, lr: float = 1e-3, generator: torch.Generator | None = None,
 ) -> list[float]:  # fmt: skip
     """`training.pretrain_stage`."""
+    below = nn.Sequential(*encoders[:stage])
+    modes = [(module, module.training) for module in below.modules()]
+    below.eval()
     with torch.no_grad():
-        for encoder in encoders[:stage]:
-            data = encoder(data)
+        data = below(data)
+    for module, mode in modes:
+        module.training = mode
     encode, decode = encoders[stage], decoders[stage]
 
     def loss_of(rows: Tensor) -> Tensor:
@@ -365,10 +369,62 @@ class EncoderClassifier(nn.Module):
     def __init__(self, autoencoder: nn.Module, latent_dim: int, num_classes: int = 10, freeze: bool = False) -> None:
         super().__init__()
         self.autoencoder = copy.deepcopy(autoencoder).requires_grad_(not freeze)
-        self.head, self.freeze = nn.Linear(latent_dim, num_classes), freeze
+        like = next(autoencoder.parameters(), torch.zeros(()))
+        self.head, self.freeze = nn.Linear(latent_dim, num_classes).to(like), freeze
 
     def forward(self, x: Tensor) -> Tensor:
         if self.freeze:
             self.autoencoder.eval()
         logits: Tensor = self.head(self.autoencoder.encode(x))  # type: ignore[operator]
         return logits
+
+
+def evaluate(model: nn.Module, data: Tensor, loss_fn: Any, batch_size: int = 128) -> float:
+    """`training.evaluate`."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    with torch.no_grad():
+        total = 0.0
+        for x in torch.split(data, batch_size):
+            total += float(loss_fn(model(x), x)) * len(x)
+    for module, mode in modes:
+        module.training = mode
+    return total / len(data)
+
+
+class EarlyStopping:
+    """`training.EarlyStopping`."""
+
+    def __init__(self, patience: int, min_delta: float = 0.0) -> None:
+        self.patience, self.min_delta, self.best, self.stale = patience, min_delta, math.inf, 0
+
+    def step(self, value: float) -> bool:
+        """The next value: whether to stop."""
+        self.stale = 0 if value < self.best - self.min_delta else self.stale + 1
+        self.best = value if value < self.best else self.best
+        return self.stale >= self.patience
+
+
+class JointModel(nn.Module):
+    """`semi_supervised.JointModel`."""
+
+    def __init__(self, autoencoder: nn.Module, latent_dim: int, num_classes: int = 10) -> None:
+        super().__init__()
+        like = next(autoencoder.parameters(), torch.zeros(()))
+        self.autoencoder, self.head = autoencoder, nn.Linear(latent_dim, num_classes).to(like)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x_recon, z = self.autoencoder(x)
+        return x_recon, self.head(z)
+
+
+def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """`semi_supervised.classification_loss`."""
+    return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / (labels != -1).sum().clamp(min=1)
+
+
+def joint_loss(x_recon: Tensor, x: Tensor, logits: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    """`semi_supervised.joint_loss`."""
+    if alpha < 0:
+        raise ValueError(f"alpha must not be negative, got {alpha}")
+    return (x_recon - x).square().flatten(1).sum(1).mean() + alpha * classification_loss(logits, labels)

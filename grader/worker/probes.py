@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from .elsewhere import devices_of as devices_of
 from .elsewhere import with_data_elsewhere as with_data_elsewhere
+from .watching import Clearing as Clearing
+from .watching import NotingScaler as NotingScaler
+from .watching import Rising as Rising
 
 
 class Notes(list[Any]):

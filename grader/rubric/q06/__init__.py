@@ -10,13 +10,15 @@ from ...check.declaration import Check, Question
 from .decay import decay
 from .evaluation import evaluate_state, evaluate_value
 from .fit import CHECKS as FIT
-from .layers import CHECKS as LAYERS
+from .layers import TRAINED
+from .memory import CHECKS as MEMORY
+from .stages import CHECKS as STAGES
 from .step import device, step_mode, step_update
 from .stopping import stopping_edges, stopping_patience
 
 CHECKS: tuple[Check, ...] = (
-    step_update, step_mode, device, evaluate_value, evaluate_state, stopping_patience, stopping_edges, *FIT,
-        decay, *LAYERS,
+    step_update, step_mode, evaluate_value, evaluate_state, stopping_patience, stopping_edges, *FIT, decay, *STAGES,
+    *MEMORY, device, *TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(number=6, title="Training", points=10.0, modules=("training",), checks=CHECKS)

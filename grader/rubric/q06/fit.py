@@ -1,9 +1,8 @@
-"""Question 6, second part: the loop over epochs; and models with known weights, which all parts of the question use."""
+"""The loop over epochs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,131 +11,46 @@ from torch.nn import functional as F
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
-from ...check.expectations import as_number, as_sequence, expect, matches, preserves, raises
+from ...check.expectations import expect, preserves, raises
 from ...check.failure import FLOAT64, Failure
 from ...check.shown import kind_of
-from ...check.values import Gen, Handle, Params, Probe, TorchRef
+from ...check.values import Gen, Params, Probe, TorchRef
+from ..shared.loops import (
+    OF_ITS_EPOCH,
+    PILE_UP,
+    WEIGHTED,
+    Known,
+    Members,
+    asking,
+    epochs_of,
+    expect_own_losses,
+    expect_repeatable,
+    expect_shuffled,
+    expect_sizes,
+    expect_training,
+    learned_batches,
+    losses_of,
+    tells,
+)
+from .models import FIT, LOSS, THE_EVALUATION, THE_STEP, THE_STOPPING, linear, sgd
 
-STEP, EVALUATE, FIT, STOPPING = "training.train_step", "training.evaluate", "training.fit", "training.EarlyStopping"
-LOSS = Probe("mse_of_first")
-
-
-def linear(ctx: Context, size: int, dtype: torch.dtype = torch.float64) -> tuple[Handle, dict[str, Tensor]]:
-    """A linear map of `size` numbers to as many, with weights of our own."""
-    model = ctx.new(TorchRef("nn.Linear"), size, size).double()
-    state = {"weight": ctx.randn(size, size), "bias": ctx.randn(size)}
-    model.load(state)
-    if dtype == torch.float32:
-        model.call("float")
-        state = {name: value.float() for name, value in state.items()}
-    return model, state
-
-
-def sgd(ctx: Context, model: Handle, lr: float) -> Handle:
-    """Plain gradient descent on all parameters."""
-    return ctx.new(TorchRef("optim.SGD"), Params(model), lr=lr)
-
-
-def losses_of(ctx: Context, value: Any, length: int, what: str) -> list[float]:
-    """`value` as a list of this many finite numbers, one per epoch."""
-    return [as_number(entry, f"an entry of {what}") for entry in as_sequence(value, length, what)]
+TRAIN, VALIDATION = "the history 'train'", "the history 'validation'"
 
 
-def history_of(ctx: Context, value: Any) -> tuple[list[Any], list[Any]]:
+def history_of(value: Any) -> tuple[list[Any], list[Any]]:
     """The two lists that `fit` returns."""
+    hint = "Which two lists does a caller want to draw as curves, and under which names?"
     if not isinstance(value, dict):
-        raise Failure("fit does not return a mapping", "a dict with the keys 'train' and 'validation'", kind_of(value))
+        raise Failure("fit does not return a mapping", "a dict with the keys 'train' and 'validation'", kind_of(value),
+                      hint=hint)  # fmt: skip
     for key in ("train", "validation"):
         if not isinstance(value.get(key), list | tuple):
-            raise Failure(
-                f"the history has no list {key!r}", f"a list under {key!r}", f"keys {sorted(map(str, value))}"
-            )
+            raise Failure(f"the history has no list {key!r}", f"a list under {key!r}",
+                          f"keys {sorted(map(str, value))}", hint=hint)  # fmt: skip
     return list(value["train"]), list(value["validation"])
 
 
-def expect_own_losses(ctx: Context, entries: Sequence[float], told: Sequence[float], what: str) -> None:
-    """Each epoch, one batch long, has a loss of its own: one of those that there have been, which grow and grow.
-
-    Which one it is does not matter: a loss that is taken again after the step is another matter.
-    """
-    own = all(any(math.isclose(entry, loss, rel_tol=1e-4) for loss in told) for entry in entries)
-    expect(own and all(a < b for a, b in zip(entries, entries[1:], strict=False)),
-               f"a number of {what} is not the loss of its epoch", f"losses among {list(told)}", list(entries),
-               hint="What do the earlier epochs have to do with the number of this one?")  # fmt: skip
-
-
-def rows_of(seen: Sequence[Tensor], data: Tensor) -> list[int]:
-    """For each row that a probe saw, its number in `data` (-1 if it is none of these)."""
-    if not seen:
-        return []
-    flat = data.flatten(1).double()
-    for x in seen:
-        if x.ndim < 2 or x[0].numel() != flat.shape[1]:
-            wanted = ("N", *data.shape[1:])
-            raise Failure("the model is given something else than rows of the data", f"{wanted}", f"{tuple(x.shape)}")
-    apart = torch.cdist(torch.cat([x.flatten(1) for x in seen]).double(), flat)
-    nearest = apart.min(dim=1)
-    return torch.where(nearest.values < 1e-5, nearest.indices, -1).tolist()
-
-
-def training_rows(model: Handle, data: Tensor) -> list[list[int]]:
-    """Numbers of the rows of each batch that went through a recorded model with gradients on."""
-    calls, seen = model.get("calls"), model.get("seen")
-    return [rows_of([x], data) for call, x in zip(calls, seen, strict=True) if call["grad"]]
-
-
-def epochs_of(batches: Sequence[Sequence[int]], size: int, epochs: int) -> list[list[list[int]]]:
-    """`batches` split into epochs of `size` rows; fails unless every row comes exactly once in each."""
-    found: list[list[list[int]]] = [[]]
-    for batch in batches:
-        if sum(map(len, found[-1])) >= size:
-            found.append([])
-        found[-1].append(list(batch))
-    for number, epoch in enumerate(found, 1):
-        rows = sorted(row for batch in epoch for row in batch)
-        if rows != list(range(size)):
-            missing, extra = sorted(set(range(size)) - set(rows)), len(rows) - len(set(rows))
-            raise Failure(
-                f"epoch {number} does not use every example exactly once",
-                f"each of {size} rows once",
-                f"{len(rows)} rows, {len(missing)} never, {extra} repeated",
-            )
-    if len(found) != epochs:
-        raise Failure("the number of passes over the data is wrong", f"{epochs} epochs", f"{len(found)} epochs")
-    return found
-
-
-# ---- the loop ---------------------------------------------------------------------------------------------------
-
-
-@declare(
-    id="q6.fit.history", question=6, kind="property", points=0.5, visibility="public",
-    title="The loop: history",
-    asks="fit returns the mean loss per example of every epoch, of that epoch alone, for training and for validation "
-    "data",
-    hint="How many numbers should three epochs leave behind? Does a smaller last batch count as much as the others?",
-    needs=(),
-)  # fmt: skip
-def fit_history(ctx: Context) -> None:
-    # with a learning rate of 0 every epoch's loss is known, in whatever order the examples come
-    model, state = linear(ctx, 3)
-
-    def mean_loss(data: Tensor) -> float:
-        return float((F.linear(data, state["weight"], state["bias"]) - data).square().mean())
-
-    data, held_out = ctx.randn(11, 3), 2 * ctx.randn(7, 3)
-    value = preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 3, batch_size=4, validation=held_out)
-    train, validation = history_of(ctx, value)
-    for entry in losses_of(ctx, train, 3, "the history 'train'"):
-        matches(ctx, entry, mean_loss(data), FLOAT64, "the training loss of an epoch")
-    for entry in losses_of(ctx, validation, 3, "the history 'validation'"):
-        matches(ctx, entry, mean_loss(held_out), FLOAT64, "the validation loss of an epoch")
-    train, validation = history_of(ctx, ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 2))
-    losses_of(ctx, train, 2, "the history 'train' without validation data")
-    losses_of(ctx, validation, 0, "the history 'validation' without validation data")
-    loss = ctx.new(Probe("DoublingLoss"))
-    train, _ = history_of(ctx, ctx.call(FIT, model, data, loss, sgd(ctx, model, lr=0.0), 4, batch_size=11))
-    expect_own_losses(ctx, losses_of(ctx, train, 4, "the history 'train'"), loss.get("told"), "the history 'train'")
+# ---- rows -------------------------------------------------------------------------------------------------------
 
 
 @declare(
@@ -145,183 +59,263 @@ def fit_history(ctx: Context) -> None:
     asks="in every epoch each example is used exactly once, in batches of batch_size, in an order that is new each "
     "epoch and comes from `generator`",
     hint="Write down which rows the model sees in epoch 1 and in epoch 2. Where does the order come from?",
-    needs=(),
+    needs=(), parts=(THE_STEP,),
 )  # fmt: skip
 def fit_order(ctx: Context) -> None:
-    # two orders of 41 rows agree by chance with probability 1/41! < 1e-49
-    data = ctx.randn(41, 3)
+    # two orders of 29 rows agree by chance with probability 1/29! < 1e-30
+    data = ctx.randn(29, 3)
 
     def orders(**kwargs: Any) -> list[list[list[int]]]:
         inner, _ = linear(ctx, 3)
         model = ctx.new(Probe("Recorder"), inner)
         preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=8, **kwargs)
-        return epochs_of(training_rows(model, data), 41, 3)
+        return epochs_of(learned_batches(model, data), Members(range(29)), 3, "fit")
 
     first = orders(generator=Gen(ctx.seed))
-    sizes_seen = sorted({len(batch) for epoch in first for batch in epoch})
-    expect(max(sizes_seen) == 8, "the batches do not have batch_size examples", "batches of 8", sizes_seen)
-    flat = [[row for batch in epoch for row in batch] for epoch in first]
-    in_order = any(rows == list(range(41)) for rows in flat)
-    expect(not in_order, "the examples come in the order in which they are stored", "a random order", flat[0][:8])
-    fresh = all(a != b for a, b in zip(flat, flat[1:], strict=False))
-    expect(fresh, "two epochs use the same order", "a fresh order each epoch", "the same order")
-    together = [{frozenset(batch) for batch in epoch} for epoch in first]
-    expect(
-        together[0] != together[1],
-        "the same examples meet in the same batches in every epoch",
-        "fresh batches each epoch",
-        "the same batches",
-    )
-    expect(
-        orders(generator=Gen(ctx.seed)) == first,
-        "generators with the same seed give different orders",
-        "an order drawn from generator",
-        "an order drawn from somewhere else",
-    )
-    other = orders(generator=Gen(ctx.seed + 1))
-    expect(other != first, "generators with different seeds give the same order", "different orders", "the same")
+    expect_sizes(first, 8, "fit")
+    expect_shuffled(first, "fit")
+    expect_repeatable(first, orders(generator=Gen(ctx.seed)), orders(generator=Gen(ctx.seed + 1)), "fit")
     orders()
+
+
+# ---- numbers ----------------------------------------------------------------------------------------------------
+
+
+@declare(
+    id="q6.fit.history", question=6, kind="property", points=0.5, visibility="public",
+    title="The loop: history",
+    asks="fit returns the mean loss per example of every epoch, of that epoch alone, for training and for validation "
+    "data",
+    hint="How many numbers should three epochs leave behind? Does a smaller last batch count as much as the others?",
+    needs=(), parts=(THE_STEP, THE_EVALUATION),
+)  # fmt: skip
+def fit_history(ctx: Context) -> None:
+    # with a learning rate of 0 every epoch's loss is known, from the rows that it has used
+    inner, state = linear(ctx, 3)
+    model = ctx.new(Probe("Recorder"), inner)
+
+    def losses(data: Tensor) -> Tensor:
+        return (F.linear(data, state["weight"], state["bias"]) - data).square().mean(1)
+
+    data, held_out = ctx.randn(11, 3), 2 * ctx.randn(7, 3)
+    value = preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 3, batch_size=4, validation=held_out)
+    train, validation = history_of(value)
+    each = losses(data)
+    for number, (entry, batches) in enumerate(
+        zip(losses_of(train, 3, TRAIN), used(learned_batches(model, data), 3, len(data)), strict=True), 1
+    ):
+        parts = [each[batch] for batch in batches]
+        means, rows = torch.stack([part.mean() for part in parts]), torch.cat(parts)
+        known = [
+            Known("the mean of the batches' means", WEIGHTED, means.mean()),
+            Known("the loss of the epoch's last batch", "How many batches of the epoch does this number know?",
+                  means[-1]),
+            Known("the sum over the batches", "Is it a sum or a mean, and over how many examples?", means.sum()),
+            Known("the sum over the examples", "Is it a sum or a mean, and over how many examples?", rows.sum()),
+            Known("the sum over the examples, divided by the number of batches",
+                  "What is one number for, and how many of these are there: batches, or examples?",
+                  rows.sum() / len(parts)),
+            Known("the mean validation loss", "Which data does this number belong to?", losses(held_out).mean()),
+        ]  # fmt: skip
+        tells(ctx, entry, float(rows.mean()), FLOAT64, f"the training loss of epoch {number}", known,
+              hint="Of which rows is this the mean, and how much does each of them count?")  # fmt: skip
+    for number, entry in enumerate(losses_of(validation, 3, VALIDATION), 1):
+        means = torch.stack([part.mean() for part in torch.split(losses(held_out), 4)])
+        known = [
+            Known("the mean of the batches' means", WEIGHTED, means.mean()),
+            Known("the sum of the batches' means", "Is it a sum or a mean, and over how many examples?", means.sum()),
+            Known("the mean training loss", "Which data does this number belong to?", each.mean()),
+            Known("the loss of the last batch", "How many validation examples does this number know?", means[-1]),
+            Known("the loss of the first batch", "How many validation examples does this number know?", means[0]),
+        ]  # fmt: skip
+        tells(ctx, entry, float(losses(held_out).mean()), FLOAT64, f"the validation loss of epoch {number}", known,
+              hint="Of which examples is this the mean, and how much does each of them count?")  # fmt: skip
+    train, validation = history_of(ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.0), 2))
+    losses_of(train, 2, f"{TRAIN} without validation data")
+    expect(not validation, f"{VALIDATION} is not empty without validation data", "an empty list",
+           f"{len(validation)} entries", hint="What is there to measure without validation data?")  # fmt: skip
+    loss = ctx.new(Probe("DoublingLoss"))
+    with asking(OF_ITS_EPOCH):
+        train, _ = history_of(ctx.call(FIT, model, data, loss, sgd(ctx, model, lr=0.0), 4, batch_size=11))
+    expect_own_losses(losses_of(train, 4, TRAIN), loss.get("told"), TRAIN)
+
+
+def used(batches: list[list[int]], epochs: int, size: int) -> list[list[list[int]]]:
+    """The batches of each epoch, as they were; where their number does not divide, all rows in one batch instead."""
+    count = len(batches) // epochs
+    if not batches or len(batches) % epochs or any(-1 in batch for batch in batches):
+        return epochs * [[list(range(size))]]
+    return [batches[start : start + count] for start in range(0, len(batches), count)]
+
+
+# ---- modes and updates ------------------------------------------------------------------------------------------
 
 
 @declare(
     id="q6.fit.modes", question=6, kind="property", points=0.5, visibility="public",
     title="The loop: modes and updates",
-    asks="fit trains in training mode in every epoch, validates in evaluation mode without gradients, really lowers "
-    "the loss, and gives the model its former mode back, however it ends",
+    asks="fit trains in training mode in every epoch, validates in evaluation mode without gradients, makes one step "
+    "of the optimizer per batch, and gives the model its former mode back, however it ends",
     hint="After the first validation: in which mode does the second epoch run? Do the gradients of one batch end up in "
     "the next?",
-    needs=(),
+    needs=(), parts=(THE_STEP, THE_EVALUATION, THE_STOPPING),
 )  # fmt: skip
 def fit_modes(ctx: Context) -> None:
-    # equal rows: the loss falls with every step, whichever rows a batch draws and however their losses are averaged
-    data, held_out = ctx.randn(1, 3).expand(10, 3).contiguous(), ctx.randn(5, 3)
+    data, held_out = ctx.randn(10, 3), ctx.randn(5, 3)
     for former in (True, False):
         inner, _ = linear(ctx, 3)
         model = ctx.new(Probe("Recorder"), inner).train(former)
-        value = ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), 3, batch_size=4, validation=held_out)
-        expect(
-            model.get("training") is former,
-            "the model does not get its former mode back",
-            f"training = {former}",
-            f"training = {model.get('training')}",
-        )
+        ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), 3, batch_size=4, validation=held_out)
+        expect_mode_back(ctx, model.get("training"), former, "fit", "Which mode had the model when it came in?")
         calls = model.get("calls")
-        learns = [call["training"] for call in calls if call["grad"]]
+        expect_training(calls, "a model that is validated after each epoch of fit",
+                        "After the validation of the first epoch: in which mode does the second one run?")  # fmt: skip
         looks = [call for call in calls if not call["grad"]]
-        expect(
-            bool(learns) and all(learns),
-            "a batch is trained on in evaluation mode",
-            "training mode in all epochs",
-            f"{learns.count(True)} of {len(learns)} batches in training mode",
-        )
-        expect(bool(looks), "the validation data are looked at with gradients on", "no gradients", "gradients")
-        expect(
-            not any(call["training"] for call in looks),
-            "validation runs in training mode",
-            "evaluation mode",
-            "training mode",
-        )
-        train, _ = history_of(ctx, value)
-        losses = losses_of(ctx, train, 3, "the history 'train'")
-        expect(
-            losses[-1] < losses[0],
-            "the training loss does not fall on a linear problem",
-            f"below {losses[0]:.4g}",
-            losses[-1],
-        )
+        expect(bool(looks), "fit looks at the validation data with gradients on", "no gradients", "gradients",
+               hint="What is kept of every validation batch for a backward pass that never comes?")  # fmt: skip
+        expect(not any(call["training"] for call in looks), "fit validates in training mode", "evaluation mode",
+               "training mode", hint="Which layers behave differently while a model learns, and is it learning from "
+               "the validation data?")  # fmt: skip
     mode_comes_back(ctx)
-    # full batches: each epoch is one step of gradient descent, known in closed form
-    model = ctx.new(Probe("Offset"))
-    target = float(ctx.rand(1, low=5.0, high=9.0))
-    ctx.call(FIT, model, torch.full((6, 2), target, dtype=torch.float64), LOSS, sgd(ctx, model, lr=0.05), 4)
-    matches(
-        ctx,
-        model.state()["w"],
-        torch.tensor(target * (1 - 0.9**4), dtype=torch.float64),
-        FLOAT64,
-        "the parameter after 4 steps of gradient descent",
-    )
+    # rows are all alike, so that every step is known: w moves towards the target by a share 2 lr of what is missing
+    for batch_size, steps in ((6, 4), (2, 12)):
+        model = ctx.new(Probe("Recorder"), ctx.new(Probe("Offset")))
+        target = float(ctx.rand(1, low=5.0, high=9.0))
+        rows = torch.full((6, 2), target, dtype=torch.float64)
+        ctx.call(FIT, model, rows, LOSS, sgd(ctx, model, lr=0.02), 4, batch_size=batch_size)
+        steps = sum(call["grad"] for call in model.get("calls")) or steps  # how many there should be is asked elsewhere
+        wanted = target * (1 - 0.96**steps)
+        known = [
+            Known("what it was before: 0", "What is in .grad at the moment in which the optimizer steps, and does it "
+                  "step?", 0.0),
+            Known("what steps along the sum of all gradients so far lead to", PILE_UP, piled_up(target, steps, steps)),
+            Known("what steps lead to if gradients are cleared once per epoch only", PILE_UP,
+                  piled_up(target, steps, max(steps // 4, 1))),
+            Known("what one step per epoch leads to", "How often does the optimizer step in an epoch of three "
+                  "batches?", target * (1 - 0.96**4)),
+            Known("what a single step leads to", "How often does the optimizer step?", target * 0.04),
+        ]  # fmt: skip
+        tells(ctx, float(model.state()["inner.w"]), wanted, FLOAT64,
+              f"the parameter after {steps} batches in 4 epochs of gradient descent", known,
+              hint="How often does the optimizer step, along which gradient, and whose optimizer is it?")  # fmt: skip
+
+
+def piled_up(target: float, steps: int, cleared_after: int) -> float:
+    """Where gradient descent on (w - target)² leads with old gradients that are cleared after so many steps only."""
+    w, gradient = 0.0, 0.0
+    for step in range(steps):
+        gradient = (0.0 if step % cleared_after == 0 else gradient) + 2 * (w - target)
+        w -= 0.02 * gradient
+    return w
+
+
+def expect_mode_back(ctx: Context, now: bool, former: bool, what: str, hint: str) -> None:
+    """The model has the mode again that it had before."""
+    mode = {True: "training mode", False: "evaluation mode"}
+    expect(now is former, f"a model that came to {what} in {mode[former]} is in {mode[not former]} afterwards",
+           mode[former], mode[not former], hint=hint)  # fmt: skip
 
 
 def mode_comes_back(ctx: Context) -> None:
     """With `patience` too: the loop that stops early and the one whose epochs run out leave the mode as it was."""
     data = torch.full((6, 2), 5.0, dtype=torch.float64)
     for former in (True, False):
-        for epochs, held_out in ((6, 0.0), (2, 5.0)):  # away from what it validates on, and towards it
+        for epochs, held_out, how in ((6, 0.0, "that stops early"), (2, 5.0, "whose epochs run out")):
             model = ctx.new(Probe("Offset")).train(former)
             ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.05), epochs,
                      validation=torch.full_like(data, held_out), patience=1)  # fmt: skip
-            expect(model.get("training") is former, "with patience the model does not get its former mode back",
-                       f"training = {former}", f"training = {model.get('training')}",
-                       hint="On which ways can your loop end, and what is done on each of them?")  # fmt: skip
+            expect_mode_back(ctx, model.get("training"), former, f"a fit with patience {how}",
+                             "On which ways can your loop end, and what is done on each of them?")  # fmt: skip
 
 
-def offset_run(
-    ctx: Context, target: float, held_out: float, lr: float, epochs: int, patience: int | None
-) -> tuple[list[float], float, list[float]]:
-    """Validation losses, final parameter and all parameters of a run whose path is known in closed form.
+# ---- stopping early ---------------------------------------------------------------------------------------------
+
+
+class Run:
+    """A run whose path is known in closed form: validation losses, and what the model holds in the end.
 
     The model is one number w, starting at 0 and drawn to `target`; its validation loss is (w - held_out)².
     """
-    model = ctx.new(Probe("Offset"))
-    data = torch.full((6, 2), target, dtype=torch.float64)
-    value = ctx.call(
-        FIT,
-        model,
-        data,
-        LOSS,
-        sgd(ctx, model, lr=lr),
-        epochs,
-        validation=torch.full_like(data, held_out),
-        patience=patience,
-    )
-    _, validation = history_of(ctx, value)
-    path = [target * (1 - (1 - 2 * lr) ** k) for k in range(1, epochs + 1)]
-    return [as_number(v, "a validation loss") for v in validation], float(model.state()["w"]), path
+
+    def __init__(
+        self, ctx: Context, target: float, held_out: float, lr: float, epochs: int, patience: int | None
+    ) -> None:
+        model = ctx.new(Probe("Offset"))
+        data = torch.full((6, 2), target, dtype=torch.float64)
+        optimizer = ctx.new(TorchRef("optim.SGD"), Params(model), lr=lr)
+        value = ctx.call(
+            FIT, model, data, LOSS, optimizer, epochs, validation=torch.full_like(data, held_out), patience=patience
+        )
+        train, self.validation = history_of(value)
+        self.epochs = len(train)
+        self.final = float(model.state()["w"])
+        self.path = [target * (1 - (1 - 2 * lr) ** k) for k in range(1, epochs + 1)]
+        self.losses = [(w - held_out) ** 2 for w in (0.0, *self.path)]
+
+    def put_back(self, ctx: Context, best: int, what: str) -> None:
+        """The model holds the weight of epoch `best`."""
+        after = self.epochs
+        known = [Known(f"the weight after the last epoch, {after}",
+                       "Which weights are in the model when the training stops? And are those that you set aside a "
+                       "copy?", self.path[after - 1])]  # fmt: skip
+        known += [
+            Known(f"the weight after epoch {k}", "After which epoch were the weights best, and when did you set "
+                  "them aside?", w)
+            for k, w in enumerate(self.path[: after - 1], 1)
+        ]  # fmt: skip
+        tells(ctx, self.final, self.path[best - 1], FLOAT64, what, known,
+              hint="Which weights belong to the lowest validation loss?")  # fmt: skip
 
 
 @declare(
     id="q6.fit.stops", question=6, kind="property", points=0.5, visibility="public",
     title="The loop: stopping early",
-    asks="with `patience` fit stops on the validation loss and puts the weights of the best epoch back, also when the "
-    "epochs run out first; without it neither happens",
-    hint="Which weights are in the model after the last epoch, and which were best? Do the weights that you set aside "
-    "change while the training goes on?",
-    needs=(),
+    asks="with `patience` fit stops on the validation loss, which it takes after each epoch, and puts the weights of "
+    "the best epoch back, also when the epochs run out first; without it neither happens",
+    hint="Which weights are in the model after the last epoch, and which were best?",
+    needs=(), parts=(THE_STEP, THE_EVALUATION, THE_STOPPING),
 )  # fmt: skip
 def fit_stops(ctx: Context) -> None:
     # w passes the best value near epoch 4 on its way to the target: validation falls four times, then rises
     target, held_out = 10.0, float(ctx.rand(1, low=3.15, high=3.7))
-    validation, final, path = offset_run(ctx, target, held_out, 0.05, 12, patience=2)
-    expect(
-        len(validation) == 6,
-        "the training does not stop after `patience` epochs without improvement",
-        "4 epochs that improve and 2 that do not",
-        f"{len(validation)} epochs",
-    )
-    matches(
-        ctx,
-        final,
-        path[3],
-        FLOAT64,
-        "the weight put back",
-        hint="Which weights are in the model when the training stops? And are those that you set aside a copy?"
-        if math.isclose(final, path[5])
-        else "",
-    )
-    validation, final, path = offset_run(ctx, target, held_out, 0.05, 8, patience=None)
-    expect(len(validation) == 8, "without patience the training stops early", "8 epochs", f"{len(validation)}")
-    matches(ctx, final, path[7], FLOAT64, "without patience, the weight after the last epoch")
+    run = Run(ctx, target, held_out, 0.05, 12, patience=2)
+    count = run.epochs
+    # that there is one for each epoch is asked elsewhere
+    measured = torch.tensor(losses_of(run.validation, len(run.validation), VALIDATION), dtype=torch.float64)
+    before, wanted = (
+        torch.tensor(run.losses[start : start + len(measured)], dtype=torch.float64) for start in (0, 1)
+    )  # fmt: skip
+    known = [Known("the validation losses of the epochs before", "At which moment is the validation loss taken: before "
+                   "the epoch's steps, or after them?", before)]  # fmt: skip
+    tells(ctx, measured[:12], wanted[: len(measured)][:12], FLOAT64,
+          "the list of validation losses, each taken when its epoch's steps are done,", known,
+          hint="With which weights is the validation loss of an epoch taken?")  # fmt: skip
+    if count == 12:
+        raise Failure(
+            "fit with patience=2 goes on for all 12 epochs", "6 epochs: the validation loss falls in 4, and rises in 2",
+            "12 epochs, in all of which the training loss falls",
+            hint="Which of the two losses does your rule look at, and who asks the rule?",
+        )  # fmt: skip
+    late = "How many epochs without improvement does a patience of 2 allow?"
+    expect(count == 6, "fit with patience=2 does not stop after 2 epochs without improvement",
+           "6 epochs: the validation loss falls in 4, and rises in 2", f"{count} epochs",
+           hint=late if count in (5, 7) else "Which number tells your loop to stop?")  # fmt: skip
+    run.put_back(ctx, 4, "the weight in the model after an early stop, which was best after epoch 4,")
+    run = Run(ctx, target, held_out, 0.05, 8, patience=None)
+    expect(run.epochs == 8, "fit without patience stops early", "8 epochs", f"{run.epochs} epochs",
+           hint="Who asked for stopping early?")  # fmt: skip
+    known = [Known("the weight with the lowest validation loss", "Who asked for the best weights to be put back?",
+                   run.path[3])]  # fmt: skip
+    tells(ctx, run.final, run.path[7], FLOAT64, "without patience, the weight after the last epoch", known,
+          hint="Which weights should be in the model if nobody asks for the best?")  # fmt: skip
     # w now jumps over the target and back: validation improves in every second epoch only
-    validation, final, path = offset_run(ctx, target, 0.9 * target, 0.95, 7, patience=2)
-    expect(
-        len(validation) == 7,
-        "the count of bad epochs does not start again after an improvement",
-        "7 epochs",
-        f"{len(validation)} epochs",
-    )
-    best = min(range(7), key=lambda k: abs(path[k] - 0.9 * target))
-    matches(ctx, final, path[best], FLOAT64, "the weight put back when the epochs run out before the patience")
+    run = Run(ctx, target, 0.9 * target, 0.95, 7, patience=2)
+    expect(run.epochs == 7,
+           "the count of epochs without improvement does not start again after an improvement",
+           "7 epochs: every second of them improves", f"{run.epochs} epochs with patience=2",
+           hint="What should an improvement do to the count?")  # fmt: skip
+    best = min(range(7), key=lambda k: abs(run.path[k] - 0.9 * target)) + 1
+    run.put_back(ctx, best, f"the weight in the model when the epochs run out before the patience, best after {best},")
 
 
 @declare(
@@ -329,32 +323,20 @@ def fit_stops(ctx: Context) -> None:
     title="The loop: bad arguments and NaN",
     asks="patience without validation data is a ValueError; a validation loss that is NaN counts as no improvement",
     hint="What would early stopping look at without validation data? Is NaN ever better than anything?",
-    needs=(),
+    needs=(), parts=(THE_STEP, THE_EVALUATION, THE_STOPPING),
 )  # fmt: skip
 def fit_edges(ctx: Context) -> None:
     model, _ = linear(ctx, 3)
-    raises(
-        ctx,
-        "ValueError",
-        FIT,
-        model,
-        ctx.randn(6, 3),
-        LOSS,
-        sgd(ctx, model, lr=0.1),
-        2,
-        patience=2,
-        names="validation",
-        case="fit with patience and without validation",
-    )
+    raises(ctx, "ValueError", FIT, model, ctx.randn(6, 3), LOSS, sgd(ctx, model, lr=0.1), 2, patience=2,
+           names="validation", case="fit with patience=2 and without validation",
+           hint="What would early stopping look at without validation data?")  # fmt: skip
     data, broken = ctx.randn(6, 3), torch.full((4, 3), math.nan, dtype=torch.float64)
-    value = ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 6, validation=broken, patience=2)
-    _, validation = history_of(ctx, value)
-    expect(
-        len(validation) == 2,
-        "a validation loss that is NaN from the start does not use up the patience",
-        "2 epochs",
-        f"{len(validation)} epochs",
-    )
+    with asking("Which epoch is the best one if every validation loss is NaN, and what is put back then?"):
+        value = ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 6, validation=broken, patience=2)
+    train, _ = history_of(value)
+    expect(len(train) == 2, "a validation loss that is NaN from the start does not use up patience=2", "2 epochs",
+           f"{len(train)} epochs", hint="Is NaN ever better than anything, and what does a comparison with it "
+           "answer?")  # fmt: skip
 
 
-CHECKS: tuple[Check, ...] = (fit_history, fit_order, fit_modes, fit_stops, fit_edges)
+CHECKS: tuple[Check, ...] = (fit_order, fit_history, fit_modes, fit_stops, fit_edges)

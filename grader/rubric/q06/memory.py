@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,12 +11,14 @@ from torch.nn import functional as F
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect, matches, preserves
-from ...check.failure import EXACT, FLOAT64, Failure, Tolerance
-from ...check.values import DType, Handle, Params, Probe, Ref, TorchRef
-from .fit import LOSS
+from ...check.failure import EXACT, FLOAT64, Failure, Tolerance, failure_of
+from ...check.shown import kind_of, show
+from ...check.values import DType, Handle, Params, Probe, Ref, StudentRaised, TorchRef
+from ..shared.loops import PILE_UP, Known, asking, tells
+from .models import CHECKPOINTED, LOSS, MIXED
 
-CHECKPOINTED, MIXED = "training.checkpointed_forward", "training.mixed_precision_step"
-
+LR, LEFT, SCALE = 0.5, 30.0, 1024.0  # of the optimizer; in every .grad when a step begins; of the gradient scaler
+UNSCALED = "Who divides the scaled gradients again before the optimizer uses them?"
 BFLOAT16 = Tolerance(
     0.03, 0.03, "bfloat16 keeps 8 bits: 2^-9 per rounding of weights, inputs and outputs of size about 3"
 )
@@ -41,31 +45,44 @@ def checkpoint_gradients(ctx: Context) -> None:
             parameter.copy_(ctx.randn(*parameter.shape))
     for twin, handle in zip(twins, handles, strict=True):
         handle.load(twin.state_dict())
+    names = [f"layers[{at}].{name}" for at, twin in enumerate(twins) for name, _ in twin.named_parameters()]
     for needs_gradient in (True, False):
         x, weights = ctx.randn(5, 4).requires_grad_(), ctx.randn(5, 3)
         wanted = twins(x)
         grads = torch.autograd.grad((wanted * weights).sum(), [x, *twins.parameters()])
-        found = ctx.session.vjp(
-            CHECKPOINTED,
-            handles,
-            x.detach(),
-            wrt=(1,) if needs_gradient else (),
-            params=handles,
-            cotangents=[((), weights)],
-        )
-        matches(ctx, found.value, wanted.detach(), FLOAT64, "the value")
-        where = "" if needs_gradient else ", when x needs none"
+        with asking("Which variants of checkpoint does torch offer, and which of them works whatever x needs?"):
+            found = ctx.session.vjp(
+                CHECKPOINTED, handles, x.detach(), wrt=(1,) if needs_gradient else (), params=handles,
+                cotangents=[((), weights)],
+            )  # fmt: skip
+        matches(ctx, found.value, wanted.detach(), FLOAT64, "the value of checkpointed_forward",
+                hint="Which layers are applied, and in which order?")  # fmt: skip
+        got = dict(zip(names, (grad for named in found.params for grad in named.values()), strict=True))
         if needs_gradient:
-            matches(ctx, found.args[1], grads[0], FLOAT64, "the gradient of x")
-        got = [grad for named in found.params for grad in named.values()]
-        for actual, expected in zip(got, grads[1:], strict=True):
-            if actual is None:
-                raise Failure(f"a parameter gets no gradient{where}", "a gradient", "None")
-            matches(ctx, actual, expected, FLOAT64, f"the gradient of a parameter{where}")
+            got = {"x": found.args[1], **got}
+        expect_all_reached(got, "" if needs_gradient else ", when x needs none,")
+        for name, expected in zip(got, grads if needs_gradient else grads[1:], strict=True):
+            matches(ctx, got[name], expected, FLOAT64, f"the gradient of {name}",
+                    hint="What is computed again in the backward pass: the same that the forward pass "
+                    "computed?")  # fmt: skip
     asked = ctx.call(Probe("requires_left"), Ref(CHECKPOINTED), handles, ctx.randn(5, 4))
     expect(asked is False, "x requires a gradient after the call, which it did not before", "x as it was",
                "requires_grad = True",
                hint="Whose tensor is x, and what has become of it when you return?")  # fmt: skip
+
+
+def expect_all_reached(got: Mapping[str, Tensor | None], when: str) -> None:
+    """Every one of these gets a gradient."""
+    without = [name for name, grad in got.items() if grad is None]
+    if not without:
+        return
+    hint = "At which layer is the way from the result back to x cut off?"
+    if len(without) == len(got) and when:
+        hint = "A batch of images needs no gradient: which variant of torch's checkpoint works for it, too?"
+    elif len(without) == len(got):
+        hint = "What does autograd keep of a computation for which gradients are switched off?"
+    raise Failure(f"the result{when or ' of checkpointed_forward'} has no gradient for some of what it depends on",
+                  f"a gradient for each of {', '.join(got)}", f"none for {', '.join(without)}", hint=hint)  # fmt: skip
 
 
 @declare(
@@ -88,18 +105,26 @@ def checkpoint_memory(ctx: Context) -> None:
     kept = ctx.session.saved_bytes(CHECKPOINTED, chain, x, params=chain)
     # torch's checkpoint_sequential leaves the last layer alone, since its activations are needed first: a quarter here
     most = round(0.4 * plain)
-    expect(kept <= most, "activations inside the layers are kept", f"at most {most} bytes of {plain}", f"{kept} bytes")
+    expect(kept <= most, "activations inside the layers are kept for the backward pass",
+           f"at most {most} bytes of the {plain} that the plain composition keeps", f"{kept} bytes",
+           hint="What do you gain if every activation is still there when the backward pass begins?")  # fmt: skip
     before = [len(part.get("calls")) for part in firsts]
     ctx.session.vjp(CHECKPOINTED, chain, x, params=chain)
     again = [len(part.get("calls")) - count for part, count in zip(firsts, before, strict=True)]
-    expect(
-        min(again[:-1]) >= 2, "a layer is not computed again in the backward pass", "2 passes through each layer", again
-    )
+    expect(min(again[:-1]) >= 2, "a layer is not computed again in the backward pass", "2 passes through each layer",
+           f"{again} passes",
+           hint="Where do activations that nobody has kept come from when the backward pass needs them?")  # fmt: skip
     # y = mask·x/(1-p) and its gradient is mask/(1-p): the two masks must agree
     dropout, point = [ctx.new(TorchRef("nn.Dropout"), 0.5)], ctx.rand(400, low=1.0, high=2.0)
     found = ctx.session.vjp(CHECKPOINTED, dropout, point, wrt=(1,))
-    grad = as_tensor(found.args[1], (400,), "the gradient through dropout")
-    matches(ctx, found.value, point * grad, FLOAT64, "a dropout layer's value, against its gradient times x")
+    grad, value = as_tensor(found.args[1], (400,), "the gradient through dropout"), as_tensor(found.value, (400,), "y")
+    other = int(((grad != 0) != (value != 0)).sum())
+    expect(other == 0, "through a dropout layer, the backward pass uses another mask than the forward pass",
+           "value and gradient are 0 at the same places",
+           f"at {other} of 400 places one of them is 0 and the other not",
+           hint="What has a layer that draws to do if it is computed a second time?")  # fmt: skip
+    matches(ctx, value, point * grad, FLOAT64, "a dropout layer's value, against its gradient times x",
+            hint="What has a layer that draws to do if it is computed a second time?")  # fmt: skip
 
 
 @declare(
@@ -112,41 +137,69 @@ def checkpoint_memory(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def mixed_step(ctx: Context) -> None:
-    state = {"weight": ctx.randn(4, 4, dtype=torch.float32), "bias": ctx.randn(4, dtype=torch.float32)}
-    inner = ctx.new(TorchRef("nn.Linear"), 4, 4)
+    state = {"weight": ctx.randn(3, 3, dtype=torch.float32), "bias": ctx.randn(3, dtype=torch.float32)}
+    inner = ctx.new(TorchRef("nn.Linear"), 3, 3)
     inner.load(state)
     model, loss = ctx.new(Probe("Recorder"), inner), ctx.new(Probe("NotingLoss"))
-    optimizer = ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5)
-    ctx.call(Probe("leave_gradients"), model, 30.0)
+    optimizer = ctx.new(TorchRef("optim.SGD"), Params(model), lr=LR)
+    ctx.call(Probe("leave_gradients"), model, LEFT)
     model.eval()
-    x = ctx.randn(6, 4, dtype=torch.float32)
+    x = ctx.randn(4, 3, dtype=torch.float32)
     value = preserves(ctx, MIXED, model, x, loss, optimizer)
-    call, given = model.get("calls")[0], loss.get("calls")[-1]
-    expect(
-        call["dtype"] == "bfloat16", "the forward pass is not in lower precision", "bfloat16 by default", call["dtype"]
-    )
-    expect(call["training"] is True, "the forward pass is not in training mode", "training", "evaluation")
-    expect(
-        given["output"] == "torch.float32" and given["batch"] == "torch.float32",
-        "the loss is not computed from float32 values",
-        "output and batch in torch.float32",
-        f"output in {given['output']}, batch in {given['batch']}",
-    )
+    if not isinstance(value, float):
+        raise Failure("mixed_precision_step does not return a float", "a Python float", kind_of(value),
+                      hint="What else does a tensor of shape () hold on to, besides its number?")  # fmt: skip
+    expect(bool(model.get("calls")) and bool(loss.get("calls")),
+           "mixed_precision_step does not call the model and loss_fn", "one call of each", "none",
+           hint="Who computes the output, and who the loss?")  # fmt: skip
+    call, given, now = model.get("calls")[0], loss.get("calls")[-1], inner.state()
+    for name, parameter in now.items():
+        expect(parameter.dtype == torch.float32, f"the model's {name} is in lower precision after the step",
+               "float32, as before", str(parameter.dtype),
+               hint="What does autocast change: the weights, or what is computed with them?")  # fmt: skip
+    expect(call["dtype"] == "bfloat16", "the forward pass is not in lower precision", "outputs in bfloat16 by default",
+           call["dtype"], hint="Which part of the step runs under autocast, and is autocast on?")  # fmt: skip
+    expect(call["training"] is True, "the forward pass of a model that came in evaluation mode is not in training mode",
+           "training mode", "evaluation mode, as before",
+           hint="What else does a training step do before its forward pass?")  # fmt: skip
     expect(given["autocast"] is False, "the loss is computed under autocast", "the forward pass only", "both",
                hint="Which part of a step may be in low precision, and where does that part end?")  # fmt: skip
+    expect(given["output"] == "torch.float32" and given["batch"] == "torch.float32",
+           "the loss is not computed from float32 values", "output and batch in torch.float32",
+           f"output in {given['output']}, batch in {given['batch']}",
+           hint="In which precision does a layer answer under autocast, and in which does the loss want its "
+           "numbers?")  # fmt: skip
     matches(ctx, loss.get("batches")[-1], x, EXACT, "the batch that loss_fn gets",
                 hint="Through which precisions does the target go on its way to the loss?")  # fmt: skip
-    several_outputs(ctx, loss, x)
     low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
-    matches(ctx, value, float((low - x).square().mean()), BFLOAT16, "the loss before the update")
-    weight, bias = state["weight"].requires_grad_(), state["bias"].requires_grad_()
-    grads = torch.autograd.grad((F.linear(x, weight, bias) - x).square().mean(), (weight, bias))
-    now = inner.state()
-    for name, old, grad in (("weight", weight, grads[0]), ("bias", bias, grads[1])):
-        matches(ctx, now[name], (old - 0.5 * grad).detach(), BFLOAT16, f"the {name} after the step")
+    matches(ctx, value, float((low - x).square().mean()), BFLOAT16, "the loss that the step returns",
+            hint="Is this the loss before the update, or after it?")  # fmt: skip
+    expect_step(ctx, state, now, x, "mixed_precision_step")
+    several_outputs(ctx, loss, ctx.randn(6, 4, dtype=torch.float32))
     ctx.call(MIXED, model, x, loss, optimizer, dtype=DType("float16"))
     kind = model.get("calls")[-1]["dtype"]
-    expect(kind == "float16", "the forward pass does not use the dtype that is asked for", "float16", kind)
+    expect(kind == "float16", "with dtype=torch.float16, the forward pass is in another precision", "float16", kind,
+           hint="Which of the arguments decides about the precision?")  # fmt: skip
+
+
+def expect_step(
+    ctx: Context, state: Mapping[str, Tensor], now: Mapping[str, Tensor], x: Tensor, what: str, scale: float = 1.0
+) -> None:
+    """One step on the gradient of this batch alone was made, up to the rounding of the lower precision."""
+    weight, bias = (state[name].clone().requires_grad_() for name in ("weight", "bias"))
+    grads = torch.autograd.grad((F.linear(x, weight, bias) - x).square().mean(), (weight, bias))
+    for name, grad in zip(("weight", "bias"), grads, strict=True):
+        old = state[name]
+        known = [
+            Known("a step along the sum of this batch's gradient and the old ones, which were there before the call",
+                  PILE_UP, old - LR * (grad + LEFT)),
+            Known("what it was before the step", "What is in .grad at the moment in which the optimizer steps, and "
+                  "does it step?", old),
+        ]  # fmt: skip
+        if scale != 1:
+            known.append(Known(f"a step along {scale:g} times the gradient", UNSCALED, old - LR * scale * grad))
+        tells(ctx, now[name], old - LR * grad, BFLOAT16, f"the {name} after a step of {what}", known,
+              hint="Along which gradient does the optimizer step, and how often?")  # fmt: skip
 
 
 def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
@@ -156,7 +209,8 @@ def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
     ctx.call(MIXED, model, x, loss, ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5))
     *kinds, whole = loss.get("calls")[-1]["outputs"]
     expect(kinds == ["torch.float32"] * 2, "the loss of a model with several outputs is not computed from float32 "
-               "values", "every floating-point output in torch.float32", ", ".join(kinds))  # fmt: skip
+               "values", "every floating-point output in torch.float32", ", ".join(kinds),
+               hint="What happens to a model's outputs before the loss if there are several, in a tuple?")  # fmt: skip
     expect(whole == "torch.int64", "an output of integers does not reach the loss as it is", "torch.int64", whole,
                hint="Which of a model's outputs may be indices, and what would a loss do with them?")  # fmt: skip
 
@@ -170,28 +224,68 @@ def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
     needs=(),
 )  # fmt: skip
 def mixed_scaler(ctx: Context) -> None:
-    x = ctx.randn(6, 4, dtype=torch.float32)
-    inner = ctx.new(TorchRef("nn.Linear"), 4, 4)
-    state = {"weight": ctx.randn(4, 4, dtype=torch.float32), "bias": ctx.randn(4, dtype=torch.float32)}
+    x = ctx.randn(4, 3, dtype=torch.float32)
+    inner = ctx.new(TorchRef("nn.Linear"), 3, 3)
+    state = {"weight": ctx.randn(3, 3, dtype=torch.float32), "bias": ctx.randn(3, dtype=torch.float32)}
     inner.load(state)
     model = ctx.new(Probe("Recorder"), inner)
-    optimizer = ctx.new(TorchRef("optim.SGD"), Params(inner), lr=0.5)
-    scaler = ctx.new(TorchRef("amp.GradScaler"), "cpu", init_scale=1024.0)
-    value = ctx.call(MIXED, model, x, LOSS, optimizer, scaler=scaler)
-    kind = model.get("calls")[0]["dtype"]
-    expect(kind in ("bfloat16", "float32"), "with a scaler the forward pass is not in `dtype`", "bfloat16", kind,
-               hint="What decides about the precision of the forward pass: dtype, or the scaler?")  # fmt: skip
-    weight = state["weight"].clone().requires_grad_()
-    loss = (F.linear(x, weight, state["bias"]) - x).square().mean()
-    matches(ctx, value, loss.item(), BFLOAT16, "the loss returned with a scaler")
-    wanted = state["weight"] - 0.5 * torch.autograd.grad(loss, weight)[0]
-    matches(ctx, inner.state()["weight"], wanted.detach(), BFLOAT16, "the weight after a step with a scaler")
+    optimizer = ctx.new(TorchRef("optim.SGD"), Params(inner), lr=LR)
+    scaler = ctx.new(Probe("NotingScaler"), "cpu", init_scale=SCALE)
+    plain = prepares(ctx, x)
+    model.train(not plain)  # what a step forgets without a scaler, too, is asked elsewhere
+    ctx.call(Probe("leave_gradients"), model, LEFT * SCALE * plain)
+    try:
+        value = ctx.call(MIXED, model, x, LOSS, optimizer, scaler=scaler)
+    except StudentRaised as raised:
+        failure = failure_of(raised, {})
+        asked = ", ".join(scaler.get("asked")) or "nothing"
+        failure.message, failure.hint = f"{failure.message}; asked of the scaler: {asked}", of_scaler(scaler)
+        raise failure from None
+    call = model.get("calls")[0]
+    expect(call["dtype"] in ("bfloat16", "float32"), "with a scaler the forward pass is not in `dtype`", "bfloat16",
+           call["dtype"],
+           hint="What decides about the precision of the forward pass: dtype, or the scaler?")  # fmt: skip
+    expect(call["training"] is True, "with a scaler, the forward pass of a model that came in evaluation mode is not "
+           "in training mode", "training mode", "evaluation mode, as before",
+           hint="What does a training step do before its forward pass, with a scaler and without?")  # fmt: skip
+    loss = float((F.linear(x, state["weight"], state["bias"]) - x).square().mean())
+    known = [Known(f"{SCALE:g} times the loss", "Which loss does a caller want to see: that of the model, or that of "
+                   "the scaler?", SCALE * loss)]  # fmt: skip
+    tells(ctx, value, loss, BFLOAT16, "the loss returned with a scaler", known,
+          hint="Is this the loss before the update, and without the scale?")  # fmt: skip
+    expect_step(ctx, state, inner.state(), x, "mixed_precision_step with a scaler", SCALE)
     before = inner.state()
-    ctx.call(MIXED, model, torch.full_like(x, 1e25), LOSS, optimizer, scaler=scaler)  # its square is not a float32
+    with asking(of_scaler(scaler)):
+        ctx.call(MIXED, model, torch.full_like(x, 1e25), LOSS, optimizer, scaler=scaler)  # its square is not a float32
+    hint = of_scaler(scaler)
     for name, old in before.items():
-        matches(ctx, inner.state()[name], old, EXACT, f"the {name} after a step with infinite gradients")
+        now, asked = inner.state()[name], ", ".join(scaler.get("asked")) or "nothing"
+        expect(torch.equal(now, old), f"a step with infinite gradients changes the {name}, though a scaler is given",
+               "no change", f"{show(now)[:60]} …; asked of the scaler: {asked}", hint=hint)  # fmt: skip
     scale = scaler.call("get_scale")
-    expect(scale < 1024.0, "the scaler is not updated after a step with infinite gradients", "a smaller scale", scale)
+    expect(scale < SCALE, "the scaler is not updated after a step with infinite gradients",
+           f"a scale below {SCALE:g}", f"{scale:g}", hint=hint)  # fmt: skip
+
+
+def prepares(ctx: Context, x: Tensor) -> bool:
+    """Whether a step without a scaler sets the mode and clears old gradients."""
+    inner = ctx.new(TorchRef("nn.Linear"), 3, 3)
+    model = ctx.new(Probe("Recorder"), inner).eval()
+    ctx.call(Probe("leave_gradients"), model, 1e6)
+    ctx.call(MIXED, model, x, LOSS, ctx.new(TorchRef("optim.SGD"), Params(inner), lr=LR))
+    return bool(model.get("calls")[0]["training"]) and float(inner.state()["weight"].abs().max()) < 1e4
+
+
+def of_scaler(scaler: Handle) -> str:
+    """The question about what the scaler has not been asked."""
+    asked = set(scaler.get("asked"))
+    if "scale" not in asked:
+        return "What is a scaler to do before the backward pass, and who asks it?"
+    if "step" not in asked:
+        return UNSCALED
+    if "update" not in asked:
+        return "When does the scaler learn from a step, so that it can choose the next scale?"
+    return "What happens to a gradient that overflows, and what does the scaler conclude from it?"
 
 
 CHECKS: tuple[Check, ...] = (checkpoint_gradients, checkpoint_memory, mixed_step, mixed_scaler)

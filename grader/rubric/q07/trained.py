@@ -18,7 +18,7 @@ from ...check.expectations import as_sequence, as_tensor
 from ...check.parts import Part
 from ...check.trained import at_least, in_chunks
 from ...check.values import Gen, Handle, Image8, Probe
-from .pipelines import TWO_STAGE, classifier_of, stand_in
+from .models import TWO_STAGE, classifier_of, stand_in
 
 PARTS = (
     Part("semi_supervised.finetune", "finetune", (

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from . import mistakes_1, mistakes_2
+from . import mistakes_fit, mistakes_memory, mistakes_stages, mistakes_step
 from .alternatives import ALTERNATIVES
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
 
-MISTAKES = (*mistakes_1.MISTAKES, *mistakes_2.MISTAKES)
+MISTAKES = (
+    *mistakes_step.MISTAKES,
+    *mistakes_fit.MISTAKES,
+    *mistakes_stages.MISTAKES,
+    *mistakes_memory.MISTAKES,
+)

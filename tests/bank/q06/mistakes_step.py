@@ -1,55 +1,22 @@
-"""Question 6: the reference with one bug: one step, evaluation, early stopping, the loop, weight decay."""
+"""Question 6: the reference with one bug: the step, evaluation, early stopping, weight decay."""
 
 from __future__ import annotations
 
 from .. import Mistake
-
-
-def mistake(
-    id: str,
-    story: str,
-    fails: tuple[str, ...],
-    *edits: tuple[str, str],
-    append: str = "",
-    may_fail: tuple[str, ...] = (),
-) -> Mistake:
-    """One bug in training.py; ids of checks without the question's prefix."""
-    return Mistake(
-        f"q6-{id}", 6, "training", story, tuple(f"q6.{name}" for name in fails), edits, append,
-        tuple(name if name.startswith("q7.") else f"q6.{name}" for name in may_fail),
-    )  # fmt: skip
-
-
-EPOCHS = (
-    "q7.finetune.rows",
-    "q7.trainjoint.rows",
-    "q7.twostage.rows",
-)  # loops of Question 7 use the reference's helper
-
+from .writing import mistake
 
 STEP_BODY = (
     "    model.train()\n    x = to_model(x, model)\n    return float(descend(loss_fn(model(x), x), optimizer))\n"
 )
-
-
 EVALUATE_BODY = """    batches = torch.split(to_model(data, model), batch_size)
     with evaluation_mode(model):
         losses = [loss_fn(model(x), x) for x in batches]
     return mean_per_example(losses, [len(x) for x in batches])
 """
-
-
 IMPROVES = "        self._stale = 0 if value < self.best - self.min_delta else self._stale + 1\n"
-
-
 NEW_BEST = "        if value < self.best:\n            self.best = value\n"
 
-
-PUT_BACK = "    if best_weights is not None:\n        model.load_state_dict(best_weights)\n"
-
-
 MISTAKES: tuple[Mistake, ...] = (
-    # ---- one step
     mistake(
         "no-zero-grad",
         "gradients pile up from step to step",
@@ -163,7 +130,6 @@ MISTAKES: tuple[Mistake, ...] = (
         ("step.mode",),
         (STEP_BODY, STEP_BODY.replace("model.train()", "model.training = True")),
     ),
-    # ---- evaluation
     mistake(
         "evaluate-unweighted",
         "the mean of batch means",
@@ -275,7 +241,6 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
         may_fail=("fit.history", "fit.order", "fit.modes", "fit.stops", "fit.edges", "device"),
     ),
-    # ---- early stopping
     mistake(
         "stopping-last-value",
         "compares with the last value instead of the best",
@@ -286,14 +251,14 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "stopping-never-resets",
         "counts bad values since the beginning",
-        ("stopping.patience", "fit.stops"),
+        ("stopping.patience",),
         (IMPROVES, IMPROVES.replace("0 if value", "self._stale if value")),
         may_fail=("stopping.edges",),
     ),
     mistake(
         "stopping-one-late",
         "stops one value too late",
-        ("stopping.patience", "fit.stops"),
+        ("stopping.patience",),
         ("        return self._stale >= self.patience\n", "        return self._stale > self.patience\n"),
         may_fail=("stopping.edges", "fit.edges"),
     ),
@@ -343,200 +308,6 @@ MISTAKES: tuple[Mistake, ...] = (
         ("stopping.edges",),
         (IMPROVES, IMPROVES.replace("self.best - self.min_delta", "self.best + self.min_delta")),
     ),
-    # ---- the loop
-    mistake(
-        "fit-history-per-batch",
-        "one number per batch",
-        ("fit.history",),
-        (
-            '            history["train"].append(loss)\n',
-            '            history["train"].extend([loss] * -(-len(data) // batch_size))\n',
-        ),
-        may_fail=("fit.modes", "stage.only", "stage.target", "layerwise"),
-    ),
-    mistake(
-        "fit-unweighted",
-        "the training loss is the mean of batch means",
-        ("fit.history", "stage.target"),
-        (
-            "        yield mean_per_example(losses, [len(rows) for rows in batches])\n",
-            "        yield float(torch.stack(losses).mean())\n",
-        ),
-        may_fail=EPOCHS,
-    ),
-    mistake(
-        "fit-last-batch-loss",
-        "the history holds the loss of each epoch's last batch",
-        ("fit.history", "stage.target"),
-        (
-            "        yield mean_per_example(losses, [len(rows) for rows in batches])\n",
-            "        yield float(losses[-1])\n",
-        ),
-        may_fail=("fit.modes", "stage.only", "layerwise", *EPOCHS),
-    ),
-    mistake(
-        "fit-no-validation-history",
-        "validation losses are not kept",
-        ("fit.history",),
-        ('            history["validation"].append(value)\n', ""),
-        may_fail=("fit.stops", "fit.edges"),
-    ),
-    mistake(
-        "fit-not-shuffled",
-        "the examples come in the order in which they are stored",
-        ("fit.order",),
-        ("torch.randperm(num_rows, generator=generator, device=drawn_on)", "torch.arange(num_rows, device=drawn_on)"),
-        may_fail=EPOCHS,
-    ),
-    mistake(
-        "fit-shuffled-once",
-        "the order is drawn before the first epoch only",
-        ("fit.order",),
-        (
-            "    for _ in range(epochs):\n        model.train()\n        drawn_on = None if generator is None else generator.device\n"
-            "        order = to_model(torch.randperm(num_rows, generator=generator, device=drawn_on), model)\n",
-            "    drawn_on = None if generator is None else generator.device\n"
-            "    order = to_model(torch.randperm(num_rows, generator=generator, device=drawn_on), model)\n"
-            "    for _ in range(epochs):\n        model.train()\n",
-        ),
-        may_fail=EPOCHS,
-    ),
-    mistake(
-        "fit-with-replacement",
-        "draws examples with replacement",
-        ("fit.order",),
-        (
-            "torch.randperm(num_rows, generator=generator, device=drawn_on)",
-            "torch.randint(num_rows, (num_rows,), generator=generator, device=drawn_on)",
-        ),
-        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise", *EPOCHS),
-    ),
-    mistake(
-        "fit-drops-last",
-        "the smaller last batch is never trained on",
-        ("fit.order",),
-        (
-            "        batches = torch.split(order, batch_size)\n",
-            "        batches = [b for b in torch.split(order, batch_size) if len(b) == batch_size] or [order]\n",
-        ),
-        may_fail=("fit.history", "fit.modes", "stage.target", "layerwise", *EPOCHS),
-    ),
-    mistake(
-        "fit-ignores-generator",
-        "the order comes from the global stream",
-        ("fit.order",),
-        ("torch.randperm(num_rows, generator=generator, device=drawn_on)", "torch.randperm(num_rows, device=drawn_on)"),
-    ),
-    mistake(
-        "fit-full-batch",
-        "ignores batch_size",
-        ("fit.order",),
-        ("        batches = torch.split(order, batch_size)\n", "        batches = torch.split(order, num_rows)\n"),
-        may_fail=("layerwise", "stage.only"),
-    ),
-    mistake(
-        "fit-train-once",
-        "training mode is set before the first epoch, validation then leaves evaluation mode",
-        ("fit.modes",),
-        ("    for _ in range(epochs):\n        model.train()\n", "    model.train()\n    for _ in range(epochs):\n"),
-        (
-            "            value = evaluate(model, validation, loss_fn, batch_size)\n",
-            "            value = evaluate(model, validation, loss_fn, batch_size)\n            model.eval()\n",
-        ),
-    ),
-    mistake(
-        "fit-leaves-training",
-        "the model stays in training mode",
-        ("fit.modes",),
-        ("    with modes_kept(model):\n        for loss in", "    if True:\n        for loss in"),
-    ),
-    mistake(
-        "fit-validates-in-training-mode",
-        "validation runs in training mode",
-        ("fit.modes",),
-        (
-            "            value = evaluate(model, validation, loss_fn, batch_size)\n",
-            "            with torch.no_grad():\n                value = float(loss_fn(model(validation), validation))\n",
-        ),
-        may_fail=("fit.history",),
-    ),
-    mistake(
-        "fit-zero-grad-per-epoch",
-        "gradients are cleared once per epoch",
-        ("fit.modes",),
-        ("    optimizer.zero_grad()\n    if scaler is None:\n", "    if scaler is None:\n"),
-        (
-            "    for _ in range(epochs):\n        model.train()\n",
-            "    for epoch in range(epochs):\n        optimizer.zero_grad() if epoch % 2 == 0 else None\n        model.train()\n",
-        ),
-        may_fail=("step.update", "fit.stops", "stage.only", "layerwise", "mixed.step", "mixed.scaler"),
-    ),
-    mistake(
-        "fit-best-is-alias",
-        "the best weights are a reference to the live ones",
-        ("fit.stops",),
-        ("copy.deepcopy(model.state_dict())", "dict(model.state_dict())"),
-    ),
-    mistake("fit-keeps-last", "the best weights are not put back", ("fit.stops",), (PUT_BACK, "")),
-    mistake(
-        "fit-restores-only-on-stop",
-        "the best weights are put back only if the training stopped early",
-        ("fit.stops",),
-        (PUT_BACK, ""),
-        (
-            "            if stopping.step(value):\n                break\n",
-            "            if stopping.step(value):\n                model.load_state_dict(best_weights or model.state_dict())\n"
-            "                break\n",
-        ),
-    ),
-    mistake(
-        "fit-stops-on-training-loss",
-        "early stopping looks at the training loss",
-        ("fit.stops",),
-        ("            if stopping.step(value):\n", "            if stopping.step(loss):\n"),
-        may_fail=("fit.edges",),
-    ),
-    mistake(
-        "fit-always-restores",
-        "puts the best weights back without patience too",
-        ("fit.stops",),
-        (
-            "    stopping = None if patience is None else EarlyStopping(patience)\n",
-            "    stopping = EarlyStopping(10**9 if patience is None else patience)\n",
-        ),
-    ),
-    mistake(
-        "fit-no-value-error",
-        "patience without validation data is accepted",
-        ("fit.edges",),
-        ("    if patience is not None and validation is None:\n", "    if False:\n"),
-    ),
-    mistake(
-        "fit-nan-crashes",
-        "insists on best weights though every validation loss was NaN",
-        ("fit.edges",),
-        (PUT_BACK, "    if patience is not None:\n        model.load_state_dict(best_weights)  # type: ignore\n"),
-    ),
-    mistake(
-        "fit-mode-lost-on-stop",
-        "returns from inside the loop when it stops early: the mode is not put back",
-        ("fit.modes",),
-        (
-            "    with modes_kept(model):\n        for loss in",
-            "    modes = [(module, module.training) for module in model.modules()]\n    if True:\n        for loss in",
-        ),
-        (
-            "                break\n",
-            "                model.load_state_dict(best_weights or model.state_dict())\n"
-            "                return history\n",
-        ),
-        (
-            "        model.load_state_dict(best_weights)\n    return history\n",
-            "        model.load_state_dict(best_weights)\n    for module, training in modes:\n        module.training = training\n"
-            "    return history\n",
-        ),
-    ),
-    # ---- weight decay
     mistake(
         "decay-with-biases",
         "biases and normalisation scales are penalised too",
@@ -582,5 +353,113 @@ MISTAKES: tuple[Mistake, ...] = (
             "[parameter for parameter in model.parameters() if parameter.dim() >= 2]",
             "[p for module in model.modules() for p in module.parameters(recurse=False) if p.dim() >= 2]",
         ),
+    ),
+    mistake(
+        "evaluate-gradients-on",
+        "gradients are on afterwards, also where the caller had switched them off",
+        ("evaluate.state",),
+        (
+            EVALUATE_BODY,
+            EVALUATE_BODY.replace(
+                "    with evaluation_mode", "    torch.set_grad_enabled(False)\n    with evaluation_mode"
+            )
+            .replace("with evaluation_mode(model):", "with modes_kept(model):\n        model.eval()")
+            .replace("    return mean", "    torch.set_grad_enabled(True)\n    return mean"),
+        ),
+    ),
+    mistake(
+        "evaluate-clears-gradients",
+        "gradients that the model has collected are cleared",
+        ("evaluate.state",),
+        (
+            EVALUATE_BODY,
+            EVALUATE_BODY.replace("    with evaluation_mode", "    model.zero_grad()\n    with evaluation_mode"),
+        ),
+    ),
+    mistake(
+        "evaluate-unfreezes",
+        "every parameter requires a gradient afterwards",
+        ("evaluate.state",),
+        (
+            EVALUATE_BODY,
+            EVALUATE_BODY.replace(
+                "    with evaluation_mode", "    model.requires_grad_(False)\n    with evaluation_mode"
+            ).replace("    return mean", "    model.requires_grad_(True)\n    return mean"),
+        ),
+    ),
+    mistake(
+        "decay-root-squared",
+        "squares a square root: no gradient where a weight is 0",
+        ("decay",),
+        ("weight.square().sum() for", "weight.square().sum().sqrt() ** 2 for"),
+    ),
+    # ---- arguments that nobody asked for before
+    mistake(
+        "evaluate-own-loss",
+        "the mean squared error, whatever loss_fn is",
+        ("evaluate.state",),
+        (
+            EVALUATE_BODY,
+            EVALUATE_BODY.replace(
+                "loss_fn(model(x), x)",
+                "((lambda out: (out[0] if isinstance(out, tuple) else out) - x)(model(x))).square().mean()",
+            ),
+        ),
+        may_fail=("device",),
+    ),
+    mistake(
+        "evaluate-unpacks",
+        "loss_fn gets the reconstruction, not what the model returned",
+        ("evaluate.state",),
+        (
+            EVALUATE_BODY,
+            EVALUATE_BODY.replace(
+                "loss_fn(model(x), x)", "loss_fn((lambda out: out[0] if isinstance(out, tuple) else out)(model(x)), x)"
+            ),
+        ),
+    ),
+    mistake(
+        "evaluate-first-batch",
+        "the loss of the first batch is taken for that of all",
+        ("evaluate.value",),
+        (EVALUATE_BODY, EVALUATE_BODY.replace("return mean_per", "return float(losses[0])\n    return mean_per")),
+        may_fail=("fit.history",),
+    ),
+    mistake(
+        "step-own-optimizer",
+        "steps with an optimizer of its own, whatever the caller's is",
+        ("step.update",),
+        (STEP_BODY, STEP_BODY.replace("optimizer))", "adam(model, 1e-3)))")),
+    ),
+    mistake(
+        "step-twice",
+        "the optimizer steps twice",
+        ("step.update",),
+        (
+            STEP_BODY,
+            STEP_BODY.replace(
+                "    return float(descend(loss_fn(model(x), x), optimizer))",
+                "    loss = float(descend(loss_fn(model(x), x), optimizer))\n    optimizer.step()\n    return loss",
+            ),
+        ),
+    ),
+    mistake(
+        "stopping-one-early",
+        "stops one value too early",
+        ("stopping.patience",),
+        ("        return self._stale >= self.patience\n", "        return self._stale >= self.patience - 1\n"),
+        may_fail=("stopping.edges", "fit.stops", "fit.edges"),
+    ),
+    mistake(
+        "stopping-delta-is-relative",
+        "min_delta is taken for a share of the best value",
+        ("stopping.edges",),
+        (IMPROVES, IMPROVES.replace("self.best - self.min_delta", "self.best * (1 - self.min_delta)")),
+    ),
+    mistake(
+        "decay-no-coefficient",
+        "the coefficient is not used",
+        ("decay",),
+        ("    return coefficient / 2 * total\n", "    return total / 2\n"),
     ),
 )
