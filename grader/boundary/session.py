@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
+import select
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,6 +150,9 @@ class Session:
             self.process: psutil.Process | None = psutil.Process(self.pid)
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
+        self.poll = select.poll()
+        self.poll.register(self.socket, select.POLLIN)
+        self.poll.register(self.output, select.POLLIN)
         self.open = True
 
     def __enter__(self) -> Session:
@@ -362,25 +365,22 @@ class Session:
         how = self.close()
         return type(fault)(f"{fault} ({how})") if how and isinstance(fault, Crashed) else fault
 
-    def _wait(self, events: int, deadline: float) -> None:
+    def _wait(self, event: int, deadline: float) -> None:
         """Until the socket is ready. Empties the output pipe meanwhile, and watches clock and memory."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, events)
-            if self.printing:
-                selector.register(self.output, selectors.EVENT_READ)
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise self._end(TimedOut(f"no answer within {self.limits.request_s:g} s"))
-                ready = {key.fd for key, _ in selector.select(min(left, POLL_SECONDS))}
-                if self.output in ready:
-                    self.drain()
-                    if not self.printing:
-                        selector.unregister(self.output)
-                if self.socket.fileno() in ready:
-                    return
-                if self._memory() > self.limits.memory > 0:
-                    raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
+        self.poll.modify(self.socket, event)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._end(TimedOut(f"no answer within {self.limits.request_s:g} s"))
+            ready = {fd for fd, _ in self.poll.poll(1000 * min(left, POLL_SECONDS))}
+            if self.output in ready:
+                self.drain()
+                if not self.printing:
+                    self.poll.unregister(self.output)
+            if self.socket.fileno() in ready:
+                return
+            if self._memory() > self.limits.memory > 0:
+                raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
 
     def _memory(self) -> int:
         with contextlib.suppress(psutil.Error):
@@ -403,28 +403,41 @@ class Session:
             try:
                 view = view[self.socket.send(view[: 1 << 20]) :]
             except BlockingIOError:
-                self._wait(selectors.EVENT_WRITE, deadline)
+                self._wait(select.POLLOUT, deadline)
             except OSError as error:
                 raise self._end(Crashed("the process ended while it was asked")) from error
 
     def _receive(self, deadline: float) -> wire.Frame:
-        def read(size: int) -> bytes:
-            chunks = bytearray()
-            while len(chunks) < size:
+        arrived = 0
+
+        def receive(most: int) -> bytes:
+            nonlocal arrived
+            while True:
                 try:
-                    chunk = self.socket.recv(min(size - len(chunks), 1 << 20))
+                    self._wait(select.POLLIN, deadline)
+                    chunk = self.socket.recv(most)
                 except BlockingIOError:
-                    self._wait(selectors.EVENT_READ, deadline)
                     continue
                 except OSError:
                     chunk = b""
                 if not chunk:
                     raise self._end(Crashed("the process ended without an answer"))
-                chunks += chunk
-            return bytes(chunks)
+                arrived += len(chunk)
+                return chunk
 
-        frame = wire.read_frame(read)
-        with contextlib.suppress(BlockingIOError, OSError):
-            if self.socket.recv(1):
-                raise self._end(Violation("the process sent more than the answer"))
+        wanted = 0
+        read = wire.reader(receive)
+
+        def counted(size: int) -> bytes:
+            nonlocal wanted
+            wanted += size
+            return read(size)
+
+        frame = wire.read_frame(counted)
+        if arrived > wanted or self._more():
+            raise self._end(Violation("the process sent more than the answer"))
         return frame
+
+    def _more(self) -> bool:
+        """Whether something has arrived that nobody asked for."""
+        return any(fd == self.socket.fileno() and event & select.POLLIN for fd, event in self.poll.poll(0))

@@ -273,15 +273,7 @@ def limit_memory(limit: int) -> None:
 
 
 def frames(sock: socket.socket) -> Iterator[wire.Frame]:
-    def read(size: int) -> bytes:
-        chunks = bytearray()
-        while len(chunks) < size:
-            chunk = sock.recv(min(size - len(chunks), 1 << 20))
-            if not chunk:
-                raise EOFError
-            chunks += chunk
-        return bytes(chunks)
-
+    read = wire.reader(sock.recv)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             yield wire.read_frame(read)

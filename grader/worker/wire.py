@@ -18,13 +18,23 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 MAGIC = b"A7W1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER = 8 << 20
 MAX_BODY = 1 << 30
+# the dtypes of nearly all tensors: for these safetensors is called without the detours of its torch module, which took
+# as long as all else that a frame costs
+PLAIN = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64, "I32": torch.int32,
+    "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in PLAIN.values()}
+CHUNK, MOST_AT_ONCE = 1 << 14, 1 << 20
 Frame = tuple[dict[str, Any], dict[str, Tensor]]  # header, tensors by key
 
 
@@ -35,8 +45,28 @@ class ProtocolError(Exception):
 def pack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
     """The bytes of one frame. Tensors must be contiguous, on the CPU and share no memory."""
     text = json.dumps(header).encode()
-    body = safetensors.torch.save(dict(tensors)) if tensors else b""
+    body = save(tensors) if tensors else b""
     return PREFIX.pack(MAGIC, len(text), len(body)) + text + body
+
+
+def save(tensors: Mapping[str, Tensor]) -> bytes:
+    """A safetensors block of contiguous tensors on the CPU."""
+    if all(tensor.dtype in NAMES and tensor.numel() and tensor.is_contiguous() for tensor in tensors.values()):
+        specs = {
+            key: safetensors.TensorSpec(dtype=NAMES[t.dtype], shape=t.shape, data_ptr=t.data_ptr(), data_len=t.nbytes)
+            for key, t in tensors.items()
+        }
+        return bytes(safetensors.serialize(specs))
+    return safetensors.torch.save(dict(tensors))
+
+
+def load(body: bytes) -> dict[str, Tensor]:
+    """The tensors of a safetensors block, each in memory of its own (safetensors makes a bytearray for each)."""
+    found = safetensors.deserialize(body)  # type: ignore[no-untyped-call]
+    if all(view["dtype"] in PLAIN and len(view["data"]) for _, view in found):
+        return {key: torch.frombuffer(view["data"], dtype=PLAIN[view["dtype"]]).reshape(view["shape"])
+                for key, view in found}  # fmt: skip
+    return safetensors.torch.load(body)
 
 
 def sizes(prefix: bytes) -> tuple[int, int]:
@@ -60,7 +90,7 @@ def parse(header: bytes, body: bytes) -> Frame:
     if not body:
         return parsed, {}
     try:
-        return parsed, safetensors.torch.load(body)
+        return parsed, load(body)
     # safetensors raises its own error type, KeyError (unknown dtype) and ValueError for damaged blocks
     except Exception as error:
         raise ProtocolError(f"the tensors are damaged: {error}") from error
@@ -70,3 +100,24 @@ def read_frame(read: Callable[[int], bytes]) -> Frame:
     """One frame through `read(n)`, which returns exactly n bytes or raises EOFError."""
     header, body = sizes(read(PREFIX.size))
     return parse(read(header), read(body) if body else b"")
+
+
+def reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """`read(n)` for `read_frame` over `receive(most)`, which returns what has arrived, and nothing at the end.
+
+    What arrives together is received together: small frames take one call in place of three. A frame is only asked for
+    when the one before it has been answered, so that nothing is left over.
+    """
+    held = bytearray()
+
+    def read(size: int) -> bytes:
+        while len(held) < size:
+            chunk = receive(max(CHUNK, min(size - len(held), MOST_AT_ONCE)))
+            if not chunk:
+                raise EOFError
+            held.extend(chunk)
+        found = bytes(memoryview(held)[:size])
+        del held[:size]
+        return found
+
+    return read
