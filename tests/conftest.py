@@ -44,7 +44,7 @@ def session_with(worker: Worker) -> Iterator[Opener]:
     opened: list[Session] = []
 
     def open_session(limits: Limits = SHORT, **sources: str) -> Session:
-        worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+        worker.submit(sources, ["starter", "solution"])
         session = Session(worker, seed=1, limits=limits)
         opened.append(session)
         return session

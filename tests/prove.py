@@ -139,7 +139,7 @@ def bench_of(sources: Mapping[str, str], elsewhere: bool) -> Bench:
         return Nearby(sources)
     bench = reference()[1]
     bench.submission = Submission("variant", dict(sources))
-    bench.worker.ask("submission", sources=dict(sources), aliases=["starter", "solution"])
+    bench.worker.submit(dict(sources), ["starter", "solution"])
     return bench
 
 

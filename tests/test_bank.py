@@ -51,7 +51,7 @@ def with_needs(ids: set[str]) -> set[str]:
 
 def run(bench: Bench, sources: dict[str, str], checks: list[Check], seed: int) -> dict[str, Outcome]:
     bench.submission = Submission("variant", sources)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     return {o.check.id: o for o in judge_all(checks, bench, Setting(seed), lambda check: check.kind != "trained")}
 
 
@@ -94,7 +94,7 @@ def test_a_mistake_loses_points_of_a_trained_check(
 ) -> None:
     sources = bank.apply(reference.sources, mistake)
     bench.submission = Submission("variant", sources)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     outcome = judge(check, bench, Setting(11, "cpu", digits, load_thresholds("digits")))
     assert outcome.status not in ("error", "not_run"), outcome
     assert outcome.earned < check.points, outcome

@@ -36,7 +36,7 @@ def bench(reference: Submission) -> Iterator[Bench]:
 
 def give(bench: Bench, sources: Mapping[str, str]) -> None:
     bench.submission = Submission("variant", dict(sources))
-    bench.worker.ask("submission", sources=dict(sources), aliases=["starter", "solution"])
+    bench.worker.submit(dict(sources), ["starter", "solution"])
 
 
 def test_owners_come_before_borrowers_and_there_is_a_stand_in() -> None:

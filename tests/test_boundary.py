@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -270,13 +271,28 @@ def test_arguments_come_back_as_the_call_left_them(session_with: Opener) -> None
     assert y.sum() == 0
 
 
+KILLS_ITS_PARENT = "import os, signal\ndef f():\n    os.kill(os.getppid(), signal.SIGKILL)\ndef g():\n    return 1"
+
+
+def test_a_process_that_kills_the_one_it_was_forked_from_costs_no_other(worker: Worker) -> None:
+    worker.submit({"vae": KILLS_ITS_PARENT}, [])
+    with Session(worker, 1, SHORT) as session:
+        with contextlib.suppress(Crashed):
+            session.call("vae.f")
+        with pytest.raises(Crashed):
+            session.call("vae.g")
+    assert worker.alive
+    with Session(worker, 1, SHORT) as session:
+        assert session.call("vae.g") == 1
+
+
 def test_a_worker_that_was_killed_is_seen() -> None:
     own = Worker()
     try:
-        code = "import os, signal\ndef f():\n    os.kill(os.getppid(), signal.SIGKILL)"
-        own.ask("submission", sources={"vae": code}, aliases=[])
-        session = Session(own, 1, SHORT)
-        session.call("vae.f")
+        own.submit({"vae": KILLS_ITS_PARENT}, [])
+        session = Session(own, 1, SHORT, fresh=True)
+        with contextlib.suppress(Crashed):
+            session.call("vae.f")
         own.process.wait(5)
         session.close()
         assert not own.alive

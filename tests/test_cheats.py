@@ -33,7 +33,7 @@ def bench(reference: Submission) -> Iterator[Bench]:
 
 def outcome_of(bench: Bench, sources: dict[str, str], check: Check, data: Dataset) -> Outcome:
     bench.submission = Submission("cheat", sources)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     setting = Setting(21, "cpu", data, load_thresholds(data.name))
     return judge(check, bench, setting)
 
@@ -52,7 +52,7 @@ def test_a_cheat_earns_nothing(
 @pytest.fixture(scope="module")
 def weights(bench: Bench, reference: Submission, digits: Dataset) -> str:
     """Parameters of the reference's VanillaAutoencoder after an honest training, as text for a source file."""
-    bench.worker.ask("submission", sources=dict(reference.sources), aliases=["starter", "solution"])
+    bench.worker.submit(dict(reference.sources), ["starter", "solution"])
     with Session(bench.worker, 0, TRAINED) as session:
         model = session.new("autoencoders.VanillaAutoencoder", latent_dim=8)
         objective = [{"fn": Probe("image_mse"), "args": [out(0), X]}]

@@ -73,7 +73,7 @@ def context_on(worker: Worker) -> Callable[[str], Context]:
     """A context on a submission of one module, "a"."""
 
     def make(source: str) -> Context:
-        worker.ask("submission", sources={"a": source}, aliases=[])
+        worker.submit({"a": source}, [])
         return Context(ANY.id, worker, 1, LIMITS)
 
     return make

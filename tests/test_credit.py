@@ -153,7 +153,7 @@ def test_a_check_that_breaks_on_a_strange_value_is_the_submissions_loss(
 
     check = replace(check_with([]), run=breaks, kind="property")
     sources = strange(reference.sources, "gaussians.kl_divergence", change)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     assert judge(check, bench, Setting(1)).status == status
 
 
@@ -220,7 +220,7 @@ STAND_INS = sorted({part.name: (check, part) for check, part in PARTS}.items())
 def test_the_reference_reaches_full_credit_with_each_part_of_the_graders(
     check: Check, part: Part, bench: Bench, reference: Submission, digits: Dataset
 ) -> None:
-    bench.worker.ask("submission", sources=dict(reference.sources), aliases=["starter", "solution"])
+    bench.worker.submit(dict(reference.sources), ["starter", "solution"])
     setting = Setting(5, "cpu", digits, load_thresholds("digits"))
     outcome = judge(check, bench, setting, (part,))
     assert outcome.status == "passed", outcome
@@ -232,7 +232,7 @@ def test_a_wrong_reparameterization_leaves_half_of_the_trained_points(
 ) -> None:
     [mistake] = [m for m in MISTAKES if m.id == "q08-always-mu"]
     sources = bank.apply(reference.sources, mistake)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     setting = Setting(5, "cpu", digits, load_thresholds("digits"))
     check = BY_ID["q8.trained.elbo"]
     known = {"q8.vae.shapes": "passed", "q8.reparam.value": "failed"}

@@ -127,7 +127,7 @@ def our_epoch(bench: Bench, data: Dataset, size: int, device: str) -> tuple[floa
             began = time.perf_counter()
             session.train(model, images, OBJECTIVE, epochs=epochs, batch_size=BATCH, lr=1e-3, seed=0)
             times[epochs] = time.perf_counter() - began
-            peak = max(peak, high_water(session.pid))
+            peak = max(peak, high_water(session.child.pid))
     return (times[3] - times[1]) / 2, peak
 
 

@@ -124,9 +124,12 @@ class Log:
 
 
 class Session:
-    """One fresh process that can import the submission. Use as a context manager."""
+    """One fresh process with the submission. Use as a context manager.
 
-    def __init__(self, worker: Worker, seed: int, limits: Limits) -> None:
+    `fresh`: one in which nothing of it has been imported yet; else it may be a copy of one that has just imported it.
+    """
+
+    def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False) -> None:
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device = "cpu"
@@ -137,7 +140,9 @@ class Session:
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
-            answer = worker.ask("fork", [theirs.fileno(), out], seed=seed, threads=limits.threads, memory=limits.memory)
+            self.child = worker.fork(
+                [theirs.fileno(), out], fresh=fresh, seed=seed, threads=limits.threads, memory=limits.memory
+            )
         except BaseException:
             self.socket.close()
             os.close(self.output)
@@ -145,9 +150,11 @@ class Session:
         finally:
             theirs.close()
             os.close(out)
-        self.pid = int(answer["pid"])
+        if self.child.nursery is not None:
+            self.printed = self.child.nursery.printed
+        self.process: psutil.Process | None = None
         with contextlib.suppress(psutil.Error):
-            self.process: psutil.Process | None = psutil.Process(self.pid)
+            self.process = psutil.Process(self.child.pid)
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
         self.poll = select.poll()
@@ -170,7 +177,7 @@ class Session:
         self.socket.close()
         os.close(self.output)
         with contextlib.suppress(WorkerDied):
-            ended = self.worker.ask("reap", pid=self.pid)
+            ended = self.worker.reap(self.child)
             if ended["exit"] is not None:
                 return f"exit code {ended['exit']}"
             return f"signal {ended['signal']}" if ended["signal"] else ""
@@ -353,6 +360,8 @@ class Session:
     def _raised(error: Any) -> StudentRaised | SessionEnded:
         kinds = [str(kind)[:100] for kind in error["kinds"]][:10]
         message = str(error["message"])[:2000]
+        if "NeverImported" in kinds:
+            return (TimedOut if "did not finish" in message else Crashed)(message)
         if "MemoryError" in kinds or "can't allocate memory" in message or "CUDA out of memory" in message:
             return OutOfMemory("an allocation was refused")
         frames = [Frame(str(f["file"])[:100], int(f["line"]), str(f["function"])[:100], str(f["code"])[:200])

@@ -34,8 +34,9 @@ class Context:
     def __init__(
         self, name: str, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
-        tolerance: float = 1.0, patience: int = 1,
+        tolerance: float = 1.0, patience: int = 1, imports_afresh: bool = False,
     ) -> None:  # fmt: skip
+        self.imports_afresh = imports_afresh
         self.name, self.worker, self.limits, self.device = name, worker, limits, device
         self.stand_ins, self.tolerance, self.patience = stand_ins, tolerance, patience
         self.seed = derive(run_seed, name)
@@ -55,7 +56,8 @@ class Context:
 
     def fresh(self) -> Session:
         """Another process, which has seen nothing of what happened in the first."""
-        session = Session(self.worker, derive(self.seed, f"session {len(self._sessions)}"), self.limits)
+        number = len(self._sessions)
+        session = Session(self.worker, derive(self.seed, f"session {number}"), self.limits, fresh=self.imports_afresh)
         self._sessions.append(session)
         if self.device != "cpu":
             session.use_device(self.device)

@@ -20,6 +20,7 @@ from .parts import Part
 Kind = Literal["property", "gradient", "statistical", "trained"]
 Visibility = Literal["public", "hidden"]
 BONUS = 0  # the question number of the bonus rows
+OPTIMIZERS = ("torch._dynamo",)  # what torch imports when the first optimizer is made: 2 s
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,4 @@ class Question:
     points: float
     modules: tuple[str, ...]
     checks: tuple[Check, ...]
+    loads: tuple[str, ...] = ()  # what torch imports on first use in these checks: seconds, so once for all

@@ -11,13 +11,14 @@ from ..boundary.launch import WORKER, GraderFault, Worker, WorkerDied
 from ..boundary.session import Crashed, Limits, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from ..check.context import Context, derive
 from ..check.datasets import Dataset
-from ..check.declaration import Check
+from ..check.declaration import OPTIMIZERS, Check
 from ..check.failure import Failure, Unimplemented, failure_of
 from ..check.outcome import HARMLESS, Outcome, Status
 from ..check.parts import FOLLOW_THROUGH, Part
 from ..check.threads import THREADS
 from ..check.thresholds import Thresholds
 from ..classes.ingest import Submission
+from ..rubric import QUESTIONS
 from ..rubric.shared.borrowed import BORROWED
 
 # how a session can end in place of an answer, and the question that this raises
@@ -28,6 +29,7 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
     Crashed: ("crashed", "Which of your lines can end the whole program, and not only its function?"),
     Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
 }  # fmt: skip
+LOADS = {question.number: question.loads for question in QUESTIONS}
 HAS_PARTS = (WORKER / "parts.py").exists()
 PATIENCE = 4  # a model that falls short is trained again, so many times as long
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
@@ -55,6 +57,7 @@ class Bench:
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
+        self.loaded: list[str] = []
         self._worker: Worker | None = None
 
     @property
@@ -65,12 +68,19 @@ class Bench:
         if self._worker is None:
             self._worker = Worker()
             try:
-                self._worker.ask("preload", modules=self.preload())
-                self._worker.ask("submission", sources=dict(self.submission.sources), aliases=self.submission.aliases)
+                self._worker.preload([*self.preload(), *self.loaded])
+                self._worker.submit(self.submission.sources, self.submission.aliases)
             except WorkerDied as died:
                 self.close()
                 raise GraderFault(f"a worker could not be started: {died}") from died
         return self._worker
+
+    def load(self, modules: Sequence[str]) -> None:
+        """Has these modules imported before the next process is forked."""
+        if new := [name for name in modules if name not in self.loaded]:
+            self.loaded += new
+            if self._worker is not None and self._worker.alive:
+                self._worker.preload(new)
 
     def preload(self) -> list[str]:
         """Known libraries that the submission mentions: loaded once, not in every check."""
@@ -198,9 +208,11 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     context: Context | None = None
     try:
         limits = setting.trained if check.kind == "trained" else setting.quick
+        # training: nothing may pass from the process that trains to those that are asked later, not even by an import
         device = setting.device if check.kind == "trained" else "cpu"
         context = Context(check.id, bench.worker, setting.seed, limits, device, setting.data, setting.thresholds,
-                          stand_ins, setting.tolerance, setting.patience)  # fmt: skip
+                          stand_ins, setting.tolerance, setting.patience,
+                          imports_afresh=check.kind == "trained")  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)
@@ -287,6 +299,7 @@ def judge_all(
         elif blocked is not None:
             outcome = Outcome(check, "skipped", 0.0, f"needs {blocked}, which did not pass", check.hint)
         else:
+            bench.load(OPTIMIZERS if check.kind == "trained" else LOADS[check.question])
             # trainings are repeated once only, with everything that the grader has to put in the place of others' parts
             elsewhere = borrowed(check, status)
             outcome = judge(check, bench, setting, repeat=not (parts or elsewhere))

@@ -1,85 +1,40 @@
-"""The worker's parent: imports torch once, then forks a clean child for every check.
+"""The worker's parent: imports torch once, then forks a process for every check.
 
-Started as ``python -I grader/worker CONTROL_FD``. It never imports a line of the submission itself; it holds the
-submission's text and hands it to each child. Requests arrive on the control socket as frames (see `wire`), and a
+Started as ``python grader/worker CONTROL_FD``. It never imports a line of the submission itself; it holds the
+submission's text and hands it to its children. Requests arrive on the control socket as frames (see `wire`), and a
 request to fork brings two file descriptors along, the child's data socket and its output pipe:
 
 * ``{"op": "preload", "modules": [...]}`` imports libraries that the submission uses, so that no check pays for them
-* ``{"op": "submission", "sources": {name: text}, "aliases": [...]}`` replaces the submission
-* ``{"op": "fork", "seed", "threads", "memory"}`` starts a child and answers ``{"pid": ...}``
-* ``{"op": "reap", "pid": ...}`` kills that child and everything it started, answers ``{"signal", "exit"}``
+* ``{"op": "submission", "sources": {name: text}, "aliases": [...], "blocked": {name: why}}`` replaces the submission
+* ``{"op": "fork", "seed", "threads", "memory", "folder"}`` starts a child and answers ``{"pid": ...}``
+* ``{"op": "nursery", "memory", "folder"}`` starts a child that imports the submission and forks in our place
+  (`nursery`)
+* ``{"op": "reap", "pid": ..., "folder": ...}`` kills a child, or a child of the nursery, and everything that it
+  started, removes its folder, and answers ``{"signal", "exit"}``
 
-Every answer repeats the request's nonce. End of file on the control socket ends the worker.
+Every answer repeats the request's nonce. End of file on the control socket ends the worker and all its children.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import os
-import signal
 import socket
 import sys
-import tempfile
+from typing import Any
 
 # this folder is on sys.path because python was started with it: take it away again once its modules are loaded, so
 # that a submission finds nothing of ours by name
 _HERE = sys.path.pop(0) if sys.path and os.path.basename(sys.path[0]) == "worker" else os.path.dirname(__file__)
 sys.path.insert(0, os.path.dirname(_HERE))
-from worker import session, wire  # type: ignore[import-not-found]  # noqa: E402
+from worker import nursery, processes, session, wire  # type: ignore[import-not-found]  # noqa: E402
 
 sys.path.pop(0)
 
 import torch  # noqa: E402
-import torch._dynamo  # noqa: E402  creating an optimizer imports it: 2 s that every training check would pay
 import torch.utils.checkpoint  # noqa: E402
-
-PR_SET_CHILD_SUBREAPER = 36
-MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
-HUGE_PAGE = 1 << 21
-
-
-def read_exactly(sock: socket.socket, size: int) -> bytes:
-    chunks = bytearray()
-    while len(chunks) < size:
-        chunk = sock.recv(min(size - len(chunks), 1 << 20))
-        if not chunk:
-            raise EOFError
-        chunks += chunk
-    return bytes(chunks)
-
-
-def become_subreaper() -> None:
-    """Grandchildren that a check leaves behind come to us, so that they can be killed."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def gather_memory() -> None:
-    """Puts our memory into huge pages, where Linux can (6.1 and later): a fork then copies one entry in place of 512.
-
-    Most of a fork is the copying of page tables. This halves what the kernel does for a check, 40 ms of 90.
-    """
-    with contextlib.suppress(OSError, AttributeError), open("/proc/self/maps") as listing:
-        madvise = ctypes.CDLL(None).madvise
-        for line in listing.read().splitlines():
-            addresses, permissions, *_, name = [*line.split(maxsplit=5), ""][:6]
-            if "w" not in permissions or name not in ("", "[heap]"):
-                continue
-            start, end = (int(word, 16) for word in addresses.split("-"))
-            start, end = -(-start // HUGE_PAGE) * HUGE_PAGE, end // HUGE_PAGE * HUGE_PAGE
-            for advice in (MADV_HUGEPAGE, MADV_COLLAPSE):
-                if start < end:
-                    madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
-
-
-def children() -> list[int]:
-    """Our own children, adopted ones included (Linux; elsewhere only the process group is killed)."""
-    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as listing:
-        return [int(word) for word in listing.read().split()]
-    return []
 
 
 class Zygote:
@@ -90,93 +45,85 @@ class Zygote:
         self.root = root
         self.sources: dict[str, str] = {}
         self.aliases: list[str] = []
-        self.forked: set[int] = set()  # checks' processes not reaped yet: a check may have several at a time
+        self.blocked: dict[str, str] = {}
+        self.forked: set[int] = set()  # our own children that run: a check may have several at a time
 
     def serve(self) -> None:
-        while True:
-            # the descriptors ride on the one byte that opens every request
-            opening, fds, _, _ = socket.recv_fds(self.control, 1, 2)
-            if not opening:
-                return
-            request, _ = wire.read_frame(lambda n: read_exactly(self.control, n))
-            answer = self.answer(request, list(fds))
-            for fd in fds:
-                os.close(fd)
-            self.control.sendall(wire.pack({"nonce": request["nonce"], **answer}, {}))
+        read = wire.reader(self.control.recv, most=1)
+        processes.serve(self.control, read, self.answer)
 
-    def answer(self, request: dict[str, object], fds: list[int]) -> dict[str, object]:
+    def answer(self, request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         match request["op"]:
             case "preload":
-                for name in request["modules"]:  # type: ignore[attr-defined]
+                for name in request["modules"]:
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
-                if request["modules"]:
-                    gather_memory()
+                processes.gather_memory()
                 return {}
             case "submission":
-                self.sources = request["sources"]  # type: ignore[assignment]
-                self.aliases = request["aliases"]  # type: ignore[assignment]
+                self.sources, self.aliases = request["sources"], request["aliases"]
+                self.blocked = request["blocked"]
                 return {}
-            case "fork":
+            case "fork" | "nursery":
                 gc.freeze()  # a collection in the child would copy every page that we share: 0.2 s
-                return {"pid": self.fork(request, fds)}
+                return {"pid": self.fork(request, *fds)}
             case "reap":
-                return self.reap(int(request["pid"]))  # type: ignore[call-overload]
+                return self.reap(int(request["pid"]), str(request["folder"]))
             case other:
                 raise wire.ProtocolError(f"unknown request {other!r}")
 
-    def fork(self, request: dict[str, object], fds: list[int]) -> int:
-        data, output = fds
-        pid = os.fork()
-        if pid:
-            self.forked.add(pid)
-            return pid
-        code = 70
-        try:
-            os.setsid()
+    def fork(self, request: dict[str, Any], data: int, output: int) -> int:
+        def run() -> None:
             self.control.close()
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.close(output)
-            os.chdir(tempfile.mkdtemp(dir=self.root, prefix=f"{os.getpid()}-"))
-            session.run(socket.socket(fileno=data), request, self.sources, self.aliases)
-            code = 0
-        finally:
-            os._exit(code)  # not sys.exit: the child must never run the parent's code
+            serve = session.run if request["op"] == "fork" else nursery.run
+            serve(socket.socket(fileno=data), request, self.sources, self.aliases, self.blocked)
 
-    def reap(self, pid: int) -> dict[str, object]:
+        pid: int = processes.fork(run, output, self.folder(request["folder"]))
+        self.forked.add(pid)
+        return pid
+
+    def folder(self, name: str) -> str:
+        return os.path.join(self.root, os.path.basename(name))
+
+    def reap(self, pid: int, folder: str) -> dict[str, Any]:
+        ours = pid in self.forked
+        if not ours and not any(pid in processes.children(child) for child in self.forked):
+            return {"signal": None, "exit": None}  # gone, or never one of ours: no number that we are told is believed
+        (processes.kill if ours else processes.kill_another)(pid)
+        found = dict(processes.ended(pid)) if ours else {}
         self.forked.discard(pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        try:
-            _, status = os.waitpid(pid, 0)
-        except ChildProcessError:
-            return {"signal": None, "exit": None}
-        for _ in range(1000):  # whatever is left was adopted from the child: kill until nothing is
-            orphans = [child for child in children() if child not in self.forked]
+        self.kill_orphans()
+        processes.sweep(self.folder(folder))
+        return found
+
+    def kill_orphans(self) -> None:
+        """Whatever was adopted from a child: until nothing is left."""
+        for _ in range(1000):
+            orphans = [child for child in processes.children(os.getpid()) if child not in self.forked]
             if not orphans:
-                break
+                return
             for orphan in orphans:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(orphan, signal.SIGKILL)
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(orphan, 0)
-        if os.WIFSIGNALED(status):
-            return {"signal": os.WTERMSIG(status), "exit": None}
-        return {"signal": None, "exit": os.WEXITSTATUS(status)}
+                processes.kill(orphan)
+                processes.ended(orphan)
+
+    def close(self) -> None:
+        for pid in self.forked:
+            processes.kill(pid)
+        self.forked.clear()
+        self.kill_orphans()
 
 
 def main() -> None:
-    become_subreaper()
+    processes.become_subreaper()
     torch.set_num_threads(1)
     sys.modules["grader"] = None  # type: ignore[assignment]  # the trusted side is not importable in here
-    gather_memory()
     control = socket.socket(fileno=int(sys.argv[1]))
+    sys.argv[:] = ["submission"]  # arguments of ours are none of the submission's
+    processes.gather_memory()
+    zygote = Zygote(control, os.getcwd())
     with contextlib.suppress(EOFError, ConnectionError):
-        Zygote(control, os.getcwd()).serve()
+        zygote.serve()
+    zygote.close()
 
 
 if __name__ == "__main__":

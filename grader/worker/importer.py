@@ -8,9 +8,13 @@ import importlib.machinery
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
-from types import CodeType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 
 PACKAGE = "submission"
+
+
+class NeverImported(BaseException):
+    """The import of a file does not end, or ends the process. A BaseException: `except Exception` does not hide it."""
 
 
 class SubmissionFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -20,9 +24,12 @@ class SubmissionFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader
     The text never touches the disk, so no check can change what the next one imports.
     """
 
-    def __init__(self, sources: Mapping[str, str], aliases: Sequence[str]) -> None:
+    def __init__(
+        self, sources: Mapping[str, str], aliases: Sequence[str], blocked: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.sources = dict(sources)
         self.aliases = set(aliases)
+        self.blocked = dict(blocked)  # files whose import hung or died once, and how: it is not tried again
 
     def _target(self, fullname: str) -> str | None:
         head, _, rest = fullname.partition(".")
@@ -56,6 +63,8 @@ class SubmissionFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader
         if name is not None and name != module.__name__:
             sys.modules[module.__name__] = importlib.import_module(name)
             return
+        if (known := module.__name__.removeprefix(PACKAGE + ".")) in self.blocked:
+            raise NeverImported(f"{known}.py {self.blocked[known]}")
         module.__file__ = self.filename(module.__name__)
         exec(self.get_code(module.__name__), module.__dict__)
 
@@ -65,3 +74,12 @@ class SubmissionFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader
             filename = self.filename(name)
             linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
         sys.meta_path.insert(0, self)
+
+
+def forget(aliases: Sequence[str], sources: Mapping[str, str]) -> None:
+    """Drops the submission's modules: what is imported from now on is new, and sees what has been replaced."""
+    for prefix in (PACKAGE, *aliases):
+        for name in [found for found in sys.modules if found == prefix or found.startswith(f"{prefix}.")]:
+            del sys.modules[name]
+    for name in sources:
+        sys.modules.pop(name, None)

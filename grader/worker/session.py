@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from . import loop, probes, values, wire
-from .importer import PACKAGE, SubmissionFinder
+from .importer import PACKAGE, SubmissionFinder, forget
 
 TORCH_NAMESPACES: Mapping[str, object] = {
     "": torch, "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
@@ -83,8 +83,9 @@ def own_parts() -> Any:
 class Session:
     """Handles, and the operations on them."""
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        self.sources = sources
+    def __init__(self, sources: Mapping[str, str], aliases: Sequence[str] = ()) -> None:
+        self.sources, self.aliases = sources, aliases
+        self.replaced = False  # whether something of the submission has been replaced by something of ours
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}  # id(object) -> handle, so that one object has one handle
         self.device = torch.device("cpu")
@@ -154,6 +155,9 @@ class Session:
         load(request["module"], self.sources)
 
     def op_stand_in(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
+        if not self.replaced:
+            forget(self.aliases, self.sources)
+            self.replaced = True
         setattr(load(request["module"], self.sources), request["name"], read(request["value"]))
 
     def op_new(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
@@ -265,11 +269,22 @@ class Kept:
         self.value = value
 
 
-def limit_memory(limit: int) -> None:
-    """A bomb then ends in MemoryError inside the child. Address space cannot be limited: torch alone maps 3 GB."""
+def limit_memory(limit: int, *, hard: bool = True) -> None:
+    """A bomb then ends in MemoryError inside the child. Address space cannot be limited: torch alone maps 3 GB.
+
+    A limit that is not `hard` may be another one in the process's own children.
+    """
     if limit and hasattr(resource, "RLIMIT_DATA"):
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            highest = limit if hard else resource.getrlimit(resource.RLIMIT_DATA)[1]
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))
+
+
+def flush() -> None:
+    """Whatever the submission has put in the place of its output may be no file: then nothing is flushed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
 
 
 def frames(sock: socket.socket) -> Iterator[wire.Frame]:
@@ -279,14 +294,21 @@ def frames(sock: socket.socket) -> Iterator[wire.Frame]:
             yield wire.read_frame(read)
 
 
-def run(sock: socket.socket, request: Mapping[str, Any], sources: Mapping[str, str], aliases: Sequence[str]) -> None:
-    """Serves one check. Everything that the student's code raises becomes an answer, never an exit."""
+def run(
+    sock: socket.socket, request: Mapping[str, Any], sources: Mapping[str, str], aliases: Sequence[str],
+    blocked: Mapping[str, str], *, installed: bool = False,
+) -> None:  # fmt: skip
+    """Serves one check. Everything that the student's code raises becomes an answer, never an exit.
+
+    `installed` says that the submission has been made importable, and imported, before the fork.
+    """
     limit_memory(int(request["memory"]))
     torch.set_num_threads(int(request["threads"]))
     torch.manual_seed(int(request["seed"]))
     os.environ.pop("PYTHONPATH", None)
-    SubmissionFinder(sources, aliases).install()
-    session = Session(sources)
+    if not installed:
+        SubmissionFinder(sources, aliases, blocked).install()
+    session = Session(sources, aliases)
     pack, sendall = wire.pack, sock.sendall
     for message, tensors in frames(sock):
         out = values.Outgoing()
@@ -301,7 +323,5 @@ def run(sock: socket.socket, request: Mapping[str, Any], sources: Mapping[str, s
         except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt too: the student's code must not end us
             data = pack({"nonce": message["nonce"], "error": session.describe(error)}, {})
             error.__traceback__ = None
-        with contextlib.suppress(ValueError, OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        flush()
         sendall(data)

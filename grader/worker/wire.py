@@ -102,17 +102,17 @@ def read_frame(read: Callable[[int], bytes]) -> Frame:
     return parse(read(header), read(body) if body else b"")
 
 
-def reader(receive: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """`read(n)` for `read_frame` over `receive(most)`, which returns what has arrived, and nothing at the end.
+def reader(receive: Callable[[int], bytes], most: int = CHUNK) -> Callable[[int], bytes]:
+    """`read(n)` for `read_frame` over `receive(n)`, which returns what has arrived, and nothing at the end.
 
-    What arrives together is received together: small frames take one call in place of three. A frame is only asked for
-    when the one before it has been answered, so that nothing is left over.
+    What arrives together is received together, up to `most` bytes more than asked for: small frames take one call in
+    place of three. Where something rides on the bytes between frames, `most` is 1.
     """
     held = bytearray()
 
     def read(size: int) -> bytes:
         while len(held) < size:
-            chunk = receive(max(CHUNK, min(size - len(held), MOST_AT_ONCE)))
+            chunk = receive(max(most, min(size - len(held), MOST_AT_ONCE)))
             if not chunk:
                 raise EOFError
             held.extend(chunk)

@@ -6,7 +6,7 @@ called is noted by `probes.Recorder`.
 
 from __future__ import annotations
 
-from ...check.declaration import Check, Question
+from ...check.declaration import OPTIMIZERS, Check, Question
 from .decay import decay
 from .evaluation import evaluate_state, evaluate_value
 from .fit import CHECKS as FIT
@@ -21,4 +21,4 @@ CHECKS: tuple[Check, ...] = (
     *MEMORY, device, *TRAINED,
 )  # fmt: skip
 
-QUESTION = Question(number=6, title="Training", points=10.0, modules=("training",), checks=CHECKS)
+QUESTION = Question(number=6, title="Training", points=10.0, modules=("training",), checks=CHECKS, loads=OPTIMIZERS)

@@ -6,7 +6,7 @@ that has lost its points is replaced where it is used later.
 
 from __future__ import annotations
 
-from ...check.declaration import Check, Question
+from ...check.declaration import OPTIMIZERS, Check, Question
 from .accuracy import accuracy_state, accuracy_value
 from .classifier import classifier_copy, classifier_dtype, classifier_freeze, classifier_logits
 from .finetune import CHECKS as FINETUNE
@@ -23,5 +23,10 @@ CHECKS: tuple[Check, ...] = (
 )  # fmt: skip
 
 QUESTION = Question(
-    number=7, title="Semi-supervised learning", points=14.0, modules=("semi_supervised",), checks=CHECKS
+    number=7,
+    title="Semi-supervised learning",
+    points=14.0,
+    modules=("semi_supervised",),
+    checks=CHECKS,
+    loads=OPTIMIZERS,
 )

@@ -1,0 +1,130 @@
+"""The trusted end of the process that imports a submission once (`worker.nursery`): nothing that it says is believed.
+
+It may hang, crash, lie or die. The worst that follows is that checks go without it, each importing for itself, or that
+a file whose import does not end is not imported again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..worker import wire
+
+PRINTED_KEPT = 4000
+IMPORT_SECONDS = 15.0  # for one file: several libraries, on a busy machine
+ANSWER_SECONDS = 5.0
+
+
+class Unusable(Exception):
+    """There is no nursery for this submission, or not any more."""
+
+
+class ImportEnded(Exception):
+    """Importing a file did not end, or ended the process."""
+
+    def __init__(self, module: str, how: str) -> None:
+        super().__init__(f"{module}.py {how}")
+        self.module, self.how = module, how
+
+
+class Nursery:
+    """A running nursery. Raises ImportEnded or Unusable where there will be none."""
+
+    def __init__(self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str]) -> None:
+        self.folder, self.known = folder, known
+        self.nonce = 0
+        self.printed = b""
+        self.socket, theirs = socket.socketpair()
+        self.output, out = os.pipe()
+        os.set_blocking(self.output, False)
+        with theirs:
+            try:
+                self.pid = start([theirs.fileno(), out])
+            except BaseException:
+                self.close()
+                raise
+            finally:
+                os.close(out)
+        self.read = wire.reader(self._receive)
+        self.deadline = 0.0
+
+    def wait_until_ready(self) -> None:
+        """Until all files have been tried."""
+        module = ""
+        while True:
+            self.deadline = time.monotonic() + IMPORT_SECONDS
+            try:
+                said = self._frame()
+            except TimeoutError:
+                raise ImportEnded(module, f"did not finish importing within {IMPORT_SECONDS:g} s") from None
+            except (EOFError, OSError):
+                raise ImportEnded(module, "ended the process when it was imported") from None
+            if said.get("importing") in self.known:
+                module = said["importing"]
+            elif said.get("ready") is True:
+                if said.get("threads") != 1 or said.get("children") != 0:
+                    raise Unusable("the import started threads or processes")
+                return
+            else:
+                raise Unusable("it said something else")
+
+    def fork(self, fds: Sequence[int], **fields: Any) -> int:
+        """A child that has the submission imported. Raises Unusable."""
+        answer = self._ask({"op": "fork", **fields}, fds)
+        if not isinstance(answer.get("pid"), int) or answer["pid"] <= 1:
+            raise Unusable("it answered a fork with something else")
+        return int(answer["pid"])
+
+    def wait(self, pid: int) -> Mapping[str, int | None]:
+        """How a killed child had ended, as far as it says. Raises Unusable."""
+        answer = self._ask({"op": "wait", "pid": pid})
+        return {key: value if isinstance(value := answer.get(key), int) else None for key in ("signal", "exit")}
+
+    def close(self) -> None:
+        """Closes our ends; the process is ended by the worker's parent."""
+        self.socket.close()
+        with contextlib.suppress(OSError):
+            os.close(self.output)
+
+    def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> Mapping[str, Any]:
+        self.nonce += 1
+        self.deadline = time.monotonic() + ANSWER_SECONDS
+        try:
+            socket.send_fds(self.socket, [b"!"], list(fds))
+            self.socket.sendall(wire.pack({"nonce": self.nonce, **request}, {}))
+            answer = self._frame()
+        except (OSError, EOFError) as error:
+            raise Unusable(f"it is gone: {error}") from error
+        if answer.get("nonce") != self.nonce:
+            raise Unusable("it answered another request")
+        return answer
+
+    def _frame(self) -> dict[str, Any]:
+        try:
+            header, _ = wire.read_frame(self.read)
+        except wire.ProtocolError as error:
+            raise Unusable(f"it does not keep to the protocol: {error}") from error
+        return header
+
+    def _receive(self, most: int) -> bytes:
+        """What has arrived, before the deadline; what is printed meanwhile is taken, so that nothing blocks on it."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        poll.register(self.output, select.POLLIN)
+        while (left := self.deadline - time.monotonic()) > 0:
+            ready = {fd for fd, _ in poll.poll(1000 * left)}
+            if self.output in ready:
+                with contextlib.suppress(BlockingIOError):
+                    chunk = os.read(self.output, 1 << 16)
+                    self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
+                    if not chunk:
+                        poll.unregister(self.output)
+            if self.socket.fileno() in ready:
+                return self.socket.recv(most)
+        raise TimeoutError
