@@ -276,11 +276,8 @@ KILLS_ITS_PARENT = "import os, signal\ndef f():\n    os.kill(os.getppid(), signa
 
 def test_a_process_that_kills_the_one_it_was_forked_from_costs_no_other(worker: Worker) -> None:
     worker.submit({"vae": KILLS_ITS_PARENT}, [])
-    with Session(worker, 1, SHORT) as session:
-        with contextlib.suppress(Crashed):
-            session.call("vae.f")
-        with pytest.raises(Crashed):
-            session.call("vae.g")
+    with Session(worker, 1, SHORT) as session, contextlib.suppress(Crashed):
+        session.call("vae.f")
     assert worker.alive
     with Session(worker, 1, SHORT) as session:
         assert session.call("vae.g") == 1

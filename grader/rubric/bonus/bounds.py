@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Normal
 
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
@@ -20,6 +20,7 @@ from ...check.gradients import gradient_matches
 from ...check.shown import alike
 from ...check.statistics import mean_bound
 from ...check.values import Gen, Handle, Probe
+from ..shared.gaussians import full_log_prob
 
 WEIGHTS, BOUND, IWAE = "evaluation.log_importance_weights", "evaluation.iwae_bound", "evaluation.iwae"
 PPCA = "evaluation.ppca_log_likelihood"
@@ -265,10 +266,9 @@ def iwae_modes(ctx: Context) -> None:
 
 
 def exact(x: Tensor, weight: Tensor, mean: Tensor, noise_var: float) -> Tensor:
-    """log N(x; mean, W Wᵀ + noise_var I) by torch.distributions."""
+    """log N(x; mean, W Wᵀ + noise_var I)."""
     cov = weight @ weight.T + noise_var * torch.eye(len(mean), dtype=weight.dtype)
-    density: Tensor = MultivariateNormal(mean, cov).log_prob(x)  # type: ignore[no-untyped-call]
-    return density
+    return full_log_prob(x, mean, cov)
 
 
 @declare(

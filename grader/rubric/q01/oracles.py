@@ -6,10 +6,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Normal
 
 from ...check.parts import Part
 from ...check.patterns import Reading
+from ..shared.gaussians import full_log_prob
 
 UNIVARIATE, DIAGONAL = "gaussians.univariate_log_prob", "gaussians.diagonal_log_prob"
 FULL, CONDITIONAL = "gaussians.full_covariance_log_prob", "gaussians.conditional_log_prob"
@@ -46,10 +47,8 @@ def conditional(x: Tensor, y: Tensor, mu_table: Tensor, logvar_table: Tensor) ->
 
 
 def multivariate(x: Tensor, mu: Tensor, cov: Tensor) -> Tensor:
-    """log N(x; mu, cov) by torch.distributions, one number per row of x."""
-    # that cov is positive definite needs no test, and that it is symmetric to the last bit is not asked
-    log_prob: Tensor = MultivariateNormal(mu, cov, validate_args=False).log_prob(x)  # type: ignore[no-untyped-call]
-    return log_prob
+    """log N(x; mu, cov), one number per row of x."""
+    return full_log_prob(x, mu, cov)
 
 
 def of_density(x: Tensor, mu: Tensor, logvar: Tensor, summed: bool = False) -> dict[Reading, Tensor]:

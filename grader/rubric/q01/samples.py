@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ...check.cases import covariance, symmetric, two_digits
@@ -14,7 +13,14 @@ from ...check.expectations import as_tensor, expect
 from ...check.failure import Failure
 from ...check.patterns import Reading
 from ...check.shown import alike, show
-from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
+from ...check.statistics import (
+    FALSE_ALARM,
+    as_normal_scores,
+    correlation_bound,
+    mean_bound,
+    normal_p_value,
+    variance_bounds,
+)
 from ...check.values import Gen
 from .oracles import SAMPLE
 
@@ -44,10 +50,9 @@ def independent(ctx: Context, white: Tensor) -> None:
     expect(low <= means <= high, f"the {few} draws of one call are not independent: how their mean varies from call to "
                "call is not chance", f"{low:.2g} to {high:.2g} times the variance of a mean of {few} independent draws",
                f"{means:.2g} times", hint=AGAIN)  # fmt: skip
-    squares = (white - centre).square().sum((1, 2)).numpy()
-    scores = stats.norm.ppf(stats.chi2.cdf(squares, (few - 1) * dims))  # N(0, 1), too
+    scores = as_normal_scores((white - centre).square().sum((1, 2)), (few - 1) * dims)
     low, high = variance_bounds(calls + 1, ALPHA)
-    spread = float((scores**2).mean())
+    spread = float(scores.square().mean())
     expect(low <= spread <= high, f"the {few} draws of one call are not independent: how far they lie from their own "
                "mean, in all, is not chance", f"{low:.2g} to {high:.2g} times what chance makes of it",
                f"{spread:.2g} times", hint="Draw a handful, note how far it is spread, and do that again and again: "
@@ -101,7 +106,7 @@ def sample_moments(ctx: Context) -> None:
     expect(off <= mean_bound(1.0, SAMPLES, ALPHA), "the mean of the samples is not mu", mu, two_digits(draws.mean(0)),
                hint=SHIFT)  # fmt: skip
     covariance_is(cov, torch.cov(draws.mT), white)
-    p = float(stats.kstest(white.flatten().numpy(), "norm").pvalue)
+    p = normal_p_value(white)
     furthest, kurtosis = float(white.abs().max()), float(white.pow(4).mean() / white.square().mean() ** 2)
     expect(p >= ALPHA, "mean and covariance of the samples are right, their distribution is not Gaussian",
                "kurtosis 3, and among 120 000 coordinates some beyond 4 standard deviations",

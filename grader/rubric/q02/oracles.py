@@ -7,11 +7,12 @@ import math
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Normal, kl_divergence
 
 from ...check.cases import sizes_apart, tensor_of
 from ...check.parts import Part
 from ...check.patterns import Reading
+from ..shared.gaussians import full_kl_to_standard
 
 STANDARD, UNIVARIATE = "gaussians.kl_divergence", "gaussians.kl_univariate"
 DIAGONAL, FULL = "gaussians.kl_diagonal", "gaussians.kl_full_covariance"
@@ -55,17 +56,12 @@ def to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     return summed_kl(mu, logvar, torch.zeros_like(mu), torch.zeros_like(mu))
 
 
-def multivariate(mu: Tensor, cov: Tensor) -> MultivariateNormal:
-    """N(mu, cov); that cov is positive definite needs no test, which takes longer than all the rest."""
-    return MultivariateNormal(mu, cov, validate_args=False)
-
-
 def full_to_standard(mu: Tensor, cov: Tensor) -> Tensor:
-    """KL(N(mu, cov) || N(0, I)) by torch.distributions, `()`."""
-    return kl_divergence(multivariate(mu, cov), multivariate(torch.zeros_like(mu), torch.eye(len(mu)).to(cov)))
+    """KL(N(mu, cov) || N(0, I)) `()`."""
+    return full_kl_to_standard(mu, cov)
 
 
-def log_prob(p: Normal | MultivariateNormal, x: Tensor) -> Tensor:
+def log_prob(p: Normal, x: Tensor) -> Tensor:
     """log p(x) by torch.distributions."""
     found: Tensor = p.log_prob(x)  # type: ignore[no-untyped-call]
     return found

@@ -15,6 +15,7 @@ from ...check.gradients import gradient_equals, slopes
 from ...check.patterns import Reading
 from ...check.shown import alike
 from ...check.statistics import mean_bound
+from ..shared.gaussians import full_log_prob
 from .oracles import (
     ALL_PARTS,
     CONSTANT,
@@ -25,7 +26,6 @@ from .oracles import (
     UNIVARIATE,
     full_to_standard,
     log_prob,
-    multivariate,
     pairwise_kl,
     summed_kl,
     to_standard,
@@ -66,7 +66,7 @@ def montecarlo(ctx: Context) -> None:
         agrees(float(standard[row]), to_normal[:, row], "kl_divergence")
     mu, cov = ctx.randn(3), covariance(ctx.seed, 3)
     draws = mu + ctx.randn(SAMPLES, 3) @ torch.linalg.cholesky(cov).mT
-    log_ratio = log_prob(multivariate(mu, cov), draws) - log_prob(normal, draws).sum(1)
+    log_ratio = full_log_prob(draws, mu, cov) - log_prob(normal, draws).sum(1)
     agrees(float(as_tensor(ctx.call(FULL, mu, cov), (), "kl_full_covariance")), log_ratio, "kl_full_covariance")
 
 

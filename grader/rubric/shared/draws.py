@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ...check.context import Context, guard
 from ...check.expectations import as_tensor, expect, leaves_gradients_off, leaves_gradients_on
 from ...check.failure import INHERIT
 from ...check.shown import alike
-from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, variance_bounds
+from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, normal_p_value, variance_bounds
 from ...check.values import Gen, Handle, TorchRef
 
 TWICE = "Where does your randomness come from, and does the argument generator reach it?"
@@ -59,7 +58,7 @@ def expect_standard_normal(ctx: Context, eps: Tensor, what: str, *, hint: str = 
         inside, f"the variance of {what} is not that of N(0, I)", f"1 ({low:.3g} to {high:.3g}) in each dimension",
         f"{rounded(variances)}; {count} draws {seen}", hint=hint or WIDTH,
     )  # fmt: skip
-    p_value = float(stats.kstest(eps.flatten().numpy(), "norm").pvalue)
+    p_value = normal_p_value(eps)
     expect(
         p_value >= FALSE_ALARM, f"{what} is not normally distributed", "the bell curve of N(0, 1)",
         f"{count} draws {seen} (Kolmogorov-Smirnov p = {p_value:.1g})", hint=hint or BELL,
