@@ -71,6 +71,7 @@ class Inside(Session):
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device, self.printed, self.nonce, self.odd, self.open = "cpu", b"", 0, "", True
+        self.asked = 0
         self.log = Log()
         here = cast(Here, worker)
         for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:

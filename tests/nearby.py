@@ -32,5 +32,5 @@ class Nearby(Bench):
 def judged(sources: Mapping[str, str], checks: Sequence[Check], seed: int) -> dict[str, Outcome]:
     """Outcomes of those of `checks` that do not train. Warnings of a submission are its own affair, as in grading."""
     with mock.patch.object(context, "Session", Inside), warnings.catch_warnings(action="ignore"):
-        found = judge_all(checks, Nearby(sources), Setting(seed), lambda check: check.kind != "trained")
+        found = judge_all(checks, Nearby(sources), Setting(seed, together=False), lambda check: check.kind != "trained")
         return {outcome.check.id: outcome for outcome in found}

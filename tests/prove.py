@@ -273,7 +273,7 @@ def shows(task: Task) -> bool:
 
 def setting(task: Task) -> Setting:
     """What the task is judged with; one thread, as the other processes use the other cores."""
-    plain = Setting(task.seed, tolerance=task.tolerance)
+    plain = Setting(task.seed, together=as_graded(task), tolerance=task.tolerance)
     if not trains(asdict(task)):
         return plain
     return replace(plain, data=load_dataset(TRAINED_ON), thresholds=load_thresholds(TRAINED_ON))

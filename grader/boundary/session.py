@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from .launch import GraderFault, Worker, WorkerDied
 from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
+Frame = wire.Frame
 POLL_SECONDS = 0.05
 
 
@@ -32,7 +33,7 @@ POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Frame:
+class Line:
     """One line of a traceback through the student's files."""
 
     file: str
@@ -44,7 +45,7 @@ class Frame:
 class StudentRaised(Exception):
     """The student's code raised an exception; data only, its class stays in the worker."""
 
-    def __init__(self, kinds: Sequence[str], message: str, frames: Sequence[Frame]) -> None:
+    def __init__(self, kinds: Sequence[str], message: str, frames: Sequence[Line]) -> None:
         super().__init__(f"{kinds[0] if kinds else 'Exception'}: {message}")
         self.kinds, self.message, self.frames = tuple(kinds), message, tuple(frames)
 
@@ -123,6 +124,25 @@ class Log:
         self.last, self.when = Call(target, args, kwargs), time.monotonic()
 
 
+class Collected(BaseException):
+    """A request, in the place of its answer. A BaseException: no check waits for it."""
+
+    def __init__(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.frame: Frame = (header, tensors)
+
+
+def collected(header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
+    """In the place of asking."""
+    raise Collected(header, tensors)
+
+
+def same_request(one: Frame, other: Frame) -> bool:
+    """Whether two requests ask the same of the same numbers."""
+    (header, tensors), (header_, tensors_) = one, other
+    return header == header_ and all(torch.equal(tensor, tensors_[key]) for key, tensor in tensors.items())
+
+
 class Session:
     """One fresh process with the submission. Use as a context manager.
 
@@ -137,6 +157,7 @@ class Session:
         self.nonce = 0
         self.odd = ""  # the first returned value that no check can work with
         self.log = Log()
+        self.asked = 0  # requests so far
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
@@ -265,16 +286,13 @@ class Session:
         """One request and its checked answer."""
         if not self.open:
             raise Crashed("the process has ended")
-        self.nonce += 1
         out = wire_values.Outgoing()
         # fields that hold values travel as value trees; the protocol's own fields are plain JSON
         plain = ("method", "name", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad")
         body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
         if "cotangents" in fields:
             body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
-        header, tensors = self.exchange({"op": op, "nonce": self.nonce, **body}, out.tensors)
-        if header.get("nonce") != self.nonce:
-            raise self._end(Violation("the process answered a question that was not asked"))
+        header, tensors = self._answer({"op": op, **body}, out.tensors)
         if "refused" in header:
             raise GraderFault(f"request {op!r} was refused: {header['refused']}")
         if "error" in header:
@@ -287,7 +305,55 @@ class Session:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
 
-    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> wire.Frame:
+    def ask_together(self, requests: Sequence[Frame]) -> list[Frame]:
+        """Sends several requests at once, in this order; what costs most of a request is the way there and back."""
+        headers, tensors = wire.together(requests)
+        header, found = self._asked({"op": "together", "requests": headers}, tensors)
+        answers = header.get("answers")
+        if not isinstance(answers, list) or len(answers) != len(requests):
+            raise self._end(Violation("the process answered more or less than was asked"))
+        try:
+            return wire.apart(answers, found)
+        except (ValueError, IndexError, TypeError) as error:
+            raise self._end(Violation(f"the process sent a malformed answer: {error}")) from error
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Requests are not sent meanwhile: the first one is raised as Collected."""
+        self._answer = collected  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del self._answer
+
+    @contextlib.contextmanager
+    def answering(self, known: tuple[Frame, Frame]) -> Iterator[None]:
+        """The next request has this answer already, if it is the one that was sent; any other one is raised."""
+        left = [known]
+
+        def answer(header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
+            if not left or not same_request(left[0][0], (header, tensors)):
+                raise Collected(header, tensors)
+            return left.pop()[1]
+
+        self._answer = answer  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del self._answer
+
+    def _answer(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
+        return self._asked(header, tensors)
+
+    def _asked(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
+        self.nonce += 1
+        self.asked += 1
+        answer, found = self.exchange({"nonce": self.nonce, **header}, tensors)
+        if answer.get("nonce") != self.nonce:
+            raise self._end(Violation("the process answered a question that was not asked"))
+        return answer, found
+
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
         """Sends a frame and returns the one that comes back, within the time that is left."""
         left = self.limits.check_s - (time.monotonic() - self.started)
         deadline = time.monotonic() + max(0.0, min(self.limits.request_s, left))
@@ -364,7 +430,7 @@ class Session:
             return (TimedOut if "did not finish" in message else Crashed)(message)
         if "MemoryError" in kinds or "can't allocate memory" in message or "CUDA out of memory" in message:
             return OutOfMemory("an allocation was refused")
-        frames = [Frame(str(f["file"])[:100], int(f["line"]), str(f["function"])[:100], str(f["code"])[:200])
+        frames = [Line(str(f["file"])[:100], int(f["line"]), str(f["function"])[:100], str(f["code"])[:200])
                   for f in error["frames"][:10]]  # fmt: skip
         return StudentRaised(kinds, message, frames)
 
@@ -416,7 +482,7 @@ class Session:
             except OSError as error:
                 raise self._end(Crashed("the process ended while it was asked")) from error
 
-    def _receive(self, deadline: float) -> wire.Frame:
+    def _receive(self, deadline: float) -> Frame:
         arrived = 0
 
         def receive(most: int) -> bytes:

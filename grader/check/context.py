@@ -34,9 +34,9 @@ class Context:
     def __init__(
         self, name: str, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
-        tolerance: float = 1.0, patience: int = 1, imports_afresh: bool = False,
+        tolerance: float = 1.0, patience: int = 1, imports_afresh: bool = False, together: bool = False,
     ) -> None:  # fmt: skip
-        self.imports_afresh = imports_afresh
+        self.imports_afresh, self.together = imports_afresh, together
         self.name, self.worker, self.limits, self.device = name, worker, limits, device
         self.stand_ins, self.tolerance, self.patience = stand_ins, tolerance, patience
         self.seed = derive(run_seed, name)

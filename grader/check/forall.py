@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import hypothesis
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from ..boundary.session import SessionEnded, StudentRaised
+from ..boundary.launch import GraderFault, WorkerDied
+from ..boundary.session import Collected, Frame, SessionEnded, StudentRaised
 from .cases import drawn_cases
 from .context import Context, guard
 from .failure import Failure
 
 SHRINK_CALLS = 150
 PROBES = 10
+
+
+class Apart(BaseException):
+    """What was asked together must be asked one by one, from the start and in a fresh process, to be reported."""
 
 
 class _Enough(BaseException):
@@ -32,6 +37,9 @@ def forall(
     the same run gives the same report. What is wrong in a small case may have several causes: a few more cases as they
     were drawn tell them apart (`Context.reading`).
     """
+    if ctx.together:
+        hold_together(ctx, body, [*cases_of(ctx, examples, strategies)])
+        return
     smallest: list[Failure] = []
     calls_left = [SHRINK_CALLS]
 
@@ -68,3 +76,56 @@ def forall(
         raise
     finally:
         ctx.case = {}
+
+
+def cases_of(
+    ctx: Context, examples: int, strategies: Mapping[str, st.SearchStrategy[Any]]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What is drawn as long as the property holds: it depends on the seed alone."""
+    cases: list[dict[str, Any]] = []
+    drawn_cases(lambda **drawn: cases.append(drawn), ctx.seed, examples, strategies, (Phase.generate,))
+    return cases
+
+
+def hold_together(ctx: Context, body: Callable[..., None], cases: Sequence[Mapping[str, Any]]) -> None:
+    """Runs `body` on all cases, their requests in one frame where each makes exactly one. Raises Apart on any failure.
+
+    The submission is asked the same in the same order either way. Whatever does not hold is looked at again step by
+    step, from the start of the check: only there is it shrunk and told.
+    """
+    try:
+        asked = 0
+        for number, case in enumerate(cases):
+            if number == 1 and asked == 1 and (answers := answered_together(ctx, body, cases[1:])):
+                for later, known in zip(cases[1:], answers, strict=True):
+                    with ctx.session.answering(known):
+                        body(**later)
+                break
+            before = ctx.session.asked
+            body(**case)
+            asked = ctx.session.asked - before
+    except (GraderFault, WorkerDied):
+        raise
+    except (Exception, SessionEnded, Collected) as fault:
+        raise Apart from fault
+    if ctx.session.odd:
+        raise Apart
+
+
+def answered_together(
+    ctx: Context, body: Callable[..., None], cases: Sequence[Mapping[str, Any]]
+) -> list[tuple[Frame, Frame]]:  # fmt: skip
+    """The first request of `body` for each case, and its answer; none if there is a case without one.
+
+    What `body` draws, it draws again when it runs for good.
+    """
+    frames: list[Frame] = []
+    drawn = ctx.rng.get_state()
+    for case in cases:
+        try:
+            with ctx.session.collecting():
+                body(**case)
+        except Collected as request:
+            frames.append(request.frame)
+    ctx.rng.set_state(drawn)
+    return list(zip(frames, ctx.session.ask_together(frames), strict=True)) if len(frames) == len(cases) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from ..check.context import Context, derive
 from ..check.datasets import Dataset
 from ..check.declaration import OPTIMIZERS, Check
 from ..check.failure import Failure, Unimplemented, failure_of
+from ..check.forall import Apart
 from ..check.outcome import HARMLESS, Outcome, Status
 from ..check.parts import FOLLOW_THROUGH, Part
 from ..check.threads import THREADS
@@ -46,6 +48,7 @@ class Setting:
     device: str = "cpu"
     data: Dataset | None = None
     thresholds: Thresholds | None = None
+    together: bool = True  # whether the cases of a property are asked together; the same marks and reports either way
     tolerance: float = 1.0  # factor on every tolerance: the audit's, 1 in grading
     patience: int = 1  # factor on the epochs of a model of the submission
     quick: Limits = QUICK
@@ -202,8 +205,19 @@ def paid_once(
 def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]) -> tuple[Outcome, bool]:
     """Runs one check. Every way it can end is an outcome; only our own faults become `error`.
 
-    The second value says whether what training led to has cost points: another training may end elsewhere.
+    The second value says whether what training led to has cost points: another training may end elsewhere. What is
+    asked of many cases is asked together; where that fails, everything runs once more, step by step (`check.forall`).
     """
+    if check.kind != "trained" and setting.together:
+        with contextlib.suppress(Apart):
+            return run(check, bench, setting, stand_ins, together=True)
+    return run(check, bench, setting, stand_ins, together=False)
+
+
+def run(
+    check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part], *, together: bool
+) -> tuple[Outcome, bool]:  # fmt: skip
+    """`once`, one way or the other. Raises Apart."""
     began = time.monotonic()
     context: Context | None = None
     try:
@@ -212,7 +226,7 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
         device = setting.device if check.kind == "trained" else "cpu"
         context = Context(check.id, bench.worker, setting.seed, limits, device, setting.data, setting.thresholds,
                           stand_ins, setting.tolerance, setting.patience,
-                          imports_afresh=check.kind == "trained")  # fmt: skip
+                          imports_afresh=check.kind == "trained", together=together)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)

@@ -18,6 +18,7 @@ grads      the ``.grad`` of an object's parameters
 stand_in   puts ``value`` in the place of ``name`` in ``module`` of the submission
 saved      calls, and returns the bytes of activations that autograd keeps for the backward pass
 train      trains a model on given arrays with a given objective (see `loop`)
+together   answers several ``requests``, which do not depend on each other's answers, in their order: ``{"answers"}``
 =========  =================================================================================================
 """
 
@@ -38,6 +39,7 @@ from torch import Tensor, nn
 
 from . import loop, probes, values, wire
 from .importer import PACKAGE, SubmissionFinder, forget
+from .wire import apart, together
 
 TORCH_NAMESPACES: Mapping[str, object] = {
     "": torch, "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
@@ -150,6 +152,21 @@ class Session:
         if operation is None:
             raise Refused(f"unknown request {request['op']!r}")
         return operation(request, read)
+
+    def reply(self, request: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> wire.Frame:
+        """The answer to a request, whatever happens on the way to it."""
+        out = values.Outgoing()
+        try:
+            result = self.answer(request, tensors)
+            kept = isinstance(result, Kept)
+            value = self.keep(result.value) if kept else values.encode(result, out, self.outgoing)
+        except Refused as refused:
+            return {"refused": str(refused)}, {}
+        except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt too: the student's code must not end us
+            described = self.describe(error)
+            error.__traceback__ = None
+            return {"error": described}, {}
+        return {"value": value}, out.tensors
 
     def op_import(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
         load(request["module"], self.sources)
@@ -311,17 +328,14 @@ def run(
     session = Session(sources, aliases)
     pack, sendall = wire.pack, sock.sendall
     for message, tensors in frames(sock):
-        out = values.Outgoing()
-        answer: dict[str, Any] = {"nonce": message["nonce"]}
+        if message["op"] == "together":
+            answers, found = together([session.reply(*part) for part in apart(message["requests"], tensors)])
+            answer: dict[str, Any] = {"answers": answers}
+        else:
+            answer, found = session.reply(message, tensors)
         try:
-            result = session.answer(message, tensors)
-            kept = isinstance(result, Kept)
-            answer["value"] = session.keep(result.value) if kept else values.encode(result, out, session.outgoing)
-            data = pack(answer, out.tensors)
-        except Refused as refused:
-            data = pack({"nonce": message["nonce"], "refused": str(refused)}, {})
-        except BaseException as error:  # noqa: BLE001  SystemExit and KeyboardInterrupt too: the student's code must not end us
+            data = pack({"nonce": message["nonce"], **answer}, found)
+        except Exception as error:  # noqa: BLE001  a value of theirs that does not travel is their error
             data = pack({"nonce": message["nonce"], "error": session.describe(error)}, {})
-            error.__traceback__ = None
         flush()
         sendall(data)

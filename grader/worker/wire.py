@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import safetensors
@@ -67,6 +67,21 @@ def load(body: bytes) -> dict[str, Tensor]:
         return {key: torch.frombuffer(view["data"], dtype=PLAIN[view["dtype"]]).reshape(view["shape"])
                 for key, view in found}  # fmt: skip
     return safetensors.torch.load(body)
+
+
+def together(frames: Sequence[Frame]) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+    """Several frames as one: their headers, and all their tensors under keys that say whose they are."""
+    return [header for header, _ in frames], {f"{number}.{key}": tensor for number, (_, tensors) in enumerate(frames)
+                                              for key, tensor in tensors.items()}  # fmt: skip
+
+
+def apart(headers: Sequence[dict[str, Any]], tensors: Mapping[str, Tensor]) -> list[Frame]:
+    """The frames that `together` has put into one."""
+    found: list[Frame] = [(header, {}) for header in headers]
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        found[int(number)][1][key] = tensor
+    return found
 
 
 def sizes(prefix: bytes) -> tuple[int, int]:
