@@ -39,7 +39,6 @@ def run(
         with contextlib.suppress(BaseException):
             session.load(name, sources)
     session.flush()
-    processes.gather_memory()
     sendall(pack({"ready": True, "threads": processes.threads(), "children": len(processes.children(os.getpid()))}, {}))
 
     def answer(asked: dict[str, Any], fds: list[int]) -> Mapping[str, Any]:

@@ -33,7 +33,7 @@ from .draws import DRAWS, draws_are_fresh
 from .noise import GAUSSIAN, KINDS, MASKING, SALT
 
 LOSS, DAE = "denoising.denoising_loss", "denoising.DenoisingAutoencoder"
-SMALL = {"input_dim": 49, "latent_dim": 5}
+SMALL: dict[str, Any] = {"input_dim": 49, "latent_dim": 5}
 # a corruption that has lost its own points costs the model nothing
 DRAWN = ("q5.noise.independent", "q5.noise.generator", "q5.noise.contract", "q5.noise.errors")
 CORRUPTIONS = (
