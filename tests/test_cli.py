@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
 import re
@@ -219,6 +220,28 @@ def test_a_folder_that_cannot_be_used_is_noticed_before_anything_is_graded(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert all(line.startswith("error: --") for line in lines)
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize(("stream", "number", "code"), [("stdout", errno.ENOSPC, 3), ("stdout", errno.EPIPE, 0),
+                                                        ("stderr", errno.ENOSPC, 0), ("stderr", errno.EIO, 0)])  # fmt: skip
+def test_a_stream_that_cannot_be_written_costs_no_marks(
+    stream: str, number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grade, "grade", at_once)
+    monkeypatch.setattr(sys, stream, Broken(number))
+    assert cli.main(["grade", SOLUTION, "--out", str(tmp_path / "out"), *FAST]) == code
+    assert [row["score"] for row in table(tmp_path / "out")] == ["100.0"]
 
 
 def at_once(submissions: Sequence[Submission], plan: run.Plan, progress: object) -> Iterator[tuple[int, Report]]:

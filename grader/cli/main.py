@@ -21,14 +21,18 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     options = parse(argv)
-    from .consoles import consoles, say
+    from .consoles import consoles, lost, say
 
     out, err = consoles()
     try:
         folder = prepared(options)
         from .commands import run
 
-        return run(options, folder, out, err)
+        code = run(options, folder, out, err)
+        if why := lost(out):
+            say(err, "error", f"standard output could not be written ({why}): make room and run it again", "red")
+            return 3
+        return code
     except (UsageError, FolderError) as error:
         say(err, "error", str(error), "red")
         return 2

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,17 +16,46 @@ from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+END_SECONDS = 5.0
+
+
+def obedient() -> None:
+    """In a new process: Ctrl-C reaches all of a terminal, the first one answers it and asks the others to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # not the default: what is open gets closed
 
 
 @contextlib.contextmanager
-def ended_at_once() -> Iterator[None]:
-    """What leaves the block early (Ctrl-C, say) does not wait for parts in hand: their processes end."""
+def ended_early(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """What leaves the block early (Ctrl-C, say) does not wait for parts in hand: their processes end, and what they
+    have open is closed if that takes no long time. A second Ctrl-C meanwhile changes nothing.
+    """
     try:
         yield
     except BaseException:
-        for process in multiprocessing.active_children():
-            process.kill()
+        with undisturbed():
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes = multiprocessing.active_children()
+            for process in processes:
+                process.terminate()
+            until = time.monotonic() + END_SECONDS
+            for process in processes:
+                process.join(max(0.0, until - time.monotonic()))
+                process.kill()
         raise
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """No Ctrl-C inside; only the main thread hears of any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Lanes(Generic[Part, Result]):
@@ -46,19 +78,17 @@ class Lanes(Generic[Part, Result]):
         """Parts as they are finished, with what came out; None for one whose process died twice."""
         while self.waiting or self.suspects:
             if self.waiting:
-                with self._pool(self.count) as pool, ended_at_once():
+                with self._pool(self.count) as pool, ended_early(pool):
                     yield from self._until_broken(pool)
             else:
                 part = self.suspects.popleft()
-                with self._pool(1) as pool, ended_at_once():
+                with self._pool(1) as pool, ended_early(pool):
                     future = pool.submit(self.run, part)
                     yield part, None if isinstance(future.exception(), BrokenProcessPool) else future.result()
 
     @staticmethod
     def _pool(count: int) -> ProcessPoolExecutor:
-        # Ctrl-C reaches every process of a terminal: ours alone answers it
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(count, spawn, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+        return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=obedient)
 
     def _until_broken(self, pool: ProcessPoolExecutor) -> Iterator[tuple[Part, Result]]:
         running: dict[Future[Result], Part] = {}

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,10 @@ class Lane:
 
 @functools.cache
 def lane_of_this_process(plan: Plan) -> Lane:
-    """Made on a process's first part."""
-    return Lane(plan)
+    """Made on a process's first part, closed when the process ends."""
+    lane = Lane(plan)
+    Finalize(lane, lane.close, exitpriority=1)
+    return lane
 
 
 def run_part(plan: Plan, part: Part) -> list[dict[str, Any]]:
