@@ -82,7 +82,8 @@ def annealing(ctx: Context) -> None:
     wanted = torch.tensor([schedule(step, warmup, beta_max) for step in steps], dtype=torch.float64)
     readings = functools.partial(otherwise, torch.tensor(steps, dtype=torch.float64), warmup, beta_max)
     try:
-        matches_among(ctx, found, wanted, FLOAT64, "the weight at steps 0 to 10 of a warm-up of 4", readings)
+        matches_among(ctx, found, wanted, FLOAT64, "the weight at steps 0 to 10 of a warm-up of 4", readings,
+                      hint=INHERIT)  # fmt: skip
     except Failure as failure:
         failure.call = f"kl_annealing(step, warmup_steps={warmup}, beta_max={beta_max}) at step 0, 1, ..., 10"
         raise

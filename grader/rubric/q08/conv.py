@@ -59,7 +59,7 @@ def conv_shapes(ctx: Context) -> None:
     needs=(), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def conv_posterior(ctx: Context) -> None:
-    model, x = precise(ctx, lambda: ctx.new(CONV, 8), ctx.images(3))
+    model, x = precise(ctx, lambda side: ctx.new(CONV, 8), 3, sides=(28,))
     expect_heads(ctx, model, x, 8, "ConvVAE.encode")
     stir(ctx, model, 0.7)  # layer upon layer of larger weights saturates the sigmoid
     expect_forward(ctx, model, x, 8)

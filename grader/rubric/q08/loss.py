@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -18,6 +19,7 @@ from ...check.gradients import gradient_matches
 from ...check.shown import alike
 from ...check.values import StudentRaised
 from ..shared.latents import Readings, bernoulli_nats, matches_among, nats, sigma_of, zeros_if_none
+from ..shared.models import three
 from .parts import TERMS as TERMS_PART
 
 TERMS, LOSS = "vae.elbo_terms", "vae.vae_loss"
@@ -201,7 +203,7 @@ def elbo_zero(ctx: Context) -> None:
     x_recon, mu, logvar = knows_nothing(ctx, x, eps) or known
     recon, kl = as_sequence(ctx.call(TERMS, x_recon, x, mu, logvar), 2, "elbo_terms")
     expected = torch.tensor(784 * math.log(2), dtype=x.dtype)
-    matches_among(ctx, recon, expected, GUARDED, "recon", lambda: recon_otherwise(known[0], x))
+    matches_among(ctx, recon, expected, GUARDED, "recon", lambda: recon_otherwise(known[0], x), hint=INHERIT)
     matches(ctx, kl, torch.zeros((), dtype=x.dtype), FLOAT64, "kl of the prior itself",
             hint="How far is the prior from itself?")  # fmt: skip
 
@@ -212,7 +214,7 @@ def knows_nothing(ctx: Context, x: Tensor, eps: Tensor) -> list[Tensor] | None:
         model = ctx.new("vae.VAE", latent_dim=6).double().eval()
         weights = model.parameters()
         model.load({name: torch.zeros_like(held) if name in weights else held for name, held in model.state().items()})
-        outputs = as_sequence(model(x, eps=eps), 3, "forward")
+        outputs = three(model(x, eps=eps))
     except StudentRaised:
         return None  # the model's mistakes cost points elsewhere
     usual = (torch.full_like(x, 0.5), torch.zeros_like(eps), torch.zeros_like(eps))
@@ -275,7 +277,8 @@ def loss_beta(ctx: Context) -> None:
         recon, kl = terms_of(case)
         value = as_tensor(ctx.call(LOSS, *case, beta=beta), (), "vae_loss", dtype=torch.float64)
         what = f"vae_loss at beta = {beta:.6g}"
-        matches_among(ctx, value, recon + beta * kl, FLOAT64, what, lambda: loss_otherwise(recon, kl, beta))
+        otherwise = functools.partial(loss_otherwise, recon, kl, beta)
+        matches_among(ctx, value, recon + beta * kl, FLOAT64, what, otherwise, hint=INHERIT)
 
     case = plain_case(ctx)
     recon, kl = terms_of(case)

@@ -9,7 +9,7 @@ from ...check.cases import named_sizes
 from ...check.context import Context
 from ...check.declaration import declare
 from ...check.devices import expect_on_device
-from ...check.expectations import as_sequence, expect, preserves
+from ...check.expectations import expect, preserves
 from ...check.forall import forall
 from ...check.values import Handle, Probe
 from ..shared.draws import expect_generator
@@ -29,6 +29,7 @@ from ..shared.models import (
     expect_shapes,
     expect_used_in_training,
     precise,
+    three,
 )
 from .conv import CONV
 from .parts import REPARAMETERIZE
@@ -36,9 +37,9 @@ from .parts import REPARAMETERIZE
 VAE = "vae.VAE"
 
 
-def small(ctx: Context, side: int = 4) -> tuple[Handle, torch.Tensor]:
-    """A VAE for small images with 6 latents in evaluation mode, and five images; float64 where that works."""
-    return precise(ctx, lambda: ctx.new(VAE, input_dim=side**2, hidden_dim=11, latent_dim=6), ctx.images(5, side))
+def small(ctx: Context, batch: int = 5) -> tuple[Handle, torch.Tensor]:
+    """A VAE for small images with 6 latents in evaluation mode, and some images; float64 where that works."""
+    return precise(ctx, lambda side: ctx.new(VAE, input_dim=side**2, hidden_dim=11, latent_dim=6), batch)
 
 
 @declare(
@@ -92,8 +93,7 @@ def vae_shapes(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def vae_heads(ctx: Context) -> None:
-    make = lambda: ctx.new(VAE, input_dim=16, hidden_dim=14, latent_dim=8)  # noqa: E731
-    model, x = precise(ctx, make, ctx.images(5, 4))
+    model, x = precise(ctx, lambda side: ctx.new(VAE, input_dim=side**2, hidden_dim=14, latent_dim=8), 5)
     expect_heads(ctx, model, x, 8, "VAE.encode")
 
 
@@ -121,9 +121,10 @@ def vae_probabilities(ctx: Context) -> None:
 def vae_forward(ctx: Context) -> None:
     model, x = small(ctx)
     expect_forward(ctx, stir(ctx, model), x, 6)
-    single = stir(ctx, ctx.new(VAE, input_dim=25, hidden_dim=11, latent_dim=6).eval())
-    expect_forward(ctx, single, ctx.images(4, 5), 6)
-    twin = ctx.new(VAE, input_dim=16, hidden_dim=11, latent_dim=6)
+    pixels = x[0].numel()
+    single = stir(ctx, ctx.new(VAE, input_dim=pixels, hidden_dim=11, latent_dim=6).eval())
+    expect_forward(ctx, single, x.float(), 6)
+    twin = ctx.new(VAE, input_dim=pixels, hidden_dim=11, latent_dim=6)
     expect_loadable(ctx, model, twin, x, 6)
     expect_used_in_training(ctx, model, x, 6, "eps", "VAE.forward")
 
@@ -164,12 +165,12 @@ def vae_gradient(ctx: Context) -> None:
 def uses_generator(ctx: Context) -> None:
     mu, logvar = ctx.randn(5, 3), ctx.randn(5, 3)
     expect_generator(ctx, lambda generator: ctx.call(DRAW, mu, logvar, generator=generator), "reparameterize")
-    conv = precise(ctx, lambda: ctx.new(CONV, 6), ctx.images(3))
+    conv = precise(ctx, lambda side: ctx.new(CONV, 6), 3, sides=(28,))
     for name, (model, x) in (("VAE.forward", small(ctx)), ("ConvVAE.forward", conv)):
         expect_alive(ctx, stir(ctx, model, 0.5), x, 6)
 
         def forward(generator: object, model: Handle = model, x: torch.Tensor = x) -> object:
-            return as_sequence(model(x, generator=generator), 3, "forward")[0]
+            return three(model(x, generator=generator))[0]
 
         expect_generator(ctx, forward, name)
         expect_used_in_training(ctx, model, x, 6, "generator", name)

@@ -9,7 +9,7 @@ from ...check.cases import same_shape, sizes
 from ...check.context import Context
 from ...check.declaration import declare
 from ...check.expectations import as_tensor, expect, matches, preserves
-from ...check.failure import FLOAT32, FLOAT64
+from ...check.failure import FLOAT32, FLOAT64, INHERIT
 from ...check.forall import forall
 from ...check.gradients import gradient_matches
 from ...check.shown import alike
@@ -62,7 +62,7 @@ def reparam_value(ctx: Context) -> None:
     def body(case: tuple[Tensor, Tensor, Tensor]) -> None:
         mu, logvar, eps = case
         value = preserves(ctx, REPARAMETERIZE, mu, logvar, eps=eps)
-        matches(ctx, value, mu + sigma_of(logvar) * eps, FLOAT64, "reparameterize(mu, logvar, eps)")
+        matches(ctx, value, mu + sigma_of(logvar) * eps, FLOAT64, "reparameterize(mu, logvar, eps)", hint=INHERIT)
 
     # numbers of one digit in which misconceptions differ, before small cases in which they coincide
     mu, logvar, eps = (
@@ -70,13 +70,14 @@ def reparam_value(ctx: Context) -> None:
     )
     value, expected = preserves(ctx, REPARAMETERIZE, mu, logvar, eps=eps), mu + sigma_of(logvar) * eps
     what = "reparameterize(mu, logvar, eps)"
-    matches_among(ctx, value, expected, FLOAT64, what, lambda: readings(mu, logvar, eps))
+    matches_among(ctx, value, expected, FLOAT64, what, lambda: readings(mu, logvar, eps), hint=INHERIT)
     forall(ctx, body, case=same_shape(3, sizes(2, 5), sizes(3, 4), low=(-3.0, -4.0, -3.0), high=(3.0, 3.0, 3.0)))
     for batch, latent in ((1, 3), (3, 1), (1, 1)):
         body((ctx.randn(batch, latent), ctx.randn(batch, latent), ctx.randn(batch, latent)))
     mu, logvar, eps = (ctx.randn(7, 5, dtype=torch.float32) for _ in range(3))
     expected = mu + sigma_of(logvar) * eps
-    matches(ctx, ctx.call(REPARAMETERIZE, mu, logvar, eps), expected, FLOAT32, "reparameterize in float32")
+    value = ctx.call(REPARAMETERIZE, mu, logvar, eps)
+    matches(ctx, value, expected, FLOAT32, "reparameterize in float32", hint=INHERIT)
     both = ctx.call(REPARAMETERIZE, mu, logvar, eps=eps, generator=Gen(ctx.seed))
     matches(ctx, both, expected, FLOAT32, "reparameterize with a generator beside eps", hint=GIVEN)
     drawn = preserves(ctx, REPARAMETERIZE, mu, logvar)
@@ -128,12 +129,12 @@ def reparam_draws(ctx: Context) -> None:
     # 4000 draws of 3 dimensions, each with its own mean and variance; the statistics and their chances of a false alarm
     # (5e-7 in all) are those of expect_standard_normal
     mu, logvar = 3 * ctx.randn(4000, 3), ctx.randn(4000, 3)
-    z = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar), mu.shape, "reparameterize(mu, logvar)", dtype=mu.dtype)
     sigma = sigma_of(logvar)
     # where the value for a given eps is wrong already, its own scale is used: that mistake has a check of its own
     own = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar, torch.ones_like(mu)), mu.shape, "reparameterize") - mu
     if not alike(own, sigma) and bool((own.abs() > 1e-6).all()):
         sigma = own
+    z = as_tensor(ctx.call(REPARAMETERIZE, mu, logvar), mu.shape, "reparameterize(mu, logvar)", dtype=mu.dtype)
     eps = (z - mu) / sigma
     expect(not alike(z, mu), "every draw is mu itself", "draws around mu", "mu", hint=NO_NOISE)
     expect_standard_normal(ctx, eps, "(z - mu) / sigma")

@@ -24,7 +24,7 @@ from ..shared.draws import (
     expect_standard_normal,
 )
 from ..shared.latents import Readings, matches_among, posterior, stir
-from ..shared.models import precise
+from .model import small
 
 GENERATE, INTERPOLATE = "vae.generate", "vae.interpolate"
 
@@ -88,8 +88,8 @@ def generate_model(ctx: Context) -> None:
         images = as_tensor(ctx.call(GENERATE, probe, 3), None, what)
         as_tensor(images, None, what, dtype=dtype, hint=WHOSE_DTYPE)
         as_tensor(images, (3, 1, 2, 2), what)
-    model, _ = precise(ctx, lambda: ctx.new("vae.VAE", input_dim=25, hidden_dim=7, latent_dim=4), ctx.images(2, 5))
-    z = ctx.randn(1, 4, dtype=next(iter(model.state().values())).dtype)
+    model, x = small(ctx)
+    z = ctx.randn(1, 6, dtype=x.dtype)
     shape = as_tensor(model.call("decode", z), None, "the output of decode").shape[1:]
     as_tensor(ctx.call(GENERATE, stir(ctx, model), 6), (6, *shape), "generate(VAE, 6)", dtype=z.dtype)
     conv = ctx.new("vae.ConvVAE", latent_dim=3)
@@ -169,15 +169,13 @@ def interpolate_model(ctx: Context) -> None:
     probe = showing_latents(ctx, 2)
     x1, x2 = ctx.rand(1, 1, 2, 2), ctx.rand(1, 1, 2, 2)
     expect_evaluation(ctx, INTERPOLATE, probe, x1, x2, 4)
-    precise_model, x = precise(
-        ctx, lambda: ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4), ctx.images(2, 5)
-    )
-    single = ctx.new("vae.VAE", input_dim=25, hidden_dim=11, latent_dim=4).eval()
-    for model, images in ((precise_model, x), (single, x.float())):
+    double, x = small(ctx, batch=2)
+    single = ctx.new("vae.VAE", input_dim=x[0].numel(), hidden_dim=11, latent_dim=6).eval()
+    for model, images in ((double, x), (single, x.float())):
         stir(ctx, model)
         dtype, (first, last) = images.dtype, (images[:1], images[1:])
         value = ctx.call(INTERPOLATE, model, first, last, 7)
-        (start, _), (end, _) = (posterior(ctx, model.call("encode", x), (1, 4), dtype, "encode") for x in (first, last))
+        (start, _), (end, _) = (posterior(ctx, model.call("encode", x), (1, 6), dtype, "encode") for x in (first, last))
         weight = torch.linspace(0, 1, 7, dtype=dtype).unsqueeze(1)
         expected = as_tensor(model.call("decode", torch.lerp(start, end, weight)), None, "the decoded path")
         frames = as_tensor(value, expected.shape, "interpolate on a VAE", dtype=dtype)
@@ -190,7 +188,7 @@ def interpolate_model(ctx: Context) -> None:
             of_pixel = weight.view(-1, 1, 1, 1)
             mixed = (1 - of_pixel) * first + of_pixel * last
             ends = [as_tensor(model.call("decode", mean), None, "decode") for mean in (start, end)]
-            means = posterior(ctx, model.call("encode", mixed), (7, 4), mixed.dtype, "encode")[0]
+            means = posterior(ctx, model.call("encode", mixed), (7, 6), mixed.dtype, "encode")[0]
             found = {
                 "a mix of the two reconstructions, pixel by pixel": (1 - of_pixel) * ends[0] + of_pixel * ends[1],
                 "the reconstructions of a mix of the two images, pixel by pixel": model.call("decode", means),

@@ -76,7 +76,8 @@ def generate(ctx: Context) -> None:
 
     wanted = few - first  # a probe counts from 0: so must what counts from 1 hand its labels on, or not
     if not torch.equal(shown, wanted):
-        matches_among(ctx, shown, few, EXACT, "the class that each image is decoded with", others)
+        matches_among(ctx, shown, few, EXACT, "the class that each image is decoded with", others,
+                      hint=WHOSE_CLASS)  # fmt: skip
     labels = ctx.randint(first, 10, 4000)
     images = as_tensor(
         preserves(ctx, GENERATE, probe, labels), (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32

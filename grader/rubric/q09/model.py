@@ -16,7 +16,7 @@ from torch import Tensor
 from ...check.cases import named_sizes
 from ...check.context import Context, guard
 from ...check.declaration import declare
-from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves, raises
+from ...check.expectations import as_tensor, expect, matches, preserves, raises
 from ...check.failure import Failure
 from ...check.forall import forall
 from ...check.shown import alike
@@ -38,6 +38,7 @@ from ..shared.models import (
     expect_shapes,
     expect_used_in_training,
     precise,
+    three,
 )
 
 CVAE, GENERATE = "vae.CVAE", "vae.generate_class"
@@ -84,9 +85,9 @@ class Classes:
         return torch.tensor([place % self.count + self.first for place in places])
 
 
-def make(ctx: Context, classes: int) -> Handle:
-    """A CVAE for 4x4 images with 6 latents."""
-    return ctx.new(CVAE, input_dim=16, hidden_dim=12, latent_dim=6, num_classes=classes)
+def make(ctx: Context, classes: int, side: int = 4) -> Handle:
+    """A CVAE for small images with 6 latents."""
+    return ctx.new(CVAE, input_dim=side**2, hidden_dim=12, latent_dim=6, num_classes=classes)
 
 
 def small(ctx: Context, classes: int, batch: int) -> tuple[Handle, Tensor, Classes]:
@@ -99,7 +100,7 @@ def small(ctx: Context, classes: int, batch: int) -> tuple[Handle, Tensor, Class
     if labels.refused:
         classes = FEW
         labels = Classes.of(make(ctx, classes).eval(), classes, x)
-    model, x = precise(ctx, lambda: make(ctx, classes), x, labels(*range(batch)))
+    model, x = precise(ctx, lambda side: make(ctx, classes, side), batch, labels(*range(batch)))
     return stir(ctx, model), x, labels
 
 
@@ -278,7 +279,7 @@ def decoder(ctx: Context) -> None:
     z, places = ctx.randn(7, 6, dtype=x.dtype), [place % labels.count for place in (3, 0, 12, 1, 1, 2, 10)]
 
     def decoded_rows(z: Tensor, y: Tensor) -> Tensor:
-        return as_tensor(model.call("decode", z, y), (len(z), 1, 4, 4), "decode(z, y)", dtype=z.dtype)
+        return as_tensor(model.call("decode", z, y), None, "decode(z, y)", dtype=z.dtype)
 
     decoded = functools.partial(decoded_rows, z)
     what = "the image of decode(z, y)"
@@ -304,14 +305,14 @@ def forward(ctx: Context) -> None:
     model, x, classes = small(ctx, 5, batch=4)
     labels = classes(3, 0, 4, 1)
     expect_forward(ctx, model, x, 6, labels)
-    expect_loadable(ctx, model, make(ctx, 5), x, 6, labels)
+    expect_loadable(ctx, model, make(ctx, 5, x.shape[-1]), x, 6, labels)
     expect_fresh(ctx, model, x, 6, labels)
     expect_used_in_training(ctx, stir(ctx, model), x, 6, "eps", "CVAE.forward", labels)
     # a reparameterize that ignores its generator costs points in Question 8
     mu, seeded = ctx.randn(3, 2), Gen(ctx.seed)
     first, again = (ctx.call(REPARAMETERIZE, mu, mu, generator=seeded) for _ in range(2))
     if alike(first, again):
-        expect_generator(ctx, lambda gen: as_sequence(model(x, labels, generator=gen), 3, "forward")[0], "CVAE.forward")
+        expect_generator(ctx, lambda gen: three(model(x, labels, generator=gen))[0], "CVAE.forward")
         expect_used_in_training(ctx, model, x, 6, "generator", "CVAE.forward", labels)
 
 

@@ -50,19 +50,35 @@ LINK = "Which path does the reconstruction's gradient take back to the encoder? 
 ATTRIBUTE = "Where does your constructor keep the number that it was given?"
 
 
-def precise(ctx: Context, make: Callable[[], Handle], x: Tensor, *labels: Tensor) -> tuple[Handle, Tensor]:
-    """A model in evaluation mode and its images: float64 where that works, else float32.
+def three(value: Any) -> list[Any]:
+    """What forward returns: of more than three values the first, since their number costs the points of the shapes."""
+    longer = isinstance(value, list | tuple) and len(value) > 3
+    return as_sequence(value[:3] if longer else value, 3, "forward")
 
-    A model that works in one precision only loses the points of its shapes, and not those of every other check.
-    """
-    model = make().double().eval()
+
+def usable(model: Handle, x: Tensor, *labels: Tensor) -> bool:
+    """Whether a pass gives tensors of the dtype of the images."""
     try:
-        found = as_sequence(model(x.double(), *labels), 3, "forward")
-        if all(isinstance(part, Tensor) and part.dtype == torch.float64 for part in found):
-            return model, x.double()
+        return all(isinstance(part, Tensor) and part.dtype == x.dtype for part in three(model(x, *labels)))
     except (StudentRaised, Failure):
-        pass
-    return make().eval(), x.float()
+        return False
+
+
+def precise(
+    ctx: Context, make: Callable[[int], Handle], batch: int, *labels: Tensor, sides: Sequence[int] = (4, 28)
+) -> tuple[Handle, Tensor]:
+    """A model in evaluation mode and images for it: small ones in float64 where that works.
+
+    One that works in float32 only, or for 28 pixels a side only, loses the points of its shapes, and not those of every
+    other check. `make` is given the side.
+    """
+    for side in sides:
+        x = ctx.images(batch, side)
+        if usable(model := make(side).double().eval(), x.double(), *labels):
+            return model, x.double()
+        if usable(model := make(side).eval(), x, *labels):
+            return model, x
+    return make(sides[0]).eval(), ctx.images(batch, sides[0])
 
 
 def expect_apart(ctx: Context, ask: Callable[[], None], second: str) -> None:
@@ -227,7 +243,7 @@ def expect_probabilities_in_training(ctx: Context, model: Handle, call: Callable
     model.train()
     value = call()
     try:
-        probabilities(ctx, value, None, f"{what} in training mode (in evaluation mode it is)", hint=WHILE_TRAINING)
+        probabilities(ctx, value, None, f"{what} in training mode, unlike in evaluation mode,", hint=WHILE_TRAINING)
     except Failure as failure:
         failure.call = ctx.typed()
         raise
@@ -250,14 +266,14 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
         "log sigma, half of logvar": (logvar / 2, RETURNS),
     }  # fmt: skip
     for eps in (ctx.randn(*shape, dtype=x.dtype), torch.zeros(shape, dtype=x.dtype)):
-        outputs = as_sequence(model(x, *labels, eps=eps), 3, "forward")
+        outputs = three(model(x, *labels, eps=eps))
         call, x_recon = ctx.typed(), as_tensor(outputs[0], None, "x_recon of forward")
         for value, wanted, name, readings in (
             (outputs[1], mu, "mu", of_mu), (outputs[2], logvar, "logvar", of_logvar),
         ):  # fmt: skip
             what = f"{name} of forward, compared with {name} of encode,"
             matches_among(ctx, value, wanted, tol, what, functools.partial(dict, readings), hint=RETURNS, call=call)
-        again = as_sequence(model(x, *labels, eps=eps), 3, "forward")[0]
+        again = three(model(x, *labels, eps=eps))[0]
         expected = as_tensor(model.call("decode", mu + sigma * eps, *labels), None, "the output of decode")
         if not (alike(x_recon, again) or alike(x_recon, expected, rtol=1e-4, atol=1e-5)):
             raise Failure(
@@ -268,7 +284,7 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
         otherwise = functools.partial(decoded_otherwise, model, mu, logvar, eps, *labels)
         what = "x_recon of forward, compared with decode(mu + sigma · eps),"
         matches_among(ctx, x_recon, expected, tol, what, otherwise, hint=INTO_DECODE, call=call)
-        quiet = as_sequence(model.session.infer(model, x, *labels, eps=eps), 3, "forward")[0]
+        quiet = three(model.session.infer(model, x, *labels, eps=eps))[0]
         what = "x_recon of forward under no_grad, compared with decode(mu + sigma · eps),"
         matches_among(ctx, quiet, expected, tol, what, otherwise, hint=WANTS_GRADIENTS, call=call)
     far = 10 * ctx.randn(*shape, dtype=x.dtype)  # decodes to what is no probability where nothing sees to that
@@ -276,9 +292,7 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
     decoded = model.call("decode", far, *labels)
     model.eval()
     if isinstance(decoded, Tensor) and bool(((decoded >= 0) & (decoded <= 1)).all()):  # else it costs points elsewhere
-        expect_probabilities_in_training(
-            ctx, model, lambda: as_sequence(model(x, *labels, eps=far), 3, "forward")[0], "x_recon of forward"
-        )
+        expect_probabilities_in_training(ctx, model, lambda: three(model(x, *labels, eps=far))[0], "x_recon of forward")
 
 
 def decoded_otherwise(model: Handle, mu: Tensor, logvar: Tensor, eps: Tensor, *labels: Tensor) -> Readings:
@@ -319,10 +333,10 @@ def expect_used_in_training(
 
     def seeded(given: Any) -> Tensor:
         ctx.call(TorchRef("manual_seed"), seed)
-        return as_tensor(as_sequence(model(x, *labels, **{name: given}), 3, "forward")[0], None, "x_recon")
+        return as_tensor(three(model(x, *labels, **{name: given}))[0], None, "x_recon")
 
     def passed() -> Tensor:
-        return as_tensor(as_sequence(model(x, *labels), 3, "forward")[0], None, "x_recon")
+        return as_tensor(three(model(x, *labels))[0], None, "x_recon")
 
     if alike(seeded(one), seeded(other)):
         shown = ctx.typed()
@@ -344,7 +358,7 @@ def expect_fresh(
     expect_alive(ctx, model, same, latent_dim, *same_labels)
 
     def drawn(call: Callable[..., Any] = model.session.call) -> Tensor:
-        found = as_tensor(as_sequence(call(model, same, *same_labels), 3, "forward")[0], None, "x_recon")
+        found = as_tensor(three(call(model, same, *same_labels))[0], None, "x_recon")
         per_image = found.ndim > 0 and len(found) == len(x)
         expect(
             per_image, "x_recon has not one image for each of x", tuple(x.shape), tuple(found.shape),
@@ -412,7 +426,7 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
     session, shape, tol = model.session, (len(x), latent_dim), tolerance(x.dtype)
     mu, logvar = posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
     eps = ctx.randn(*shape, dtype=x.dtype)
-    image = as_tensor(as_sequence(model(x, *labels, eps=eps), 3, "forward")[0], None, "x_recon")
+    image = as_tensor(three(model(x, *labels, eps=eps))[0], None, "x_recon")
     weights = ctx.randn(*image.shape, dtype=x.dtype)
     to_mu, to_logvar = ctx.randn(*shape, dtype=x.dtype), ctx.randn(*shape, dtype=x.dtype)
 
@@ -441,6 +455,7 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
     )  # fmt: skip
     cotangents = [((0,), weights), ((1,), to_mu), ((2,), to_logvar)]
     whole = session.vjp(model, x, *labels, eps=eps, wrt=(0,), params=[model], cotangents=cotangents)
+    call = ctx.typed()
     by_logvar = slope * eps * sigma_of(logvar) / 2
     image_slope, held = encoder(slope + to_mu, by_logvar + to_logvar)
 

@@ -354,4 +354,7 @@ ALTERNATIVES: tuple[Alternative, ...] = (
                 append=ON_A_COPY),
     Alternative("q08-alt-one-batch", 8, "vae", "both images in one batch, functional.interpolate",
                 append=ONE_BATCH),
+    Alternative("q08-alt-linear-decoder", 8, "vae", "one layer from the latent to the pixels",
+                edits=(("        self.to_logvar = nn.Linear(hidden_dim, latent_dim)\n        self.decoder = image_decoder(latent_dim, hidden_dim, input_dim)\n        # end solution\n\n    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:\n        \"\"\"Posterior (mu, logvar), both (B, latent_dim) and unbounded, of images (B, 1, s, s).\"\"\"",
+                        "        self.to_logvar = nn.Linear(hidden_dim, latent_dim)\n        side = _image_side(input_dim)\n        self.decoder = nn.Sequential(nn.Linear(latent_dim, input_dim), nn.Sigmoid(), nn.Unflatten(1, (1, side, side)))\n\n    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:"),)),
 )  # fmt: skip

@@ -245,6 +245,18 @@ def generate_class(model, labels, generator=None):
 """
 
 
+FROZEN = """
+class CVAE(CVAE):
+    def __init__(self, input_dim=784, hidden_dim=400, latent_dim=20, num_classes=10):
+        super().__init__(input_dim, hidden_dim, latent_dim, num_classes)
+        self.class_embedding = nn.Embedding.from_pretrained(torch.eye(num_classes))
+        self.encoder = nn.Sequential(*hidden_layers(input_dim + num_classes, hidden_dim))
+        self.decoder = image_decoder(latent_dim + num_classes, hidden_dim, input_dim)
+"""
+TABLE = "        self.class_embedding = nn.Embedding(num_classes, latent_dim)"
+JOIN = "return torch.cat([features, self.class_embedding(y.to(features.device))], dim=1)"
+
+
 ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q09-alt-embedding", 9, "vae", "embeddings, added and concatenated", append=EMBEDDING),
     Alternative("q09-alt-channels", 9, "vae", "class planes, scale and shift, batch norm, dropout", append=CHANNELS),
@@ -256,4 +268,12 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     Alternative("q09-alt-class-weights", 9, "vae", "weights of its own for each class", append=CLASS_WEIGHTS),
     Alternative("q09-alt-class-by-class", 9, "vae", "decodes class by class, images back in their places", append=CLASS_BY_CLASS),
     Alternative("q09-alt-copy", 9, "vae", "a copy generates, whose parameters require no gradients", append=ON_A_COPY),
+    Alternative("q09-alt-one-hot-frozen", 9, "vae", "a table of one-hot rows that nobody trains", append=FROZEN),
+    Alternative("q09-alt-random-frozen", 9, "vae", "a random table that nobody trains",
+                edits=((TABLE, TABLE + "\n        self.class_embedding.weight.requires_grad_(False)"),)),
+    Alternative("q09-alt-table-from-zero", 9, "vae", "a table that starts at zero and learns",
+                edits=((TABLE, TABLE + "\n        nn.init.zeros_(self.class_embedding.weight)"),)),
+    Alternative("q09-alt-label-as-number", 9, "vae", "the label as one more input, a number between 0 and 1",
+                edits=((TABLE, "        self.class_embedding = lambda y: (y / num_classes).unsqueeze(1).expand(-1, latent_dim)"),
+                       (JOIN, JOIN.replace("self.class_embedding(y.to(features.device))", "self.class_embedding(y.to(features.device)).to(features)")))),
 )  # fmt: skip
