@@ -470,15 +470,8 @@ def expect_chain_rule(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *
         }
 
     found = zeros_if_none(whole.args[0], x)
-    matches_among(
-        ctx,
-        found,
-        image_slope,
-        tol,
-        "the gradient of forward to the image, compared with the chain rule,",
-        cut,
-        hint=LINK,
-    )
+    what = "the gradient of forward to the image, compared with the chain rule,"
+    matches_among(ctx, found, image_slope, tol, what, cut, hint=LINK, call=call)
     for name, gradient in whole.params[0].items():
         parts = [part for part in (decoder.params[0][name], held[name]) if part is not None]
         if parts:
