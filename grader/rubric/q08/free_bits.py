@@ -95,12 +95,13 @@ def free_bits_value(ctx: Context) -> None:
         mu, logvar, free_bits, group_size = case
         expected = true_free_bits(*case)
         value = preserves(ctx, FREE_BITS, mu, logvar, free_bits, group_size)
+        call, own = ctx.typed(), nats(mu, logvar).sum(1).mean()
         hint = INHERIT
         if not alike(value, expected):
-            hint = hint_elsewhere(ctx, "gaussians.kl_divergence", 2, nats(mu, logvar).sum(1).mean(), mu, logvar)
+            hint = hint_elsewhere(ctx, "gaussians.kl_divergence", 2, torch.full_like(own, torch.nan), own, mu, logvar)
         try:
             matches_among(ctx, value, expected, FLOAT64, "free_bits_kl(mu, logvar, free_bits, group_size)",
-                          functools.partial(otherwise, *case), hint=hint)  # fmt: skip
+                          functools.partial(otherwise, *case), hint=hint, call=call)  # fmt: skip
         except Failure as failure:
             groups = nats(mu, logvar).mean(0).reshape(-1, group_size).sum(1)
             shown = str([float(f"{kl:.3g}") for kl in groups.tolist()])
