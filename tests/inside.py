@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from grader.boundary.launch import Worker
+from grader.boundary.patience import Patience
 from grader.boundary.session import Limits, Log, Session, SessionEnded, TimedOut
 from grader.worker import session as worker_session
 from grader.worker import values
@@ -56,6 +57,7 @@ class Here:
     """Stands where the grader's `Worker` does."""
 
     alive = True
+    patience = Patience()
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self.finder = Finder(sources, ALIASES)

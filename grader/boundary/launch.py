@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from ..worker import wire
 from .nursery import ImportEnded, Nursery, Unusable
+from .patience import Patience
 
 WORKER = Path(__file__).parent.parent / "worker"
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
@@ -84,6 +85,7 @@ class Worker:
         self.sources: Mapping[str, str] = {}
         self.aliases: Sequence[str] = ()
         self.blocked: dict[str, str] = {}  # files whose import did not end, and how
+        self.patience = Patience()
         self.nursery: Nursery | None = None
         self.raised = False  # whether the nursery of this submission has been tried
         with theirs:
@@ -107,6 +109,7 @@ class Worker:
     def submit(self, sources: Mapping[str, str], aliases: Sequence[str]) -> None:
         """Replaces the submission."""
         self._close_nursery()
+        self.patience = Patience()
         self.sources, self.aliases, self.blocked, self.raised = dict(sources), list(aliases), {}, False
         self._send_submission()
 

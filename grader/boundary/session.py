@@ -22,6 +22,7 @@ from torch import Tensor
 from ..worker import values as wire_values
 from ..worker import wire
 from .launch import GraderFault, Worker, WorkerDied
+from .patience import TRIES
 from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
@@ -56,6 +57,10 @@ class SessionEnded(BaseException):
 
 class TimedOut(SessionEnded):
     """No answer within the deadline."""
+
+
+class _Late(Exception):
+    """The deadline of a request has passed."""
 
 
 class OutOfMemory(SessionEnded):
@@ -122,6 +127,17 @@ class Log:
                 now["dtype"] = ".double()"
             return
         self.last, self.when = Call(target, args, kwargs), time.monotonic()
+
+    def name(self, target: object) -> str:
+        """What of the submission is called: "module.name" of the function, or of the class of the object."""
+        match target:
+            case str():
+                return target
+            case Ref():
+                return target.name
+            case Handle(number=number) | (Handle(number=number), _):
+                return self.name(self.made[number].target) if number in self.made else ""
+        return ""
 
 
 class Collected(BaseException):
@@ -355,11 +371,20 @@ class Session:
 
     def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
         """Sends a frame and returns the one that comes back, within the time that is left."""
+        patience, name = self.worker.patience, self.log.name(self.log.last.target) if self.log.last else ""
+        if patience.gone(name):
+            raise self._end(
+                TimedOut(f"{name} did not come back from {TRIES} calls before this one: it is not called again")
+            )
         left = self.limits.check_s - (time.monotonic() - self.started)
-        deadline = time.monotonic() + max(0.0, min(self.limits.request_s, left))
-        self._send(wire.pack(header, tensors), deadline)
+        seconds = min(patience.limit(self.limits.request_s), left)
+        deadline = time.monotonic() + max(0.0, seconds)
         try:
+            self._send(wire.pack(header, tensors), deadline)
             return self._receive(deadline)
+        except _Late:
+            patience.note(name)
+            raise self._end(TimedOut(f"no answer within {seconds:.3g} s{self._busy_with()}")) from None
         except wire.ProtocolError as error:
             raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
 
@@ -446,7 +471,7 @@ class Session:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._end(TimedOut(f"no answer within {self.limits.request_s:g} s"))
+                raise _Late
             ready = {fd for fd, _ in self.poll.poll(1000 * min(left, POLL_SECONDS))}
             if self.output in ready:
                 self.drain()
@@ -456,6 +481,15 @@ class Session:
                 return
             if self._memory() > self.limits.memory > 0:
                 raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
+
+    def _busy_with(self) -> str:
+        """Processes that the submission has started and perhaps waits for: workers of a loader, a compiler."""
+        names: list[str] = []
+        with contextlib.suppress(psutil.Error):
+            if self.process is not None:
+                names = [child.name() for child in self.process.children(recursive=True)]
+        started = f"{len(names)} process{'es' * (len(names) > 1)} of its own ({', '.join(sorted(set(names)))})"
+        return f"; it has started {started}" if names else ""
 
     def _memory(self) -> int:
         with contextlib.suppress(psutil.Error):

@@ -85,6 +85,11 @@ class Bench:
             if self._worker is not None and self._worker.alive:
                 self._worker.preload(new)
 
+    def renew_patience(self) -> None:
+        """Another question begins: what hung in the last one may be called again."""
+        if self._worker is not None:
+            self._worker.patience.renew()
+
     def preload(self) -> list[str]:
         """Known libraries that the submission mentions: loaded once, not in every check."""
         text = "\n".join(self.submission.sources.values())
@@ -299,7 +304,11 @@ def judge_all(
     them once: what builds on it is judged again with the grader's part, a trained check for its share of the points.
     """
     status: dict[str, Status] = dict(known)
+    question = None
     for check in checks:
+        if check.question != question:
+            question = check.question
+            bench.renew_patience()
         blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
         parts = [
             part for part in check.parts if any(status.get(name, "not_run") not in HARMLESS for name in part.checks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
@@ -23,6 +25,14 @@ def obedient() -> None:
     """In a new process: Ctrl-C reaches all of a terminal, the first one answers it and asks the others to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # not the default: what is open gets closed
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)  # the first one is gone, however it went
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 @contextlib.contextmanager

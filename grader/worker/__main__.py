@@ -113,12 +113,15 @@ class Zygote:
         self.kill_orphans()
 
 
-def main() -> None:
+def serve() -> None:
     processes.become_subreaper()
     torch.set_num_threads(1)
     sys.modules["grader"] = None  # type: ignore[assignment]  # the trusted side is not importable in here
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.argv[:] = ["submission"]  # arguments of ours are none of the submission's
+    main = sys.modules["__main__"]  # what a submission spawns must not run us again
+    main.__spec__ = None
+    del main.__file__
     processes.gather_memory()
     zygote = Zygote(control, os.getcwd())
     with contextlib.suppress(EOFError, ConnectionError):
@@ -127,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve()
