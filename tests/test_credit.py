@@ -137,6 +137,15 @@ def test_trainings_are_repeated_once_only(lost: dict[str, str], trained: int, be
     assert len(runs) == trained
 
 
+@pytest.mark.parametrize(("hint", "asked"), [("Are they all alike?", "Are they all alike?"), ("", "h")])
+@pytest.mark.parametrize("value", [0.2, 0.4])
+def test_a_metric_asks_its_own_question(value: float, hint: str, asked: str, bench: Bench, digits: Dataset) -> None:
+    def check(ctx: Context) -> None:
+        at_most(ctx, "mse", value, "the error", trivial=0.3, hint=hint)
+
+    assert judge(replace(check_with([]), run=check), bench, Setting(1, "cpu", digits, CUTS)).hint == asked
+
+
 def test_cuts_that_contradict_each_other_are_a_fault_of_the_grader(bench: Bench, digits: Dataset) -> None:
     cuts = Thresholds("digits", {"q4.trained.test": {"digits": {"mse": METRIC | {"full": 0.4}}}})
     assert judge(check_with([0.05]), bench, Setting(1, "cpu", digits, cuts)).status == "error"

@@ -130,8 +130,9 @@ def judge(
             break  # whatever the third would be, this is the median
     median = sorted(found, key=lambda one: one.earned)[1]
     shown = " and ".join(f"{one.earned:g}" for one in found[1:])
-    note = (f"trained again for {PATIENCE} times as long, because the first training earned {first.earned:g} of"
-            f" {check.points:g} points; then it earned {shown}, and the median counts")  # fmt: skip
+    first_time = f"the first training earned {first.earned:g} of {check.points:g} points"
+    longer_now = f"trained again with other seeds, a model of yours {PATIENCE} times as long"
+    note = f"{longer_now}, because {first_time}; then it earned {shown}, and the median counts"
     message = f"{median.message} ({note})" if median.message else note
     return replace(median, message=message, duration_s=sum(one.duration_s for one in found))
 
