@@ -54,7 +54,7 @@ def variables(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     *lead, count = sizes_apart(draw, (2, 4), (2, 3), (3, 5))[draw(st.sampled_from([1, 2, 0])) :]
     weights = whole_numbers(draw, (*lead, count))
     weights[..., 0] += weights.sum(-1) == 0
-    return tensor_of(draw, (count,)), dyadic(weights / weights.sum(-1, keepdim=True))
+    return tensor_of(draw, (count,)), exact(weights)
 
 
 @st.composite
@@ -66,7 +66,17 @@ def joints(draw: st.DrawFn, zeros: bool = False) -> Tensor:
     if zeros:
         axis = draw(st.integers(0, len(shape) - 1))
         weights.select(axis, draw(st.integers(0, shape[axis] - 1))).zero_()
-    return dyadic((weights / weights.sum()).flatten()).reshape(weights.shape)
+    return exact(weights.flatten()).reshape(shape)
+
+
+def exact(weights: Tensor) -> Tensor:
+    """Pmfs of whole-number weights, the largest of which is raised until they sum to a power of 2: eighths, not sixths.
+
+    Sums are exactly 1, in any order, and a person can read the numbers.
+    """
+    total = weights.sum(-1, keepdim=True)
+    power = torch.exp2(torch.log2(total).ceil())
+    return weights.scatter_add(-1, weights.argmax(-1, keepdim=True), power - total) / power
 
 
 def dyadic(probs: Tensor) -> Tensor:
@@ -304,7 +314,7 @@ def misread_chain(tables: object, joint: Tensor) -> Reading:
                 marginal / marginal.sum(0),
             Reading("the distribution of its own variable, whatever the others are",
                     "Do the variables before it tell nothing about this one?"):
-                joint.sum(tuple(axis for axis in range(joint.ndim) if axis != index)),
+                joint.sum(tuple(axis for axis in range(joint.ndim) if axis != index)).expand_as(right[index]),
             Reading("the factor of the reversed order: the last variable first", BACKWARDS): backwards,
             Reading("the factor of the reversed order: the last variable first, its axes in the order of the joint",
                     BACKWARDS): backwards.permute(*reversed(range(backwards.ndim))),

@@ -29,6 +29,7 @@ CALLS, HANDFUL = 40, 8  # an even number: what comes in pairs then comes in pair
 ALPHA = FALSE_ALARM / 2  # per comparison of the moments' check
 AGAIN = "Draw a handful, note its mean, and do that again and again: how much should those means differ?"
 FACTOR = "If every coordinate of a vector has variance 1 and you multiply by a matrix, which covariance has that?"
+EACH_ITS_OWN = "How many draws of the noise does one call need, and how many does it make?"
 SHIFT = "What is added to the noise, and around which point does the noise itself lie?"
 BELL = "Which distribution is your noise drawn from?"
 STREAM = "Which stream do your numbers come from when a generator is given?"
@@ -101,6 +102,8 @@ def sample_moments(ctx: Context) -> None:
         columns: Tensor = torch.linalg.solve_triangular(factor, (draws - mu).mT, upper=False)
         return columns.mT
 
+    differ = float((draws - draws[0]).abs().max()) > 0
+    expect(differ, "all samples of one call are the same", f"{SAMPLES} different ones", draws[0], hint=EACH_ITS_OWN)
     white = whitened(draws)
     off = float(white.mean(0).abs().max())
     expect(off <= mean_bound(1.0, SAMPLES, ALPHA), "the mean of the samples is not mu", mu, two_digits(draws.mean(0)),

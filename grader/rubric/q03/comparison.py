@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_number, expect, leaves_gradients_off, leaves_gradients_on, matches, preserves
 from ...check.failure import EXACT, FLOAT64, Failure
 from ...check.patterns import Reading
@@ -154,6 +155,7 @@ def compare_mode(ctx: Context) -> None:
                        f"training = {mode}", f"training = {not mode}", hint=MODE_BEFORE)  # fmt: skip
         leaves_gradients_on(ctx, "compare_with_pca")
     leaves_gradients_off(ctx, COMPARE, model, train, test, 3)
+    expect_on_device(ctx, "compare_with_pca", COMPARE, opponent(ctx)[0], train, test, 3)
     for name, value in inner.state().items():
         matches(ctx, value, before[name], EXACT, f"{name} of the model after the comparison",
                     hint="What in a model changes when it is only called, and in which mode?")  # fmt: skip

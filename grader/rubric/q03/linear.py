@@ -24,6 +24,7 @@ SAME_WAY = "Does forward go the way of encode and decode, or one of its own?"
 BENDS = "Look at what lies between input and output, and at its end: is there anything that bends, or cuts off?"
 ALONE = "Should what comes out for one example depend on the others in its batch?"
 BOTH = "What does a caller get who wants both the picture and its code?"
+WHAT_GETS_ROUND = "What does the reconstruction know of an image besides its code, and in which mode?"
 WHAT_FOR = "Is each of your layers on the way from the images to the result?"
 
 
@@ -89,10 +90,22 @@ def linear_affine(ctx: Context) -> None:
 
     forall(ctx, body, examples=10, seed_and_t=st.tuples(seeds(), st.sampled_from([2.0, 0.5, -1.0, 3.0])))
     rank_is_full(ctx, model)
+    only_the_code(ctx, model)
     grads = ctx.session.vjp((model, "decode"), torch.zeros(1, 5, dtype=torch.float64), params=[model]).params[0]
     learns = any(grad is not None and bool((grad != 0).any()) for grad in grads.values())
     expect(learns, "what decode makes of the code 0 cannot be learned", "a parameter that moves it", "none",
                hint="PCA adds the mean. What plays its part in your decoder?")  # fmt: skip
+
+
+def only_the_code(ctx: Context, model: Handle) -> None:
+    """While training, too, all pictures lie where the decoder can take a code, whatever dropout does to the code."""
+    model.train(True)
+    x = ctx.images(40, dtype=torch.float64)
+    recon = as_tensor(as_sequence(model.call("forward", x), 2, "forward")[0], None, "x_recon").flatten(1)
+    rank = int(torch.linalg.matrix_rank(recon - recon.mean(0), rtol=1e-8))
+    model.eval()
+    expect(rank <= 5, "the reconstructions of 40 images in training mode differ in more directions than a code of "
+               "size 5 has", "at most 5", rank, hint=WHAT_GETS_ROUND)  # fmt: skip
 
 
 def bent(ctx: Context, model: Handle, method: str) -> Reading:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...check.cases import random, seeds, sizes_apart, two_digits
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_tensor, expect, matches, preserves, raises
 from ...check.failure import FLOAT32, FLOAT64, Tolerance
 from ...check.forall import forall
@@ -117,7 +118,10 @@ def pca_components(ctx: Context) -> None:
             if alike(mean, wrong):
                 matches(ctx, mean, reference.mean, FLOAT64, "mean_", hint=WHICH_AXIS, reading=misread)
         matches(ctx, mean, reference.mean, FLOAT64, "mean_", hint=WHICH_AXIS)
-        found = as_tensor(pca.get("components_"), (count, x.shape[1]), "components_", dtype=torch.float64)
+        value = pca.get("components_")
+        if isinstance(value, Tensor) and value.shape != reference.components.shape:
+            matches(ctx, value, reference.components, FLOAT64, "components_", hint=ROWS_OR_COLUMNS, reading=reading)
+        found = as_tensor(value, (count, x.shape[1]), "components_", dtype=torch.float64)
         gram = found @ found.mT
         # which sign a component has is free: the answer's own
         signs = torch.sign((found * reference.components).sum(1, keepdim=True))
@@ -153,7 +157,9 @@ def misread_components(found: object, x: Tensor, count: int) -> Reading:
         Reading("the components of data of which every row has been centred, not every feature", WHICH_AXIS):
             torch.linalg.svd(x - x.mean(1, keepdim=True), full_matrices=False).Vh[:count],
         Reading("rows of a matrix whose columns are the directions", ROWS_OR_COLUMNS): vectors.flip(1)[:count],
-        Reading("the columns that are the directions, not as rows", ROWS_OR_COLUMNS): right.mT,
+        Reading("the directions as columns, not as rows", ROWS_OR_COLUMNS): right.mT,
+        Reading("all directions, not only n_components of them", "How many components are asked for, and how many do "
+                "you keep?"): vectors.flip(1).mT,
         Reading("the right directions, each multiplied by its singular value", OWN_GRAM):
             right * widths[:count, None],
         Reading("the right directions, each multiplied by its standard deviation", OWN_GRAM):
@@ -300,6 +306,7 @@ def pca_degenerate(ctx: Context) -> None:
         rebuilt = preserves(ctx, (pca, "reconstruct"), x)
         expected = Reference(x, count).reconstruct(x).to(x.dtype)
         matches(ctx, rebuilt, expected, tol, f"reconstruct(x), where x is the fitted {what},", hint=hint)
+    expect_on_device(ctx, "fit of PCA", (ctx.new(PCA, 2), "fit"), cloud(ctx.seed, 9, 5))
 
 
 @declare(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from .. import Mistake
 from .alternatives import ALTERNATIVES
-from .mistakes import MISTAKES
+from .mistakes_diagonal import MISTAKES as DIAGONAL
+from .mistakes_full import MISTAKES as FULL
+
+MISTAKES: tuple[Mistake, ...] = (*DIAGONAL, *FULL)
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from .. import Mistake
 from .alternatives import ALTERNATIVES
-from .mistakes import MISTAKES
+from .mistakes_linear import MISTAKES as LINEAR
+from .mistakes_pca import MISTAKES as PCA
+from .mistakes_subspaces import MISTAKES as SUBSPACES
+
+MISTAKES: tuple[Mistake, ...] = (*PCA, *SUBSPACES, *LINEAR)
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]

@@ -1,4 +1,4 @@
-"""Question 2: the reference with one bug."""
+"""Question 2, univariate and diagonal Gaussians: the reference with one bug."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ OF_STANDARD = (*FOLLOWS, "q2.standard.extremes")
 
 # the reference's divergences build on the univariate one
 OF_UNIVARIATE = (*OF_STANDARD, "q2.standard.value", "q2.diagonal.value")
-
-
-OF_FULL = (*FOLLOWS, "q2.full.large")
 
 
 MISTAKES: tuple[Mistake, ...] = (
@@ -332,118 +329,130 @@ def kl_univariate(mu_p, logvar_p, mu_q, logvar_q):
         ),
     ),
     Mistake(
-        "q2-full-no-trace",
+        "q2-standard-squeezed",
         Q,
         M,
-        "D in place of the trace",
-        fails=("q2.full.value",),
-        may_fail=OF_FULL,
-        edits=(("0.5 * (cov.trace() + mu @ mu - len(mu) - ", "0.5 * (mu @ mu - "),),
-    ),
-    Mistake(
-        "q2-full-one-for-dimensions",
-        Q,
-        M,
-        "1 in place of D",
-        fails=("q2.full.value",),
-        may_fail=OF_FULL,
-        edits=(("mu @ mu - len(mu) - _log_det", "mu @ mu - 1 - _log_det"),),
-    ),
-    Mistake(
-        "q2-full-log-det-sign",
-        Q,
-        M,
-        "adds the log-determinant",
-        fails=("q2.full.value",),
-        may_fail=OF_FULL,
-        edits=(("mu @ mu - len(mu) - _log_det", "mu @ mu - len(mu) + _log_det"),),
-    ),
-    Mistake(
-        "q2-full-factor-determinant",
-        Q,
-        M,
-        "the determinant of the factor, not of cov",
-        fails=("q2.full.value",),
-        may_fail=OF_FULL,
-        edits=(("mu @ mu - len(mu) - _log_det(_cholesky(cov))", "mu @ mu - len(mu) - _log_det(_cholesky(cov)) / 2"),),
-    ),
-    Mistake(
-        "q2-full-diagonal-only",
-        Q,
-        M,
-        "ignores the correlations",
-        fails=("q2.full.value",),
-        may_fail=OF_FULL,
-        edits=(
-            (
-                "mu @ mu - len(mu) - _log_det(_cholesky(cov))",
-                "mu @ mu - len(mu) - cov.diagonal().log().sum() + 0 * _log_det(_cholesky(cov))",
-            ),
-        ),
-    ),
-    Mistake(
-        "q2-full-det-underflow",
-        Q,
-        M,
-        "the logarithm of the determinant",
-        fails=("q2.full.large",),
-        edits=(
-            (
-                "mu @ mu - len(mu) - _log_det(_cholesky(cov))",
-                "mu @ mu - len(mu) - torch.linalg.det(_cholesky(cov) @ _cholesky(cov).mT).log()",
-            ),
-        ),
-    ),
-    Mistake(
-        "q2-full-unchecked",
-        Q,
-        M,
-        "slogdet takes any matrix",
-        fails=("q2.full.errors",),
-        edits=(("mu @ mu - len(mu) - _log_det(_cholesky(cov))", "mu @ mu - len(mu) - torch.linalg.slogdet(cov)[1]"),),
-    ),
-    Mistake(
-        "q2-full-error-type",
-        Q,
-        M,
-        "lets the library's LinAlgError through, and reads one triangle",
-        fails=("q2.full.errors",),
-        edits=(
-            (
-                "mu @ mu - len(mu) - _log_det(_cholesky(cov))",
-                "mu @ mu - len(mu) - _log_det(torch.linalg.cholesky(cov))",
-            ),
-        ),
-    ),
-    Mistake(
-        "q2-full-item",
-        Q,
-        M,
-        "a Python float in between: cov gets half of its gradient",
-        fails=("q2.gradient.general",),
-        edits=(
-            ("mu @ mu - len(mu) - _log_det(_cholesky(cov))", "mu @ mu - len(mu) - _log_det(_cholesky(cov)).item()"),
-        ),
-    ),
-    Mistake(
-        "q2-full-diagonal-and-determinant",
-        Q,
-        M,
-        "takes a positive diagonal and determinant for positive definite, as in two dimensions",
-        fails=("q2.full.errors",),
-        append="""def kl_full_covariance(mu, cov):
-    sign, log_det = torch.linalg.slogdet(cov)
-    if not torch.allclose(cov, cov.mT) or sign <= 0 or (cov.diagonal() <= 0).any():
-        raise ValueError(f"cov must be symmetric positive definite, got {cov}")
-    return 0.5 * (cov.trace() + mu @ mu - len(mu) - log_det)
+        "one example gives a number without an axis",
+        fails=("q2.standard.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        append="""def kl_divergence(mu, logvar):
+    return 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(1).squeeze()
 """,
     ),
     Mistake(
-        "q2-full-norm-squared-again",
+        "q2-standard-bits",
         Q,
         M,
-        "the length of mu is taken and squared: the gradient is NaN for a mean of 0",
+        "bits",
+        fails=("q2.standard.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        append="""def kl_divergence(mu, logvar):
+    return 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(1) / math.log(2)
+""",
+    ),
+    Mistake(
+        "q2-standard-no-one",
+        Q,
+        M,
+        "without the - 1",
+        fails=("q2.standard.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        append="""def kl_divergence(mu, logvar):
+    return 0.5 * (mu**2 + logvar.exp() - logvar).sum(1)
+""",
+    ),
+    Mistake(
+        "q2-standard-zeros-on-cpu",
+        Q,
+        M,
+        "the standard normal lies on the CPU",
+        fails=("q2.inputs",),
+        edits=(
+            (
+                "torch.zeros_like(mu), torch.zeros_like(logvar))",
+                "torch.zeros(mu.shape, dtype=mu.dtype), torch.zeros(mu.shape, dtype=mu.dtype))",
+            ),
+        ),
+    ),
+    Mistake(
+        "q2-univariate-guarded",
+        Q,
+        M,
+        "adds 1e-6 to the variance that it divides by",
+        fails=("q2.standard.extremes",),
+        may_fail=("q2.univariate.value", "q2.properties", "q2.gradient.general"),
+        append="""def kl_univariate(mu_p, logvar_p, mu_q, logvar_q):
+    var_p, var_q = logvar_p.exp(), logvar_q.exp() + 1e-6
+    return 0.5 * (var_q.log() - logvar_p + (var_p + (mu_p - mu_q) ** 2) / var_q - 1)
+""",
+    ),
+    Mistake(
+        "q2-univariate-widths",
+        Q,
+        M,
+        "a ratio of standard deviations",
+        fails=("q2.univariate.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        edits=(("0.5 * (torch.expm1(log_ratio) - log", "0.5 * (torch.expm1(log_ratio / 2) - log"),),
+    ),
+    Mistake(
+        "q2-univariate-mean-unscaled",
+        Q,
+        M,
+        "the distance of the means is not measured by sigma_q",
+        fails=("q2.univariate.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        edits=(("    standardized = (mu_p - mu_q) * torch.exp(-logvar_q / 2)", "    standardized = mu_p - mu_q"),),
+    ),
+    Mistake(
+        "q2-univariate-mean-ignored",
+        Q,
+        M,
+        "the means are never compared",
+        fails=("q2.univariate.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes"),
+        edits=(("    standardized = (mu_p - mu_q) * torch.exp(-logvar_q / 2)", "    standardized = 0 * mu_p"),),
+    ),
+    Mistake(
+        "q2-univariate-ratio-detached",
+        Q,
+        M,
+        "the ratio of the variances is a constant to autograd",
         fails=("q2.gradient.general",),
-        edits=(("mu @ mu - len(mu) - _log_det", "(mu * mu).sum().sqrt() ** 2 - len(mu) - _log_det"),),
+        may_fail=("q2.gradient.standard",),
+        edits=(("0.5 * (torch.expm1(log_ratio) - log", "0.5 * (torch.expm1(log_ratio.detach()) - log"),),
+    ),
+    Mistake(
+        "q2-diagonal-batch-sum",
+        Q,
+        M,
+        "sums over the batch as well",
+        fails=("q2.diagonal.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes", "q2.standard.value"),
+        edits=(("(mu_p, logvar_p, mu_q, logvar_q).sum(-1)", "(mu_p, logvar_p, mu_q, logvar_q).sum()"),),
+    ),
+    Mistake(
+        "q2-diagonal-wrong-axis",
+        Q,
+        M,
+        "sums over the examples",
+        fails=("q2.diagonal.value",),
+        may_fail=("q2.properties", "q2.montecarlo", "q2.standard.extremes", "q2.standard.value"),
+        edits=(("(mu_p, logvar_p, mu_q, logvar_q).sum(-1)", "(mu_p, logvar_p, mu_q, logvar_q).sum(0)"),),
+    ),
+    Mistake(
+        "q2-diagonal-in-place",
+        Q,
+        M,
+        "mu_p -= mu_q changes the caller's tensor",
+        fails=("q2.inputs",),
+        may_fail=("q2.properties", "q2.gradient.general"),
+        append="""_diagonal = kl_diagonal
+def kl_divergence(mu, logvar):
+    return _diagonal(mu, logvar, torch.zeros_like(mu), torch.zeros_like(mu))
+def kl_diagonal(mu_p, logvar_p, mu_q, logvar_q):
+    mu_p -= mu_q
+    return _diagonal(mu_p, logvar_p, torch.zeros_like(mu_q), logvar_q)
+""",
     ),
 )
