@@ -168,6 +168,16 @@ def test_a_failure_is_told_in_the_order_in_which_it_is_understood() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [("x\n" * 30, "x  (printed 30 times)"), ("a\nb\n", "a\nb"), ("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "2\n3\n4\n5\n6\n7\n8\n9"),
+     ("", ""), (" \n", ""), ("y" * 10**6, "y" * 600)],
+)  # fmt: skip
+def test_what_was_printed_is_told_in_short(printed: str, told: str) -> None:
+    outcome = Outcome(CHECKS[0], "failed", 0.0, "wrong", printed=printed)
+    assert dict(explanation(outcome, for_student=True)).get("your code printed", "") == told
+
+
 def test_gradescope_always_says_the_status_and_adds_up() -> None:
     rendered = gradescope.render(mixed())
     assert {test["status"] for test in rendered["tests"]} == {"passed", "failed"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from ..check.outcome import Outcome
 from .model import Report, Sum
 from .printable import one_line, printable
@@ -21,6 +23,7 @@ STATUS_WORDS = {
 }
 PRINTED = 600  # characters of what a submission printed, the last ones
 PRINTED_LINES = 8
+PRINTED_KEPT = 20_000
 
 
 def points(value: float) -> str:
@@ -66,8 +69,12 @@ def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]
 
 
 def last_of(text: str) -> str:
-    """The end of what was printed."""
-    return "\n".join(text.strip()[-PRINTED:].splitlines()[-PRINTED_LINES:])
+    """The end of what was printed; lines that repeat, in a check of many cases, once with their number."""
+    lines = []
+    for line, same in groupby(text[-PRINTED_KEPT:].strip().splitlines()):
+        count = len(list(same))
+        lines.append(line if count == 1 else f"{line}  (printed {count} times)")
+    return "\n".join(lines[-PRINTED_LINES:])[-PRINTED:]
 
 
 def hidden(outcome: Outcome, for_student: bool) -> bool:
