@@ -38,6 +38,23 @@ def full_covariance_log_prob(x: Tensor, mu: Tensor, cov: Tensor) -> Tensor:
     return found
 
 
+def log_importance_weights(log_px_given_z: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """`evaluation.log_importance_weights`."""
+    zero = torch.zeros_like(mu)
+    return log_px_given_z + diagonal_log_prob(z, zero, zero) - diagonal_log_prob(z, mu, logvar)
+
+
+def iwae_bound(log_weights: Tensor) -> Tensor:
+    """`evaluation.iwae_bound`."""
+    return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
+
+
+def ppca_log_likelihood(x: Tensor, weight: Tensor, mean: Tensor, noise_var: float) -> Tensor:
+    """`evaluation.ppca_log_likelihood`."""
+    noise = noise_var * torch.eye(len(mean), dtype=weight.dtype, device=weight.device)
+    return full_covariance_log_prob(x, mean, weight @ weight.T + noise)
+
+
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
     """`gaussians.kl_divergence`."""
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)

@@ -6,14 +6,23 @@ The checks in order; what each asks stands in the modules beside this file.
 from __future__ import annotations
 
 from ...check.declaration import BONUS, Check, Question
+from .arguments import devices, errors
 from .bounds import BOUNDS
 from .features import FEATURES
-from .prior import bits, errors, masked_reach, masked_trained, prior_causal, prior_shapes, sample_law, sample_modes
+from .prior import (
+    bits,
+    masked_reach,
+    masked_trained,
+    prior_causal,
+    prior_shapes,
+    sample_law,
+    sample_modes,
+)
 from .trained import TRAINED
 
 CHECKS: tuple[Check, ...] = (
     masked_reach, masked_trained, prior_shapes, prior_causal, bits, sample_law, sample_modes, *BOUNDS, *FEATURES,
-    errors, *TRAINED,
+    errors, devices, *TRAINED,
 )  # fmt: skip
 
 QUESTION = Question(

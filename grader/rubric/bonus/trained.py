@@ -13,10 +13,10 @@ from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import BONUS, Check, declare
 from ...check.expectations import as_tensor, expect
-from ...check.parts import Part
 from ...check.threads import fixed_threads
 from ...check.trained import Budget, Recipe, at_most, fit, forward, out
 from ...check.values import Slot, TorchRef
+from .parts import MASKED_PART
 
 BUDGETS = {
     "digits": Budget(4, 32, lr=6e-3),
@@ -25,7 +25,7 @@ BUDGETS = {
 SOURCE = Budget(4, 32, lr=8e-3, train_size=1500)
 SOURCE_CODES, SOURCE_TEST = 5, 500
 PATCH_CODES, TEST_IMAGES = 24, 2000
-PARTS = (Part("prior.MaskedConv2d", "MaskedConv2d", ("bonus.masked.reach", "bonus.masked.trained")),)
+PARTS = (MASKED_PART,)
 PEEKED = "Which codes may the logits at a position depend on? No predictor of the future can beat the source itself."
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import mistakes_1, mistakes_2, mistakes_3
+from . import mistakes_bounds, mistakes_features, mistakes_prior
 from .alternatives import ALTERNATIVES
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
 
-MISTAKES = (*mistakes_1.MISTAKES, *mistakes_2.MISTAKES, *mistakes_3.MISTAKES)
+MISTAKES = (*mistakes_prior.MISTAKES, *mistakes_bounds.MISTAKES, *mistakes_features.MISTAKES)

@@ -576,4 +576,53 @@ def knn_predict(train_codes, train_labels, test_codes, k=5):
     return torch.from_numpy(result).to(train_labels.device)
 """,
     ),
+    alternative(
+        "prior",
+        "plain-pixelcnn",
+        "7x7 kernels throughout, ELU, dropout, no residual path",
+        append="""
+class CodePrior(nn.Module):
+    def __init__(self, num_embeddings, hidden_channels=64, num_layers=4):
+        super().__init__()
+        self.embed = nn.Embedding(num_embeddings, hidden_channels)
+        layers = []
+        for i in range(num_layers):
+            layers += [MaskedConv2d("A" if i == 0 else "B", hidden_channels, hidden_channels, 7), nn.ELU(), nn.Dropout(0.1)]
+        self.net = nn.Sequential(*layers, nn.Conv2d(hidden_channels, num_embeddings, 1))
+
+    def forward(self, indices):
+        return self.net(self.embed(indices).permute(0, 3, 1, 2))
+""",
+    ),
+    alternative(
+        "prior",
+        "gated-stack",
+        "a vertical and a horizontal stack with gates; with one layer only the row above and the code before are seen",
+        append="""
+class CodePrior(nn.Module):
+    def __init__(self, num_embeddings, hidden_channels=64, num_layers=4):
+        super().__init__()
+        self.embed = nn.Embedding(num_embeddings, hidden_channels)
+        self.vertical = nn.ModuleList(nn.Conv2d(hidden_channels, 2 * hidden_channels, (1, 3)) for _ in range(num_layers))
+        self.across = nn.ModuleList(nn.Conv2d(2 * hidden_channels, 2 * hidden_channels, 1) for _ in range(num_layers))
+        self.horizontal = nn.ModuleList(
+            nn.Conv2d(hidden_channels, 2 * hidden_channels, (1, 1 if i == 0 else 2)) for i in range(num_layers))
+        self.out = nn.Conv2d(hidden_channels, num_embeddings, 1)
+
+    def forward(self, indices):
+        h = self.embed(indices).permute(0, 3, 1, 2)
+        height, width = h.shape[2:]
+        v = h
+        for i, (down, across, along) in enumerate(zip(self.vertical, self.across, self.horizontal)):
+            # the vertical stack sees the row above, the horizontal one what is to the left
+            up = F.pad(v, (1, 1, 1, 0))[:, :, :height] if i == 0 else F.pad(v, (1, 1, 0, 0))
+            vertical = down(up)
+            left = F.pad(h, (1, 0, 0, 0))[:, :, :, :width] if i == 0 else F.pad(h, (1, 0, 0, 0))
+            a, b = (along(left) + across(vertical)).chunk(2, dim=1)
+            h = torch.tanh(a) * torch.sigmoid(b)
+            c, d = vertical.chunk(2, dim=1)
+            v = torch.tanh(c) * torch.sigmoid(d)
+        return self.out(h)
+""",
+    ),
 )

@@ -341,4 +341,53 @@ MISTAKES: tuple[Mistake, ...] = (
             ),
         ),
     ),
+    prior_mistake(
+        "mask-no-buffer",
+        "the mask is a plain tensor: it stays on the CPU when the layer moves",
+        "devices",
+        edits=(('self.register_buffer("mask", mask, persistent=False)', "self.mask = mask"),),
+    ),
+    prior_mistake(
+        "sample-codes-on-the-cpu",
+        "the grid of codes is made on the CPU, wherever the model is",
+        "devices",
+        edits=(("dtype=torch.int64, device=device)", "dtype=torch.int64)"),),
+    ),
+    prior_mistake(
+        "prior-ignores-width",
+        "the network is 64 channels wide whatever is asked for",
+        "prior.shapes",
+        edits=(
+            (
+                "        self.embedding = nn.Embedding(num_embeddings, hidden_channels)",
+                "        hidden_channels = 64\n        self.embedding = nn.Embedding(num_embeddings, hidden_channels)",
+            ),
+        ),
+    ),
+    prior_mistake(
+        "prior-ignores-depth",
+        "the network has four layers whatever is asked for",
+        "prior.shapes",
+        edits=(("for _ in range(num_layers - 1)", "for _ in range(3)"),),
+    ),
+    prior_mistake(
+        "bits-of-the-mean-probability",
+        "the logarithm of the mean probability instead of the mean of the logarithms",
+        "bits",
+        edits=(
+            (
+                "return F.cross_entropy(logits, indices) / math.log(2)",
+                "return -logits.softmax(dim=1).gather(1, indices.unsqueeze(1)).mean().log2()",
+            ),
+        ),
+    ),
+    prior_mistake(
+        "sample-from-the-end",
+        "fills the grid from the last position to the first",
+        "sample.law",
+        edits=(
+            ("for row in range(height):", "for row in reversed(range(height)):"),
+            ("for column in range(width):", "for column in reversed(range(width)):"),
+        ),
+    ),
 )

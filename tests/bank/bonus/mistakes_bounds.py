@@ -310,4 +310,53 @@ MISTAKES: tuple[Mistake, ...] = (
         ),
         may_fail=("ppca.oracle",),
     ),
+    mistake(
+        "weights-inverse",
+        "the ratio of the densities is upside down",
+        "weights",
+        edits=(
+            (WEIGHTS, "return log_px_given_z - diagonal_log_prob(z, zero, zero) + diagonal_log_prob(z, mu, logvar)"),
+        ),
+    ),
+    mistake(
+        "bound-negative",
+        "returns the loss instead of the bound",
+        "bound",
+        edits=((BOUND, "return math.log(len(log_weights)) - torch.logsumexp(log_weights, dim=0)"),),
+    ),
+    mistake(
+        "iwae-noise-on-the-cpu",
+        "the noise is drawn on the CPU, wherever the image is",
+        "devices",
+        edits=(
+            (
+                "z = reparameterize(mu, logvar, generator=generator)",
+                "eps = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)\n"
+                "            z = mu + torch.exp(0.5 * logvar) * eps",
+            ),
+        ),
+    ),
+    mistake(
+        "iwae-own-number-of-samples",
+        "five samples whatever k is",
+        "iwae.grows",
+        edits=(("for _ in range(k):", "for _ in range(5):"),),
+    ),
+    mistake(
+        "ppca-identity-on-the-cpu",
+        "the identity matrix is made on the CPU, wherever the weights are",
+        "devices",
+        edits=(
+            (
+                "torch.eye(len(mean), device=weight.device, dtype=weight.dtype)",
+                "torch.eye(len(mean), dtype=weight.dtype)",
+            ),
+        ),
+    ),
+    mistake(
+        "ppca-noise-alone",
+        "the density of the noise around the mean, without the latent variables",
+        "ppca.value",
+        edits=(("weight @ weight.T + noise_var * identity", "noise_var * identity"),),
+    ),
 )

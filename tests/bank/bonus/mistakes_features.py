@@ -368,4 +368,58 @@ MISTAKES: tuple[Mistake, ...] = (
         "neighbours",
         edits=(("test_codes: Tensor, k: int = 5)", "test_codes: Tensor, k: int = 1)"),),
     ),
+    mistake(
+        "active-other-default",
+        "the threshold is .02 unless given",
+        "active",
+        edits=(("threshold: float = 0.01", "threshold: float = 0.02"),),
+    ),
+    mistake(
+        "perceptual-summed",
+        "the sum over the batch",
+        "perceptual.value",
+        edits=((TARGET, "return mse_loss(features, functional_call(feature_net, frozen, (x.detach(),))) * len(x)"),),
+    ),
+    mistake(
+        "features-correlations",
+        "correlations in place of covariances",
+        "features",
+        edits=(
+            (
+                "return mean, centred.T @ centred / (len(features) - 1)",
+                "return mean, torch.corrcoef(features.T).reshape(features.shape[1], features.shape[1])",
+            ),
+        ),
+    ),
+    mistake(
+        "frechet-not-squared",
+        "the root of the squared distance",
+        "frechet",
+        edits=(("return distance.to(mean1.dtype)", "return distance.sqrt().to(mean1.dtype)"),),
+    ),
+    mistake(
+        "probe-without-offset",
+        "a linear classifier of standardised codes without an offset",
+        "probe",
+        edits=(
+            ("bias = train_x.new_zeros(len(classes)).requires_grad_()", "bias = train_x.new_zeros(len(classes))"),
+            ("torch.optim.LBFGS([weight, bias],", "torch.optim.LBFGS([weight],"),
+        ),
+    ),
+    mistake(
+        "probe-through-the-origin",
+        "a linear classifier of the codes as they are, without an offset",
+        "probe",
+        append="def linear_probe(train_codes: Tensor, train_labels: Tensor, test_codes: Tensor) -> Tensor:\n"
+        "    classes, targets = torch.unique(train_labels, return_inverse=True)\n"
+        "    onehot = F.one_hot(targets).to(train_codes)\n"
+        "    weight = torch.linalg.lstsq(train_codes, onehot).solution\n"
+        "    return classes[(test_codes @ weight).argmax(dim=1)]\n",
+    ),
+    mistake(
+        "knn-own-k",
+        "five neighbours whatever k is",
+        "neighbours",
+        edits=(("distances.topk(k, largest=False)", "distances.topk(min(5, len(train_codes)), largest=False)"),),
+    ),
 )
