@@ -176,10 +176,6 @@ class Case:
     elbo_sd: Tensor  # (3,) of log w for one draw
     ratio_sd: Tensor  # (3,) of w / p(x) for one draw
 
-    def others(self, image: int) -> list[tuple[str, str, float]]:
-        """Known wrong means of an image."""
-        return [(words, question, float(values[image])) for words, question, values in self.means]
-
 
 def known_vae(ctx: Context) -> Case:
     """Its posterior N(A x, diag exp(logvar)) is shifted from the true one and broader, so that weights are bounded."""
@@ -271,19 +267,24 @@ def iwae_law(ctx: Context) -> None:
     case = known_vae(ctx)
     times = 3000
     one = repeated(ctx, case, 1, times, ctx.seed)
+    means = one.mean(1)
     for i in range(3):
         allowed = mean_bound(float(case.elbo_sd[i]), times)
-        mean, elbo = float(one[i].mean()), float(case.elbo[i])
-        if abs(mean - elbo) <= allowed:
+        if abs(float(means[i] - case.elbo[i])) <= allowed:
             continue
-        looks, question = "", INHERIT
-        for words, asked, other in case.others(i):
-            if abs(mean - other) <= allowed and abs(other - elbo) > 2 * allowed:
-                looks, question = words, asked
-        if float(one[i].std()) < 1e-6 * abs(mean):
-            looks, question = looks or "the same number in every call", "Where is z drawn, and is it decoded?"
+        # the reading that is nearest, if it fits all three images; draws that spread too little say more
+        near = [((means - other).abs().max(), words, asked) for words, asked, other in case.means]
+        off, words, asked = min(near, key=lambda reading: float(reading[0]))
+        fits = float(off) <= mean_bound(float(one.std(1).max()), times) + 0.02
+        looks, question = (words, asked) if fits else ("", INHERIT)
+        if not fits and float(one[i].std()) < 1e-6:
+            looks = "all copies of one image in a batch get the same number"
+            question = "For whom is one draw of z: for one image, or for all?"
+        elif not fits and float((repeated(ctx, case, 8, times, ctx.seed + 1).mean(1) - means).abs().max()) <= allowed:
+            looks, question = "the same mean as with k=8", "What does k decide, and where do you read it?"
         raise Failure(f"the mean of {times} values of iwae with k=1 is not the ELBO of image {i}",
-                      f"{elbo:.4f} ± {allowed:.4f} nats", f"{mean:.4f} nats", looks=looks, hint=question)  # fmt: skip
+                      f"{float(case.elbo[i]):.4f} ± {allowed:.4f} nats", f"{float(means[i]):.4f} nats", looks=looks,
+                      hint=question)  # fmt: skip
     many = repeated(ctx, case, 8, times, ctx.seed + 1)
     for i in range(3):
         ratio = float((many[i] - case.log_px[i]).exp().mean())

@@ -71,7 +71,8 @@ def active(ctx: Context) -> None:
                     8 - wanted,
                 ),
             )
-            words, question = next(((w, q) for w, q, n in known if got == n), ("", INHERIT))
+            plain = "Which threshold is used if none is given?" if threshold is None else INHERIT
+            words, question = next(((w, q) for w, q, n in known if got == n and n != wanted), ("", plain))
             raise Failure(
                 f"active_units of a mu (500, 8) {where}, whose dimensions have the variances 1, .0036, 0, .09, "
                 ".0081, 4, "

@@ -339,6 +339,7 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "iwae-own-number-of-samples",
         "five samples whatever k is",
+        "iwae.law",
         "iwae.grows",
         edits=(("for _ in range(k):", "for _ in range(5):"),),
     ),

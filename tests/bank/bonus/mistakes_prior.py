@@ -48,7 +48,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "mask-b-for-a",
         "type A shows the centre: the first layer sees what it predicts",
         "masked.reach",
-        "prior.causal",
         edits=((VISIBLE, "visible = centre + 1"),),
         may_fail=("masked.trained", *TRAINED),
     ),
@@ -63,7 +62,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "mask-rows-only",
         "shows the rest of the current row too",
         "masked.reach",
-        "prior.causal",
         edits=((VISIBLE, "visible = (kernel_size // 2 + 1) * kernel_size"),),
         may_fail=("masked.trained", *TRAINED),
     ),
@@ -71,7 +69,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "mask-flipped",
         "shows what comes after instead of before",
         "masked.reach",
-        "prior.causal",
         edits=(
             (
                 "mask = (torch.arange(kernel_size**2) < visible)",
@@ -84,7 +81,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "mask-columns-first",
         "orders positions column by column",
         "masked.reach",
-        "prior.causal",
         edits=((".view(kernel_size, kernel_size)\n", ".view(kernel_size, kernel_size).T\n"),),
         may_fail=("masked.trained", *TRAINED),
     ),
@@ -104,7 +100,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "mask-once",
         "sets the hidden weights to 0 at the start only: training brings them back",
         "masked.trained",
-        "prior.causal",
         edits=(
             (CONVOLUTION, "return F.conv2d(x, self.weight, self.bias, padding=self.padding)"),
             (
