@@ -390,8 +390,7 @@ def ppca(ctx: Context) -> None:
         eye = torch.eye(dim, dtype=torch.float64)
 
         def law(cov: Tensor, centre: Tensor = mean) -> Tensor:
-            density: Tensor = MultivariateNormal(centre, cov).log_prob(x)  # type: ignore[no-untyped-call]
-            return density
+            return full_log_prob(x, centre, cov)
 
         variance = "Is noise_var a variance, or a deviation?"
         covariance = "What is the covariance of W z + noise, also between two different pixels?"
