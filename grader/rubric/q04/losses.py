@@ -48,6 +48,8 @@ def squared_readings(x_recon: Tensor, x: Tensor) -> Iterator[Known]:
     for cost in (
         Cost(error.square(), "the squared error"),
         Cost(error.abs(), "the absolute error", "What does an error of 0.5 cost, and what one of 1?"),
+        Cost((x_recon.clamp(0, 1) - x).square(), "the squared error of x_recon cut off at 0 and 1",
+             "What should a value outside [0, 1] cost, by the definition?"),
         Cost((torch.sigmoid(x_recon) - x).square(), "the squared error of sigmoid(x_recon)",
              "Are the values of x_recon pixels already, or logits?"),
         Cost(cross_entropy(x_recon.clamp(1e-6, 1 - 1e-6), x), "the binary cross-entropy",
@@ -76,6 +78,8 @@ def bernoulli_readings(p: Tensor, x: Tensor) -> Iterator[Known]:
         Cost(bernoulli_nats(p, x), "the binary cross-entropy of sigmoid(x_recon)",
              "Are the values of x_recon probabilities already, or logits?"),
         Cost(cross_entropy(p, x.round()), "the binary cross-entropy of a target rounded to 0 and 1",
+             "What becomes of a grey pixel of the target?"),
+        Cost(cross_entropy(p, (x >= 0.5).to(x)), "the binary cross-entropy of a target that is 1 from 0.5 on",
              "What becomes of a grey pixel of the target?"),
         Cost(cross_entropy(p, (x > 0).to(x)), "the binary cross-entropy of a target that is 1 wherever it is not 0",
              "What becomes of a grey pixel of the target?"),
@@ -159,7 +163,7 @@ def loss_values(ctx: Context, target: str, prediction: str, oracle: Callable[[Te
 )  # fmt: skip
 def mse_value(ctx: Context) -> None:
     loss_values(ctx, MSE, "x_recon", lambda x_recon, x: (x_recon - x).square(), squared_readings,
-                lambda *shape: tenths(ctx, *shape), -1.0, 2.0, FLOAT64, mse_value.hint)  # fmt: skip
+                lambda *shape: tenths(ctx, *shape, low=-5, high=14), -1.0, 2.0, FLOAT64, mse_value.hint)  # fmt: skip
 
 
 @declare(

@@ -27,11 +27,6 @@ WHILE_TRAINING = "Which values may a pixel take while the model trains? What wou
 ACROSS = Tolerance(1e-6, 1e-9, "float64; other batch sizes take other summation orders")
 
 
-def named(target: str, **kwargs: int) -> str:
-    """How a model was made, as one reads it."""
-    return f"{target.partition('.')[2]}({', '.join(f'{name}={value}' for name, value in kwargs.items())})"
-
-
 def small(ctx: Context, target: str) -> tuple[Handle, int]:
     """A small float64 model in evaluation mode, and the side of its images."""
     model = ctx.new(target, **SMALL[target]).double().eval()
@@ -92,7 +87,10 @@ def decoded(model: Handle, z: Tensor, skips: Sequence[Tensor], unet: bool) -> An
 
 
 ROWS_AND_COLUMNS = "Where do the pixels of an image get their channel, rows and columns back?"
-WHICH_SIZES = "Which sizes in your layers come from the constructor's arguments, and which are written down?"
+WHICH_SIZES = (
+    "Which shape arrives there, and which is asked for? Which sizes of yours come from the constructor's arguments, "
+    "and which are written down?"
+)
 BATCH_OF_ONE = "What is special about a batch of one image? Which of your steps drops or merges dimensions?"
 WHOSE_DTYPE = "The same model takes float32: which of your steps decides about the dtype itself?"
 TWO_THINGS = "Which two things does forward return?"
@@ -129,6 +127,9 @@ def agree(ctx: Context, model: Handle, x: Tensor, latent: int, unet: bool, wrong
         raise Failure("forward(x) returns its two values in the other order", "(x_recon, z)", "(z, x_recon)",
                       hint="In which order do all models here return reconstruction and code?")  # fmt: skip
     close = FLOAT32 if x.dtype == torch.float32 else ACROSS
+    again, _ = encoded(ctx, model, x, latent, unet)
+    matches(ctx, again, z, close, "the code of a second encode(x) in evaluation mode, compared with the first,",
+            hint="What is drawn at random, or remembered, when the model is in evaluation mode?")  # fmt: skip
     matches(ctx, code, z, close, "the second output of forward(x), compared with the code of encode(x),",
             hint="Which code does forward return: the one that it decodes?")  # fmt: skip
     picture_of(x_recon, x, "the first output of forward(x)", wrong_size)

@@ -27,6 +27,7 @@ from .models import (
 )
 from .unet import JOINED
 
+COUNTS = 1e-10  # more than rounding, far less than any unit does
 # a model that has lost the points of its shapes keeps the other two from nothing
 MODELS = (
     *(Part(target, target.partition(".")[2], (f"q4.{name}.shapes",))
@@ -112,6 +113,42 @@ def models_gradients(ctx: Context) -> None:
         expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: no weight of the decoder gets a "
                "gradient", "a gradient of x_recon to weights of the decoder", "to those of the encoder only",
                hint="Which of the decoder's weights are to be trained, and do they know?")  # fmt: skip
+        every_unit_counts(ctx, target, model, side)
+
+
+def every_unit_counts(ctx: Context, target: str, model: Handle, side: int) -> None:
+    """Each unit of the code depends on the image and reaches the reconstruction; in an MLP each pixel, too."""
+    latent, unet, name = SMALL[target]["latent_dim"], target == UNET, target.partition(".")[2]
+    units, pixels = torch.eye(latent, dtype=torch.float64), torch.eye(side * side, dtype=torch.float64)
+    made, used = torch.zeros(latent, dtype=torch.bool), torch.zeros(latent, dtype=torch.bool)
+    seen = torch.full((side * side,), target != VANILLA)
+    for _ in range(6):  # in one draw of the weights units of a layer may be off
+        stir(ctx, model, 0.7)
+        x = ctx.images(4, side, torch.float64)
+        z, skips = encoded(ctx, model, x, latent, unet)
+        made |= z.std(0) > COUNTS
+        maps = [skip[:1].expand(latent + 1, *skip.shape[1:]).contiguous() for skip in skips]
+        pictures = decoded(model, torch.cat([z[:1], z[:1] + units]), maps, unet)
+        pictures = as_tensor(pictures, (latent + 1, *x.shape[1:]), f"{name}: decode")
+        used |= (pictures[1:] - pictures[0]).abs().flatten(1).amax(1) > COUNTS
+        if target == VANILLA:
+            changed = x[:1] + torch.cat([0 * pixels[:1], pixels]).reshape(-1, 1, side, side) / 2
+            codes, _ = encoded(ctx, model, changed, latent, unet)
+            seen |= (codes[1:] - codes[0]).abs().amax(1) > COUNTS
+        if bool(made.all() and used.all() and seen.all()):
+            return
+    for counts, what, hint in (
+        (made, "units {} of the code are the same for all images", "From what is each unit of the code made?"),
+        (used, "units {} of the code change nothing in the reconstruction", "Cut one unit of the code: what changes?"),
+        (
+            seen,
+            "pixels {} of the image, counted row by row, change nothing in the code",
+            "Which pixels does encode see?",
+        ),
+    ):
+        left = [str(k) for k in range(len(counts)) if not counts[k]]
+        expect(not left, f"{name}: {what.format(', '.join(left[:8]))}", "all of them count",
+               f"{len(left)} of {len(counts)} do not", hint=hint)  # fmt: skip
 
 
 @declare(

@@ -159,7 +159,7 @@ def unet_influence(ctx: Context) -> None:
                    hint=f"What changes when you cut skips[{k}]?"
                    + (" And is that so in both modes?" if training else ""))  # fmt: skip
     forward_takes_all(ctx, model, x)
-    model.eval()
+    every_map_counts(ctx, model.eval(), x)
     row, column = 6, 19
     touched = skips[0].clone()
     touched[:, :, row, column] += 3
@@ -170,6 +170,29 @@ def unet_influence(ctx: Context) -> None:
            f"a change of skips[0] at row {row}, column {column} shows at another place of the image",
            f"around row {row}, column {column}", f"around row {at[0]:.0f}, column {at[1]:.0f}",
            hint="Which axis of a feature map is which?")  # fmt: skip
+
+
+def every_map_counts(ctx: Context, model: Handle, x: Tensor) -> None:
+    """Each channel of each skip changes the image, in one of a few draws of the weights."""
+    silent: dict[int, set[int]] = {}
+    for attempt in range(4):
+        z, skips = encoded(ctx, stir(ctx, model, 1.0), x[:1], 5, unet=True)
+        for k, skip in enumerate(skips):
+            channels = skip.shape[1]
+            repeated = [other.expand(channels + 1, *other.shape[1:]).clone() for other in skips]
+            for channel in range(channels):
+                repeated[k][channel + 1, channel] += 1
+            pictures = decoded(model, z.expand(channels + 1, 5).contiguous(), repeated, True)
+            pictures = as_tensor(pictures, (channels + 1, *x.shape[1:]), "decode(z, skips)")
+            still = (pictures[1:] - pictures[0]).abs().flatten(1).amax(1) <= 1e-10
+            now = {channel for channel in range(channels) if bool(still[channel])}
+            silent[k] = now if not attempt else silent[k] & now
+        if not any(silent.values()):
+            return
+    for k, channels_left in silent.items():
+        expect(not channels_left, f"decode(z, skips) does not use all of skips[{k}]", "another image for any other map",
+               f"the same image whatever channels {sorted(channels_left)} hold",
+               hint=f"What becomes of the feature maps of skips[{k}], one by one?")  # fmt: skip
 
 
 def forward_takes_all(ctx: Context, model: Handle, x: Tensor) -> None:

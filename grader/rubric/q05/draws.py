@@ -29,6 +29,7 @@ from .noise import (
     calls_of,
     half_dark,
     noise_is_normal,
+    pixels,
     pixels_are_dropped,
     pixels_are_replaced,
 )
@@ -66,7 +67,7 @@ def noise_independent(ctx: Context) -> None:
     for function, level, what, of in quantities:
         name = f"{function.partition('.')[2]}(x, {level:g}): {what}"
         generator = generator_of(ctx)
-        draws = (of(as_tensor(ctx.call(function, x, level, generator), SHAPE, name)).double() for _ in range(26))
+        draws = (of(pixels(ctx.call(function, x, level, generator), SHAPE, name)).double() for _ in range(26))
         first, second = next(draws), next(draws)
         if first.std() == 0:  # in all pixels of all calls: a wrong rate, which has its own check
             alone = any(not torch.equal(first, other) for other in (second, *draws))
@@ -92,13 +93,13 @@ def noise_independent(ctx: Context) -> None:
         both = torch.cat([first, second])
         chance_alone(both.flatten(1), both, name, "an image", alpha)
         few = x[:3, :, :10, :10]
-        batches = [of(as_tensor(ctx.call(function, few, level, generator), few.shape, name)) for _ in range(16)]
+        batches = [of(pixels(ctx.call(function, few, level, generator), few.shape, name)) for _ in range(16)]
         calls = torch.stack(batches).double().flatten(1)
         if calls.std() > 0:
             chance_alone(calls, calls, name, "a call", alpha)
         # images may have any shape: of 500 independent pixels, or 40, some differ
         rows = x.flatten(1)
-        flat = of(as_tensor(ctx.call(function, rows, level, generator), rows.shape, name)).double()
+        flat = of(pixels(ctx.call(function, rows, level, generator), rows.shape, name)).double()
         whole = flat.std() > 0 and float(flat.std(1).max()) == 0
         alike = flat.std() > 0 and float(flat.std(0).max()) == 0
         expect(not (whole or alike), f"{name}: with images (B, D), {tuple(rows.shape)}, pixels share a draw",
@@ -232,7 +233,7 @@ def noise_errors(ctx: Context) -> None:
                    case=f"{function.partition('.')[2]}(x, {name}={value})",
                    hint=f"Can {what} be {end}? Which ends of its range do you look at?")  # fmt: skip
     with asking("Is a standard deviation a probability? How large may it be?"):
-        as_tensor(ctx.call(GAUSSIAN, x, 1.5), x.shape, "gaussian_noise(x, std=1.5)")
+        ctx.call(GAUSSIAN, x, 1.5)
 
 
 # ---- corrupt -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ from .model import LOSS
 def loss_value(ctx: Context) -> None:
     x = ctx.images(3, 5, torch.float64)
     who = "Who corrupts the images: the loss or the model? How often does it happen?"
+    value = ctx.call(LOSS, ctx.new(Probe("Denoiser")), x, generator=Gen(71))
+    as_tensor(value, (), "denoising_loss(model, x)", dtype=x.dtype)
     for training in (True, False):
         mode = "training" if training else "evaluation"
         model = ctx.new(Probe("Denoiser")).train(training)

@@ -30,9 +30,10 @@ from ..q04.models import (
 from ..shared.latents import stir
 from ..shared.readings import asking
 from .draws import DRAWS, draws_are_fresh
-from .noise import GAUSSIAN, KINDS, MASKING, SALT
+from .noise import CORRUPT, GAUSSIAN, KINDS, MASKING, SALT
 
 LOSS, DAE = "denoising.denoising_loss", "denoising.DenoisingAutoencoder"
+T_BOUND = 9.0  # two-sided 3e-8 of Student's t with 19 degrees of freedom, the least that Welch's test can have
 SMALL: dict[str, Any] = {"input_dim": 49, "latent_dim": 5}
 # a corruption that has lost its own points costs the model nothing
 DRAWN = ("q5.noise.independent", "q5.noise.generator", "q5.noise.contract", "q5.noise.errors")
@@ -313,6 +314,7 @@ def dae_noise(ctx: Context) -> None:
         corrupts_as_asked(ctx, model, noise, at, x, moves, hint)
         kept.append((model, noise, at, x, moves))
     level_is_used(ctx, grey)
+    same_as_corrupt(ctx)
     # once more, after all the others have been made
     for model, noise, at, x, moves in kept:
         lives = "Where do noise and level live: in the model or in its class?"
@@ -363,6 +365,37 @@ def level_is_used(ctx: Context, grey: Tensor) -> None:
     expect(0.03 < ratio / own < 30, "noise_level is not the level of the noise",
            f"{own:.3g} times the noise for {levels[0] / levels[1]:g} times the noise_level, as gaussian_noise gives",
            f"{ratio:.3g} times", hint="From where does forward know how strong the corruption is to be?")  # fmt: skip
+
+
+def same_as_corrupt(ctx: Context) -> None:
+    """The codes of forward with noise are distributed as those that encode gives for the student's own corrupt(x, …).
+
+    Means and spreads over each call's images, of 20 calls each, by Welch's t: 30 comparisons at 3e-8.
+    """
+    image = torch.where(ctx.rand(1, 1, 7, 7) < 0.5, 0.0, ctx.rand(1, 1, 7, 7, low=0.2, high=0.9))
+    x = image.expand(64, 1, 7, 7).contiguous()
+    for noise, level in (("gaussian", 0.5), ("masking", 0.3), ("salt_and_pepper", 0.3)):
+        model = dae(ctx, noise, level)
+        own, theirs = [], []
+        for _ in range(20):
+            noisy = as_tensor(ctx.call(CORRUPT, x, noise, level), x.shape, f"corrupt(x, {noise!r}, {level})")
+            own.append(as_tensor(model.call("encode", noisy), (len(x), 5), "encode(x)"))
+            theirs.append(both(ctx, model, x, add_noise=True)[1])
+        before, after = torch.stack(own), torch.stack(theirs)
+        shared = float(after.std(1).max()) < 1e-9 * float(after.abs().max()) or torch.equal(after[0], after[1])
+        if shared:  # by the images of a batch, or by all calls: `q5.dae.fresh` says so
+            continue
+        for what, a, b in (("mean", before.mean(1), after.mean(1)), ("spread", before.std(1), after.std(1))):
+            gap, scale = (a.mean(0) - b.mean(0)).abs(), ((a.var(0) + b.var(0)) / len(a)).sqrt()
+            unit = int((gap / scale.clamp(min=1e-300)).argmax())
+            expect(
+                bool((gap <= T_BOUND * scale + 1e-9).all()),
+                f"{made(noise, level)}: forward(x, add_noise=True) corrupts otherwise than corrupt(x, {noise!r}, "
+                f"{level})",
+                f"code {unit} has a {what} of {float(a.mean(0)[unit]):.3g} over noisy images, by encode(corrupt(x, …))",
+                f"it has one of {float(b.mean(0)[unit]):.3g}",
+                hint="Which of your functions makes the noise in forward, with which level, and how often?",
+            )
 
 
 def defaults(ctx: Context, grey: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,7 +43,14 @@ def calls_of(ctx: Context, target: Any, x: Tensor, *args: Any) -> Tensor:
     name = target.partition(".")[2] if target != CORRUPT else f"corrupt with {args[0]}"
     generators = ctx.randint(0, 2**31, len(x)).tolist()
     noisy = [ctx.call(target, part, *args, generator=Gen(seed)) for part, seed in zip(x, generators, strict=True)]
-    return torch.stack([as_tensor(value, x.shape[1:], name, dtype=x.dtype) for value in noisy])
+    return torch.stack([pixels(value, x.shape[1:], name) for value in noisy])
+
+
+def pixels(value: Any, shape: Sequence[int], name: str) -> Tensor:
+    """Noisy images of this shape; another arrangement of as many numbers, or another dtype, has its own check."""
+    if isinstance(value, Tensor) and value.numel() == math.prod(shape):
+        value = value.reshape(shape)
+    return as_tensor(value, shape, name)
 
 
 def half_dark(ctx: Context, dark: tuple[float, float], bright: tuple[float, float]) -> tuple[Tensor, Tensor]:
@@ -76,7 +84,7 @@ def noise_is_normal(ctx: Context, noisy: Tensor, x: Tensor, std: float, what: st
     bound, means = mean_bound(1.0, e.numel()), e.mean(1)
     found = f"mean {std * float(e.mean()):.3g}, standard deviation {std * float(e.std()):.3g}"
     wanted = f"mean 0, standard deviation {std:g}"
-    looks, question = noise_reading(noisy, e, std)
+    looks, question = noise_reading(noisy, x, e, std)
     low, high = widened((-bound, bound), means, 0.0)
     if not low <= float(means.mean()) <= high:
         raise Failure(f"the noise that {what} adds has the wrong mean", wanted, found, looks=looks,
@@ -93,7 +101,7 @@ def noise_is_normal(ctx: Context, noisy: Tensor, x: Tensor, std: float, what: st
                  "From which distribution do you draw?", looks="mean and spread are right")  # fmt: skip
 
 
-def noise_reading(noisy: Tensor, e: Tensor, std: float) -> tuple[str, str]:
+def noise_reading(noisy: Tensor, x: Tensor, e: Tensor, std: float) -> tuple[str, str]:
     """What wrong noise looks like, `e` in units of std, and the question that it raises."""
     flat, rms = noisy.flatten(1), float(e.square().mean().sqrt())
     if bool((flat.amin(1) == 0).all() and (flat.amax(1) > 0.9999).all()):
@@ -102,6 +110,9 @@ def noise_reading(noisy: Tensor, e: Tensor, std: float) -> tuple[str, str]:
     if bool((e >= 0).all()) or bool((e <= 0).all()):
         way = "brighter" if bool((e >= 0).all()) else "darker"
         return f"all pixels become {way}, none the other way", "Can the noise that you add have either sign?"
+    relative = e / x.flatten(1)
+    if math.isclose(float(relative.square().mean().sqrt()), 1, rel_tol=0.05):
+        return "as large as std · x", "Does a bright pixel get more noise than a dark one?"
     for wrong, words in ((std, "std²"), (std**-0.5, "the square root of std")):
         if math.isclose(rms, wrong, rel_tol=0.1):
             return f"as large as {words}", "Is the argument a standard deviation or a variance?"

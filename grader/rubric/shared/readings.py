@@ -122,8 +122,9 @@ def tell(
                     again = recognised(value, right(*more.values()), readings(*more.values()))
                     found = {words: question for words, question in found.items() if words in again}
                     compared(more, value)
-            failure.looks = " or ".join(found)
-            failure.hint = " Or: ".join(dict.fromkeys(found.values())) or failure.hint
+            failure.looks = " or ".join(found) or failure.looks
+            if failure.about:  # the numbers, not a shape or a dtype; where nothing is known, the context's reading
+                failure.hint = " Or: ".join(dict.fromkeys(found.values()))
             raise
 
 

@@ -447,4 +447,44 @@ MISTAKES: tuple[Mistake, ...] = (
         return super().decode(z.T.reshape(z.shape))
 """,
     ),
+    # ---- found by looking for what no check sees
+    Mistake(
+        "q4-vanilla-part-of-code",
+        Q,
+        M,
+        "decode reads the first two numbers of a code only",
+        fails=("q4.models.gradients",),
+        may_fail=("q4.trained.vanilla",),
+        append="""class VanillaAutoencoder(VanillaAutoencoder):
+    def decode(self, z):
+        return super().decode(torch.cat([z[:, :2], 0 * z[:, 2:]], dim=1))
+""",
+    ),
+    Mistake(
+        "q4-vanilla-part-of-image",
+        Q,
+        M,
+        "encode reads every other row only",
+        fails=("q4.models.gradients",),
+        may_fail=("q4.trained.vanilla",),
+        append="""class VanillaAutoencoder(VanillaAutoencoder):
+    def encode(self, x):
+        seen = torch.zeros_like(x)
+        seen[..., 1::2, :] = x[..., 1::2, :]
+        return super().encode(seen)
+""",
+    ),
+    Mistake(
+        "q4-vanilla-noise-in-evaluation",
+        Q,
+        M,
+        "a noisy code in evaluation mode as well",
+        fails=("q4.vanilla.shapes",),
+        may_fail=ON_VANILLA,
+        append="""class VanillaAutoencoder(VanillaAutoencoder):
+    def encode(self, x):
+        z = super().encode(x)
+        return z + 0.01 * torch.randn_like(z)
+""",
+    ),
 )

@@ -281,4 +281,27 @@ MISTAKES: tuple[Mistake, ...] = (
             ),
         ),
     ),
+    Mistake(
+        "q4-kl-mean-of-squares",
+        Q,
+        M,
+        "the rate is the mean of the squared activations",
+        fails=("q4.kl.value",),
+        may_fail=("q4.kl.edges",),
+        edits=((RATES, RATES.replace("activations.mean(0)", "activations.square().mean(0)")),),
+    ),
+    Mistake(
+        "q4-kl-plain-number",
+        Q,
+        M,
+        "returns a Python float",
+        fails=("q4.kl.value",),
+        may_fail=("q4.kl.edges", "q4.losses.gradients"),
+        edits=(
+            (
+                "    return cross_entropy - len(mean) * entropy\n",
+                "    return float(cross_entropy - len(mean) * entropy)\n",
+            ),
+        ),
+    ),
 )

@@ -299,4 +299,13 @@ MISTAKES: tuple[Mistake, ...] = (
             ),
         ),
     ),
+    Mistake(
+        "q4-unet-one-channel-of-skip",
+        Q,
+        M,
+        "one feature map of the larger skip stands for all",
+        fails=("q4.unet.influence",),
+        may_fail=("q4.trained.unet", "q4.unet.join"),
+        edits=((JOIN1, JOIN1.replace(", full)))", ", full[:, :1].expand_as(full))))")),),
+    ),
 )

@@ -101,4 +101,10 @@ HINTS: dict[str, str] = {
     "q5-loss-absolute": "Which error does the loss take?",
     "q5-loss-two-calls": "How often does the model have to be asked for one loss?",
     "q5-loss-of-first-image": "Which rows of the batch count?",
+    "q5-gaussian-multiplicative": "Does a bright pixel get more noise than a dark one?",
+    "q5-gaussian-flat": "Into which shape should the numbers be brought before they are returned?",
+    "q5-loss-two-outputs": "What kind of thing does your function hand back, and what should a caller get?",
+    "q5-dae-unclamped": "Which of your functions makes the noise in forward, with which level, and how often?",
+    "q5-dae-half-level": "Which of your functions makes the noise in forward, with which level, and how often?",
+    "q5-dae-corrupts-twice": "Which of your functions makes the noise in forward, with which level, and how often?",
 }

@@ -222,4 +222,22 @@ def gaussian_noise(x, std, generator=None):
         may_fail=(*ON_GAUSSIAN, "q5.dae.noise"),
         edits=((GAUSSIAN, "    return (x + (std + 0.01) * eps).clamp(0, 1)\n"),),
     ),
+    Mistake(
+        "q5-gaussian-multiplicative",
+        Q,
+        M,
+        "noise in proportion to the pixel",
+        fails=("q5.gaussian.moments",),
+        may_fail=ON_GAUSSIAN,
+        edits=((GAUSSIAN, "    return (x + std * x * eps).clamp(0, 1)\n"),),
+    ),
+    Mistake(
+        "q5-gaussian-flat",
+        Q,
+        M,
+        "comes back as rows of numbers",
+        fails=("q5.noise.contract",),
+        may_fail=ON_DAE,
+        edits=((GAUSSIAN, "    return (x + std * eps).clamp(0, 1).flatten(1)\n"),),
+    ),
 )

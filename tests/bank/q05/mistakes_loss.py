@@ -120,4 +120,52 @@ MISTAKES: tuple[Mistake, ...] = (
         fails=("q5.loss.value",),
         edits=((LOSS, LOSS.replace("mse_loss(x_recon, x)", "mse_loss(x_recon[:1], x[:1])")),),
     ),
+    Mistake(
+        "q5-loss-two-outputs",
+        Q,
+        M,
+        "returns the reconstruction as well",
+        fails=("q5.loss.value",),
+        edits=((LOSS, LOSS.replace("mse_loss(x_recon, x)", "mse_loss(x_recon, x), x_recon")),),
+    ),
+    Mistake(
+        "q5-dae-unclamped",
+        Q,
+        M,
+        "the model adds its Gaussian noise itself and does not clamp",
+        fails=("q5.dae.noise",),
+        append="""class DenoisingAutoencoder(DenoisingAutoencoder):
+    def forward(self, x, add_noise=None, generator=None):
+        add_noise = self.training if add_noise is None else add_noise
+        if add_noise and self.noise == "gaussian":
+            x = x + self.noise_level * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        elif add_noise:
+            x = corrupt(x, self.noise, self.noise_level, generator)
+        z = self.encode(x)
+        return self.decode(z), z
+""",
+    ),
+    Mistake(
+        "q5-dae-half-level",
+        Q,
+        M,
+        "half of the level asked for",
+        fails=("q5.dae.noise",),
+        may_fail=("q5.dae.modes",),
+        edits=(("self.noise_level = noise_level\n", "self.noise_level = noise_level / 2\n"),),
+    ),
+    Mistake(
+        "q5-dae-corrupts-twice",
+        Q,
+        M,
+        "corrupts what it has corrupted",
+        fails=("q5.dae.noise",),
+        append="""class DenoisingAutoencoder(DenoisingAutoencoder):
+    def forward(self, x, add_noise=None, generator=None):
+        add_noise = self.training if add_noise is None else add_noise
+        if add_noise:
+            x = corrupt(x, self.noise, self.noise_level, generator)
+        return super().forward(x, add_noise, generator)
+""",
+    ),
 )
