@@ -55,7 +55,7 @@ def report_on(
 
 def draw(path: Path, title: str, show: Callable[[Console], None]) -> None:
     """What `show` prints, as SVG."""
-    console = Console(record=True, width=112, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     show(console)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(console.export_svg(title=title, theme=MONOKAI, code_format=FRAME, unique_id=path.stem))
