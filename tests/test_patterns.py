@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grader.check.patterns import Pair, Reading, describe, describe_shape, sizes_of
+from grader.check.patterns import Pair, Reading, describe, describe_shape, recognised, sizes_of
 
 Wrong = Callable[[Tensor], Tensor]
 
@@ -120,3 +120,15 @@ def test_a_wrong_shape_is_described(actual: tuple[int, ...], wanted: tuple[int, 
     assert words in found.words
     assert bool(words) == bool(found.words)
     assert found.question.endswith("?")
+
+
+def test_a_misconception_is_recognised_by_its_numbers_and_never_in_right_ones() -> None:
+    right = torch.tensor([1.5, -2.5, 0.25], dtype=torch.float64)
+    readings = {
+        Reading("twice", "Which factor?"): 2 * right, Reading("the sum", "Which axis?"): right.sum(),
+        Reading("as it should be", "Nothing?"): right, Reading("doubled", "Which factor?"): right + right,
+    }  # fmt: skip
+    assert recognised(right + 1e-12, right, readings) == Reading()
+    assert recognised(2 * right, right, readings) == Reading("twice or doubled", "Which factor?")
+    assert recognised(right.sum(), right, readings) == Reading("the sum", "Which axis?")
+    assert recognised(3 * right, right, readings) == recognised("no tensor", right, readings) == Reading()

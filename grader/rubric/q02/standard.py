@@ -47,7 +47,8 @@ def standard_value(ctx: Context) -> None:
     mu, logvar = two_digits(ctx.randn(5, 3)), two_digits(ctx.rand(5, 3, low=-2, high=2))
     zero = torch.zeros_like(mu)
     right = pairwise_kl(mu, logvar, zero, zero)
-    reading = recognised(ctx.call(STANDARD, mu, logvar), right.sum(1), of_batch(right, of_pair(mu, logvar, zero, zero)))
+    misread = of_batch(right, of_pair(mu, logvar, zero, zero, "N(mu, sigma^2)", "N(0, 1)"))
+    reading = recognised(ctx.call(STANDARD, mu, logvar), right.sum(1), misread)
 
     def body(
         mu_and_logvar: tuple[Tensor, Tensor], what: str = "kl_divergence(mu, logvar)", hint: str = WHICH_TERM
