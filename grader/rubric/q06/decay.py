@@ -9,10 +9,13 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import declare
+from ...check.devices import expect_on_device
 from ...check.expectations import matches
 from ...check.failure import FLOAT64, Failure
 from ...check.values import Probe, TorchRef
 from ..shared.loops import Known, tells
+
+DECAY = "training.weight_decay_penalty"
 
 
 @declare(
@@ -76,7 +79,7 @@ def decay(ctx: Context) -> None:
         Known("the expected without its coefficient", "Which of the arguments does the penalty depend on?",
               penalty(weights) / coefficient),
     ]  # fmt: skip
-    found = ctx.session.vjp("training.weight_decay_penalty", model, coefficient, params=[model])
+    found = ctx.session.vjp(DECAY, model, coefficient, params=[model])
     tells(ctx, found.value, penalty(weights), FLOAT64, "the penalty", known,
           hint="Which parameters are weights, and what of each of them is added up?")  # fmt: skip
     grads = found.params[0]
@@ -94,3 +97,4 @@ def decay(ctx: Context) -> None:
         elif grad is not None:
             matches(ctx, grad, torch.zeros_like(state[name]), FLOAT64, f"the gradient of {name}",
                     hint="Should a bias, or the scale of a normalisation, be drawn to 0?")  # fmt: skip
+    expect_on_device(ctx, "weight_decay_penalty", DECAY, ctx.new(TorchRef("nn.Linear"), 2, 3), coefficient)

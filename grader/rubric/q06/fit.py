@@ -33,6 +33,7 @@ from ..shared.loops import (
     tells,
 )
 from .models import FIT, LOSS, THE_EVALUATION, THE_STEP, THE_STOPPING, linear, sgd
+from .step import expect_whole_output
 
 TRAIN, VALIDATION = "the history 'train'", "the history 'validation'"
 
@@ -134,6 +135,10 @@ def fit_history(ctx: Context) -> None:
     losses_of(train, 2, f"{TRAIN} without validation data")
     expect(not validation, f"{VALIDATION} is not empty without validation data", "an empty list",
            f"{len(validation)} entries", hint="What is there to measure without validation data?")  # fmt: skip
+    whole, noted = ctx.new(Probe("Watched"), 9, 2), ctx.new(Probe("NotingLoss"))
+    with asking("What does your loop do with a model that returns (x_recon, z): who takes its output apart?"):
+        ctx.call(FIT, whole, ctx.images(5, 3), noted, sgd(ctx, whole, lr=0.0), 1, batch_size=4)
+    expect_whole_output(noted.get("calls"), "fit")
     loss = ctx.new(Probe("DoublingLoss"))
     with asking(OF_ITS_EPOCH):
         train, _ = history_of(ctx.call(FIT, model, data, loss, sgd(ctx, model, lr=0.0), 4, batch_size=11))
@@ -301,6 +306,10 @@ def fit_stops(ctx: Context) -> None:
            "6 epochs: the validation loss falls in 4, and rises in 2", f"{count} epochs",
            hint=late if count in (5, 7) else "Which number tells your loop to stop?")  # fmt: skip
     run.put_back(ctx, 4, "the weight in the model after an early stop, which was best after epoch 4,")
+    longer = Run(ctx, target, held_out, 0.05, 12, patience=3)
+    expect(longer.epochs == 7, "fit with patience=3 does not stop after 3 epochs without improvement",
+           "7 epochs: the validation loss falls in 4, and rises in 3", f"{longer.epochs} epochs",
+           hint="Which of the arguments says how many epochs without improvement there may be?")  # fmt: skip
     run = Run(ctx, target, held_out, 0.05, 8, patience=None)
     expect(run.epochs == 8, "fit without patience stops early", "8 epochs", f"{run.epochs} epochs",
            hint="Who asked for stopping early?")  # fmt: skip

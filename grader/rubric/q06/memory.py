@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_tensor, expect, matches, preserves
 from ...check.failure import EXACT, FLOAT64, Failure, Tolerance, failure_of
 from ...check.shown import kind_of, show
@@ -69,6 +70,7 @@ def checkpoint_gradients(ctx: Context) -> None:
     expect(asked is False, "x requires a gradient after the call, which it did not before", "x as it was",
                "requires_grad = True",
                hint="Whose tensor is x, and what has become of it when you return?")  # fmt: skip
+    expect_on_device(ctx, "checkpointed_forward", CHECKPOINTED, handles, ctx.randn(5, 4))
 
 
 def expect_all_reached(got: Mapping[str, Tensor | None], when: str) -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_sequence, as_tensor, expect, matches, preserves
 from ...check.failure import FLOAT64, Failure
 from ...check.shown import kind_of
@@ -262,6 +263,7 @@ def stage_arguments(ctx: Context) -> None:
     expect(first == again, "pretrain_stage: generators with the same seed give different orders",
            "with generator=torch.Generator().manual_seed(7), twice the same order",
            f"{begins(first)}, then {begins(again)}", hint=WHOSE_STREAM)  # fmt: skip
+    expect_on_device(ctx, "pretrain_stage", STAGE, *layers(ctx), 1, data, batch_size=8, lr=0.01)
 
 
 # ---- all stages -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from torch import Tensor
 from ...check.cases import random, seeds, sizes
 from ...check.context import Context
 from ...check.declaration import declare
+from ...check.devices import expect_on_device
 from ...check.expectations import (
     as_number,
     expect,
@@ -145,3 +146,6 @@ def accuracy_state(ctx: Context) -> None:
     changed = [name for name, old in before.items() if not torch.equal(after[name], old)]
     expect(not changed, "accuracy changes the model", "no change", ", ".join(changed),
            hint="Which numbers of a normalisation layer change in a forward pass, and in which mode?")  # fmt: skip
+    expect_on_device(
+        ctx, "accuracy", ACCURACY, model, ctx.images(5, SIDE), torch.tensor([0, -1, 2, 1, 3]), batch_size=2
+    )

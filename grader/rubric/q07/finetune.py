@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_tensor, expect, matches, preserves, raises
 from ...check.failure import EXACT, FLOAT32
 from ...check.values import Gen, Handle, Probe, TorchRef
@@ -147,6 +148,7 @@ def finetune_loop(ctx: Context) -> None:
     again = orders(ctx.seed, False)
     expect_training(task.classifier.get("calls"), "a classifier that came to finetune in evaluation mode")
     expect_repeatable(first, again, orders(ctx.seed + 1, True), "finetune")
+    expect_on_device(ctx, "finetune", FINETUNE, task.classifier, task.images, task.labels, 1, batch_size=7, lr=0.01)
 
 
 @declare(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.devices import expect_on_device
 from ...check.expectations import as_sequence, as_tensor, expect, preserves
 from ...check.failure import FLOAT32
 from ...check.shown import alike
@@ -234,6 +235,7 @@ def trainjoint_loop(ctx: Context) -> None:
     if not torch.equal(autoencoder.state()["narrow.weight"], before):  # that all parts learn is asked elsewhere
         expect_cleared(watch, sum(map(len, first)), "train_joint")
     expect_repeatable(first, orders(ctx.seed, False), orders(ctx.seed + 1, True), "train_joint")
+    expect_on_device(ctx, "train_joint", TRAIN_JOINT, model, images, labels, 0.7, 1, batch_size=8, lr=0.01)
 
 
 @declare(

@@ -132,13 +132,13 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "fit-zero-grad-per-epoch",
         "gradients are cleared once per epoch",
-        ("fit.modes",),
+        ("step.update", "fit.modes"),
         ("    optimizer.zero_grad()\n    if scaler is None:\n", "    if scaler is None:\n"),
         (
             "    for _ in range(epochs):\n        model.train()\n",
             "    for epoch in range(epochs):\n        optimizer.zero_grad() if epoch % 2 == 0 else None\n        model.train()\n",
         ),
-        may_fail=("step.update", "fit.stops", "stage.only", "layerwise", "mixed.step", "mixed.scaler"),
+        may_fail=("fit.stops", "stage.only", "layerwise", "mixed.step", "mixed.scaler"),
     ),
     mistake(
         "fit-best-is-alias",
@@ -298,6 +298,34 @@ MISTAKES: tuple[Mistake, ...] = (
         (
             "evaluate(model, validation, loss_fn, batch_size)",
             "evaluate(model, validation[:batch_size], loss_fn, batch_size)",
+        ),
+    ),
+    mistake(
+        "fit-own-patience",
+        "two epochs without improvement, whatever patience is",
+        ("fit.stops",),
+        ("EarlyStopping(patience)", "EarlyStopping(2)"),
+        may_fail=("fit.modes",),
+    ),
+    mistake(
+        "fit-own-loss",
+        "the mean squared error, whatever loss_fn is",
+        ("fit.history",),
+        (
+            "        return loss_fn(model(x), x)\n\n    with modes_kept(model):\n        for loss in",
+            "        out = model(x)\n        out = out[0] if isinstance(out, tuple) else out\n"
+            "        return (out - x).square().mean()\n\n    with modes_kept(model):\n        for loss in",
+        ),
+        may_fail=("stage.target",),
+    ),
+    mistake(
+        "fit-unpacks",
+        "loss_fn gets the reconstruction, not what the model returned",
+        ("fit.history",),
+        (
+            "        return loss_fn(model(x), x)\n\n    with modes_kept(model):\n        for loss in",
+            "        out = model(x)\n        out = out[0] if isinstance(out, tuple) else out\n"
+            "        return loss_fn(out, x)\n\n    with modes_kept(model):\n        for loss in",
         ),
     ),
 )

@@ -62,6 +62,7 @@ HINTS: dict[str, str] = {
     "q7-joint-sum-over-batch": "Is the reconstruction summed over the images, or averaged over them?",
     "q7-accuracy-first-batch": "How many of the batches does the result depend on?",
     "q7-accuracy-counts-errors": "Is it the share of right answers, or of wrong ones?",
+    "q7-accuracy-collects-on-the-cpu": "On a GPU: which tensors does your code make itself, and where do they lie when those it was given lie there?",
     "q7-finetune-all-rows": "What can a row without a label teach a classifier?",
     "q7-finetune-labels-left-behind": "After shuffling: does every image still have its own label?",
     "q7-finetune-not-shuffled": "What decides about the order in which the rows come?",

@@ -281,4 +281,19 @@ def accuracy(model, images, labels, batch_size=256):
             "            hits += (logits.argmax(dim=1) != y).sum()\n",
         ),
     ),
+    mistake(
+        "accuracy-collects-on-the-cpu",
+        "predictions are collected in a tensor that lies on the CPU",
+        ("accuracy.state",),
+        append="""def accuracy(model, images, labels, batch_size=256):
+    images, labels = labelled_rows(images, labels)
+    found = torch.zeros(len(labels), dtype=torch.int64)
+    with evaluation_mode(model):
+        for start in range(0, len(labels), batch_size):
+            output = model(images[start : start + batch_size])
+            logits = output[-1] if isinstance(output, tuple) else output
+            found[start : start + batch_size] = logits.argmax(dim=1)
+    return float((found == labels).double().mean())
+""",
+    ),
 )
