@@ -52,42 +52,29 @@ def devices(ctx: Context) -> None:
 )  # fmt: skip
 def errors(ctx: Context) -> None:
     for kind in ("C", "a", "AB"):
-        raises(
-            ctx, "ValueError", MASKED, kind, 2, 3, 3, names="mask_type", case=f"MaskedConv2d with mask type {kind!r}"
-        )
+        raises(ctx, "ValueError", MASKED, kind, 2, 3, 3, names="mask_type", case=f"MaskedConv2d with "
+                        f"mask_type={kind!r}",
+               hint="Which mask does this type stand for in your layer, and did anybody ask for that?")  # fmt: skip
     for size in (2, 4):
-        raises(
-            ctx,
-            "ValueError",
-            MASKED,
-            "B",
-            2,
-            3,
-            size,
-            names="kernel_size",
-            case=f"MaskedConv2d with kernel size {size}",
-        )
+        raises(ctx, "ValueError", MASKED, "B", 2, 3, size, names="kernel_size",
+               case=f"MaskedConv2d with kernel_size={size}",
+               hint="Where is the centre of a kernel of even size?")  # fmt: skip
     codes, labels = ctx.randn(4, 3), torch.tensor([0, 1, 1, 0])
     for k in (0, 5):
-        raises(
-            ctx,
-            "ValueError",
-            "evaluation.knn_predict",
-            codes,
-            labels,
-            codes,
-            k,
-            names="k",
-            case=f"knn_predict, N=4, k={k}",
-        )
+        raises(ctx, "ValueError", "evaluation.knn_predict", codes, labels, codes, k, names="k",
+               case=f"knn_predict with k={k} and 4 training codes",
+               hint="Between which two numbers must k lie, so that there are so many neighbours?")  # fmt: skip
     model = ctx.new(Probe("BernoulliVAE"), ctx.randn(4, 2), ctx.randn(4), ctx.randn(2, 4), ctx.randn(2))
-    raises(
-        ctx, "ValueError", "evaluation.iwae", model, ctx.images(3, 2, torch.float64), 0, names="k", case="iwae with k=0"
-    )
+    raises(ctx, "ValueError", "evaluation.iwae", model, ctx.images(3, 2, torch.float64), 0, names="k",
+           case="iwae with k=0", hint="What is the mean of no weight at all?")  # fmt: skip
     for noise in (0.0, -1.0):
         x, weight, mean = ctx.randn(2, 4), ctx.randn(4, 2), ctx.randn(4)
         raises(ctx, "ValueError", "evaluation.ppca_log_likelihood", x, weight, mean, noise, names="noise_var",
-                   case=f"ppca_log_likelihood with noise_var={noise}")  # fmt: skip
-    raises(ctx, "ValueError", "evaluation.feature_statistics", ctx.randn(1, 4), names="features")
+               case=f"ppca_log_likelihood with noise_var={noise:g}", hint="Which numbers can a variance be, if "
+                               "there is to "
+               "be a density?")  # fmt: skip
+    raises(ctx, "ValueError", "evaluation.feature_statistics", ctx.randn(1, 4), names="features",
+           case="feature_statistics of a single row", hint="What is the covariance of one row?")  # fmt: skip
     raises(ctx, "ValueError", "evaluation.perceptual_loss", ctx.new(TorchRef("nn.Flatten")), ctx.images(3, 4),
-               ctx.images(1, 4), names="x", case="perceptual_loss on 3 pictures and 1")  # fmt: skip
+           ctx.images(1, 4), names="x", case="perceptual_loss with x_recon of 3 pictures and x of 1",
+           hint="With which of the three is the one compared?")  # fmt: skip

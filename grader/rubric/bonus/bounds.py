@@ -444,7 +444,12 @@ def ppca_oracle(ctx: Context) -> None:
     columns = torch.linalg.qr(ctx.randn(dim, latent)).Q * torch.tensor([0.8, 1.2], dtype=torch.float64)
     mean, x = ctx.randn(dim), ctx.randn(batch, dim)
     likelihood = matches(
-        ctx, ctx.call(PPCA, x, columns, mean, noise), exact(x, columns, mean, noise), FLOAT64, "ppca_log_likelihood"
+        ctx,
+        ctx.call(PPCA, x, columns, mean, noise),
+        exact(x, columns, mean, noise),
+        FLOAT64,
+        "ppca_log_likelihood",
+        hint=INHERIT,
     )
     norms = columns.square().sum(0)
     var = noise / (noise + norms)

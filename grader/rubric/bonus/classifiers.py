@@ -220,7 +220,12 @@ def neighbours(ctx: Context) -> None:
             hint="Which distance is asked for?")  # fmt: skip
     codes, labels = ctx.randn(30, 4, dtype=torch.float32), names[ctx.randint(0, 4, 30)]
     matches(
-        ctx, ctx.call(NEIGHBOURS, codes, labels, codes, k=1), labels, FLOAT64, "knn_predict of the training codes, k=1"
+        ctx,
+        ctx.call(NEIGHBOURS, codes, labels, codes, k=1),
+        labels,
+        FLOAT64,
+        "knn_predict of the training codes with k=1",
+        hint="Which training code is nearest to a training code?",
     )
     leaves_gradients_on(ctx, "knn_predict")
     leaves_gradients_off(ctx, NEIGHBOURS, codes, labels, codes)

@@ -259,9 +259,12 @@ def bits(ctx: Context) -> None:
     forall(ctx, expect_bits, batch=sizes(1, 3), height=sizes(1, 4), width=sizes(1, 5), count=sizes(1, 6), seed=seeds(),
            examples=15)  # fmt: skip
     indices = ctx.randint(0, 8, 2, 3, 5)
-    matches(ctx, ctx.call(BITS, torch.zeros(2, 8, 3, 5), indices), torch.tensor(3.0), FLOAT32, "bits of 8 equal logits")
+    matches(ctx, ctx.call(BITS, torch.zeros(2, 8, 3, 5), indices), torch.tensor(3.0), FLOAT32, "bits_per_code of "
+                    "8 equal logits",
+            hint="How many bits does a code cost when all K are equally likely?")  # fmt: skip
     sure = 1000 * (2 * F.one_hot(indices, 8).permute(0, 3, 1, 2).float() - 1)
-    matches(ctx, ctx.call(BITS, sure, indices), torch.tensor(0.0), FLOAT32, "bits of certain codes")
+    matches(ctx, ctx.call(BITS, sure, indices), torch.tensor(0.0), FLOAT32, "bits_per_code of codes that are certain",
+            hint="How many bits does a code cost that cannot be another?")  # fmt: skip
     wrong = as_tensor(ctx.call(BITS, sure, (indices + 1) % 8), (), "bits of codes that logits of ±1000 exclude",
                       finite=False)  # fmt: skip
     excluded = 2000 / math.log(2)

@@ -163,7 +163,7 @@ def ema_modes(ctx: Context) -> None:
         moves = not torch.equal(codebook_of(ctx, made.handle), made.codebook)
         said = [f"{where}: {', '.join(names) or 'nothing'}" for where, names in changed.items()]
         raise Failure("a pass in evaluation mode changes the state", "nothing changes", "; ".join(said) + "; in "
-                      f"training mode the codebook {'moves' if moves else 'stays as it is'}")  # fmt: skip
+                      f"training mode the codebook {'moves' if moves else 'stays as it is'}", hint=INHERIT)  # fmt: skip
     made.handle.load(before)
     for grad in (True, False):
         known = codebook_of(ctx, made.handle)

@@ -9,7 +9,7 @@ from ...check.context import Context
 from ...check.declaration import declare
 from ...check.devices import expect_on_device
 from ...check.expectations import as_sequence, as_tensor, expect, preserves, raises
-from ...check.failure import Failure
+from ...check.failure import INHERIT, Failure
 from ...check.shown import show
 from ...check.values import StudentRaised
 from .codebook import EMA, VQ, codes_at, distinct, loaded, own, precision, put
@@ -33,7 +33,7 @@ def start(ctx: Context) -> None:
         rows = {tuple(row) for row in made.codebook.tolist()}
         shown = f": all are {show(made.codebook[0], 3)}" if len(rows) == 1 else ""
         expect(count == 6, f"the codes of a new {kind.removeprefix('vqvae.')}(6, 4) are not all different",
-               "6 different codes", f"{count} different codes{shown}")  # fmt: skip
+               "6 different codes", f"{count} different codes{shown}", hint=INHERIT)  # fmt: skip
 
 
 @declare(
