@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ...check.cases import named_sizes, numbers, random, seeds
-from ...check.context import Context
+from ...check.context import Context, guard
 from ...check.declaration import Check, declare
 from ...check.expectations import expect, matches, preserves
 from ...check.failure import FLOAT32, FLOAT64, INHERIT, Failure
@@ -57,7 +57,7 @@ def otherwise(mu: Tensor, logvar: Tensor, free_bits: float, group_size: int) -> 
             (each.mean(0).clamp(min=free_bits).sum(), EACH_GROUP),
         f"a floor of free_bits · {group_size} for each group":
             (groups.clamp(min=free_bits * group_size).sum(), EACH_GROUP),
-        f"groups of every {count}th dimension": (strided.clamp(min=free_bits).sum(), SUCCESSIVE),
+        f"groups of dimensions that are {count} apart": (strided.clamp(min=free_bits).sum(), SUCCESSIVE),
         "the floor after a sum over the batch": (by_image.sum(0).clamp(min=free_bits).sum(), MEAN_OF_BATCH),
         "the floor after a sum over the batch, divided by the batch":
             (by_image.sum(0).clamp(min=free_bits).sum() / batch, MEAN_OF_BATCH),
@@ -113,7 +113,24 @@ def free_bits_value(ctx: Context) -> None:
     mu, logvar = (torch.round(ctx.randn(4, 6) * scale, decimals=1) + scale.round(decimals=1) / 2 for _ in range(2))
     groups = nats(mu, logvar).mean(0).reshape(-1, 2).sum(1).sort().values
     between = round(float(groups[0] + groups[1]) / 2, 2)
-    for free_bits in (between, 1000.0, 0.0):
+    floors = (between, 1000.0, 0.0)
+    values = [preserves(ctx, FREE_BITS, mu, logvar, free_bits, 2) for free_bits in floors]
+    if all(isinstance(value, Tensor) and not value.ndim for value in values):
+        expected = torch.stack([true_free_bits(mu, logvar, free_bits, 2) for free_bits in floors])
+        what = f"free_bits_kl at free_bits = {between:g}, 1000 and 0"
+        call = f"free_bits_kl(mu, logvar, free_bits, group_size=2) of {len(mu)} images with 6 latents, for three floors"
+
+        def each() -> Readings:
+            found = [otherwise(mu, logvar, free_bits, 2) for free_bits in floors]
+            return {words: (torch.stack([one[words][0] for one in found]), found[0][words][1]) for words in found[0]}
+
+        if not alike(torch.stack(values), expected):
+            shown = [float(f"{kl:.3g}") for kl in nats(mu, logvar).mean(0).reshape(-1, 2).sum(1).tolist()]
+            guard(
+                lambda: matches_among(ctx, torch.stack(values), expected, FLOAT64, what, each, hint=INHERIT, call=call),
+                {"KL of the groups, averaged over the images": shown},
+            )
+    for free_bits in floors:
         body((mu, logvar, free_bits, 2))
     for group_size in (1, 3, 6):
         for free_bits in (0.5, 1000.0, 0.0):

@@ -177,7 +177,7 @@ def uses_generator(ctx: Context) -> None:
 
 
 @declare(
-    id="q8.device", question=8, kind="property", points=0.25, visibility="hidden",
+    id="q8.device", question=8, kind="property", points=0.25, visibility="public",
     title="Draws, images and weights on a GPU",
     asks="reparameterize, both models, generate and interpolate draw and compute where model and inputs lie",
     hint="Which tensors does your code make itself, and where do they lie when model and inputs lie on a GPU?",

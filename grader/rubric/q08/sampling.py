@@ -13,11 +13,12 @@ from ...check.cases import named_sizes
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect, matches, preserves, raises
-from ...check.failure import FLOAT32, FLOAT64, Failure
+from ...check.failure import FLOAT32, FLOAT64, INHERIT, Failure
 from ...check.forall import forall
 from ...check.shown import alike
 from ...check.values import Handle, Probe
 from ..shared.draws import (
+    ONLY_ONE,
     expect_evaluation,
     expect_few,
     expect_generator,
@@ -67,7 +68,9 @@ def generate_prior(ctx: Context) -> None:
     expect_generator(ctx, lambda generator: ctx.call(GENERATE, probe, 5, generator=generator), "generate")
 
     def few(count: int) -> Tensor:
-        return as_tensor(ctx.call(GENERATE, probe, count), (count, 1, 3, 3), f"generate(model, {count})").flatten(1)
+        value, what = ctx.call(GENERATE, probe, count), f"generate(model, {count})"
+        as_tensor(value, None, what, hint=ONLY_ONE if count == 1 else INHERIT)
+        return as_tensor(value, (count, 1, 3, 3), what).flatten(1)
 
     expect_few(ctx, few, "the latents that generate decodes")
 

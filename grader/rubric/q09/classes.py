@@ -12,13 +12,13 @@ from ...check.datasets import to_float
 from ...check.declaration import declare
 from ...check.devices import expect_on_device
 from ...check.expectations import as_tensor, expect, matches, preserves
-from ...check.failure import EXACT
+from ...check.failure import EXACT, INHERIT
 from ...check.judge_network import judge_for
 from ...check.trained import Recipe, X, at_least, expect_learned, fit, in_chunks
 from ...check.values import Handle, Image8, Probe, Slot, StudentRaised
 from ..q08.parts import REPARAMETERIZE as REPARAMETERIZE_PART
 from ..q08.trained import decode
-from ..shared.draws import expect_evaluation, expect_few, expect_generator, expect_standard_normal
+from ..shared.draws import ONLY_ONE, expect_evaluation, expect_few, expect_generator, expect_standard_normal
 from ..shared.latents import Readings, matches_among, probabilities
 from .model import ASKED, BUDGET, CVAE, GENERATE, LATENT, OBJECTIVE, STEP, Classes, make, small
 
@@ -95,7 +95,9 @@ def generate(ctx: Context) -> None:
 
     def latents_of(count: int) -> Tensor:
         asked = torch.arange(count) % 2 + first
-        value = as_tensor(ctx.call(GENERATE, probe, asked), (count, 1, 3, 3), f"generate_class of {count} labels")
+        value, what = ctx.call(GENERATE, probe, asked), f"generate_class of {count} labels"
+        as_tensor(value, None, what, hint=ONLY_ONE if count == 1 else INHERIT)
+        value = as_tensor(value, (count, 1, 3, 3), what)
         return value.flatten(1) - STEP * decoded_classes(value).unsqueeze(1)
 
     expect_few(ctx, latents_of, "the latents that generate_class decodes")

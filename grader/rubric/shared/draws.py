@@ -16,6 +16,7 @@ from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, norm
 from ...check.values import Gen, Handle, TorchRef
 
 TWICE = "Where does your randomness come from, and does the argument generator reach it?"
+ONLY_ONE = "What becomes of your latents when there is only one of them?"
 ONE_DRAW = "How many numbers are drawn here, and how many are needed?"
 CENTRE = "Around which number do draws of a standard normal lie, and around which do yours? Between which bounds?"
 WIDTH = "How far from 0 do draws of a standard normal lie, and how far yours? Which number would make them as wide?"

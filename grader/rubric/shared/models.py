@@ -30,6 +30,7 @@ WIDE = 6.0  # a guard against overflow further out than this is no bound of the 
 RETURNS = "What does forward return, in which order, and is each of them what encode has returned?"
 INTO_DECODE = "Follow eps through forward: what becomes of it, and what reaches the decoder?"
 WHICH_CLASS = "Which y does the decoder get inside forward?"
+ENCODED_CLASS = "Which y does the encoder get inside forward?"
 BATCHMATES = "In evaluation mode, what have the other images of the batch to do with this one?"
 IN_STATE = "Which numbers does your model compute with, and which of them are in its state_dict?"
 WHOSE_SIZES = "Make two models of different sizes, then use the first: whose sizes does it know?"
@@ -259,12 +260,17 @@ def expect_forward(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *lab
     tol, shape = tolerance(x.dtype), (len(x), latent_dim)
     mu, logvar = posterior(ctx, model.call("encode", x, *labels), shape, x.dtype, "encode")
     sigma = sigma_of(logvar)
-    of_mu: Readings = {"logvar of encode": (logvar, RETURNS)}
-    of_logvar: Readings = {
+    of_mu: dict[str, tuple[Tensor, str]] = {"logvar of encode": (logvar, RETURNS)}
+    of_logvar: dict[str, tuple[Tensor, str]] = {
         "mu of encode": (mu, RETURNS), "sigma, of which logvar is twice the logarithm": (sigma, RETURNS),
         "the variance, of which logvar is the logarithm": (sigma.square(), RETURNS),
         "log sigma, half of logvar": (logvar / 2, RETURNS),
     }  # fmt: skip
+    for y in labels:
+        with contextlib.suppress(StudentRaised):  # a model may know no class 0
+            pair = posterior(ctx, model.call("encode", x, torch.zeros_like(y)), shape, x.dtype, "encode")
+            for readings, value, name in zip((of_mu, of_logvar), pair, ("mu", "logvar"), strict=True):
+                readings[f"{name} of encode with class 0 for every image"] = value, ENCODED_CLASS
     for eps in (ctx.randn(*shape, dtype=x.dtype), torch.zeros(shape, dtype=x.dtype)):
         outputs = three(model(x, *labels, eps=eps))
         call, x_recon = ctx.typed(), as_tensor(outputs[0], None, "x_recon of forward")
