@@ -74,9 +74,9 @@ def through_code_alone(ctx: Context, model: Handle, x: Tensor, weights: Tensor) 
 
 @declare(
     id="q4.models.gradients", question=4, kind="gradient", points=0.25, visibility="hidden",
-    title="Gradients reach the whole model",
+    title="Gradients reach the whole model, every unit counts",
     asks="in all three models the gradient of the reconstruction passes through the code, and through the skips, into "
-    "the encoder",
+    "the encoder; each unit of the code depends on the image and reaches the reconstruction",
     hint="Is there a place on the way from the image to the reconstruction where the graph is cut?",
     needs=("q4.vanilla.shapes", "q4.conv.shapes", "q4.unet.shapes"), parts=MODELS,
 )  # fmt: skip

@@ -129,7 +129,8 @@ def unet_range(ctx: Context) -> None:
 @declare(
     id="q4.unet.influence", question=4, kind="property", points=0.75, visibility="public",
     title="U-Net: code and skips are used",
-    asks="the code and every skip influence what decode gives, each skip at its own place in the image",
+    asks="the code and every map of every skip influence what decode gives, in both modes, each skip at its own place "
+    "in the image; forward uses them all while it trains, too",
     hint="Cut the bottleneck: what changes? Cut one skip: what changes, and where?",
     needs=("q4.unet.shapes",), parts=JOINED,
 )  # fmt: skip

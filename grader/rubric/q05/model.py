@@ -291,8 +291,8 @@ def corrupts_without_gradients(ctx: Context, models: Sequence[Handle], x: Tensor
 @declare(
     id="q5.dae.noise", question=5, kind="property", points=0.25, visibility="hidden",
     title="Denoising autoencoder: which noise",
-    asks="a model corrupts by the noise and at the level it was constructed with, level 0 and other models beside it "
-    "or not",
+    asks="a model corrupts as corrupt does, by the noise and at the level it was constructed with, level 0 and other "
+    "models beside it or not; without them by Gaussian noise of 0.3",
     hint="What becomes of the constructor's arguments? Does forward use both of them, whatever they are, and are they "
     "still those of this model when there is a second one?",
     needs=("q5.dae.shapes",), parts=CORRUPTIONS,
