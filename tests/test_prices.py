@@ -17,7 +17,7 @@ from . import bank
 from .bank import Mistake
 from .nearby import judged
 
-BANKS = {number: importlib.import_module(f"tests.bank.q{number:02}") for number in (1, 2, 3)}
+BANKS = {number: importlib.import_module(f"tests.bank.q{number:02}") for number in (1, 2, 3, 6, 7)}
 BY_ID: dict[str, Mistake] = {mistake.id: mistake for module in BANKS.values() for mistake in module.MISTAKES}
 
 
@@ -43,6 +43,18 @@ def lost(reference: Submission, name: str) -> list[Outcome]:
         ("q3-encode-without-mean", {"q3.pca.codes": 0.75, "q3.pca.degenerate": 0.25}),
         ("q3-pca-centres-in-place", {"q3.pca.degenerate": 0.25}),
         ("q3-compare-training-mode", {"q3.compare.mode": 0.5}),
+        ("q6-evaluate-unweighted", {"q6.evaluate.value": 0.5}),  # fit's history is made with it
+        ("q6-fit-unweighted", {"q6.fit.history": 0.5}),  # stages are trained by it
+        ("q6-stopping-one-late", {"q6.stopping.patience": 0.5, "q6.stopping.edges": 0.25}),
+        ("q6-stage-ignores-generator", {"q6.stage.arguments": 0.25}),
+        ("q7-shared-encoder", {"q7.classifier.copy": 0.75}),
+        ("q7-fresh-encoder", {"q7.classifier.logits": 0.5}),
+        ("q7-mean-over-all-rows", {"q7.loss.value": 0.75}),  # all training is done with it
+        ("q7-finetune-thaws", {"q7.finetune.learns": 0.5}),
+        ("q7-frozen-before-pretraining", {"q7.twostage.encoder": 1.0}),
+        ("q7-second-stage-ignores-generator", {"q7.twostage.arguments": 0.5}),
+        ("q7-trainjoint-ignores-batch-size", {"q7.trainjoint.loop": 0.25}),
+        ("q7-trainjoint-autoencoder-only", {"q7.trainjoint.learns": 0.5}),
     ],
 )
 def test_one_cause_costs_once(reference: Submission, name: str, price: dict[str, float]) -> None:
@@ -58,6 +70,10 @@ def test_one_cause_costs_once(reference: Submission, name: str, price: dict[str,
         ("q1-diagonal-batch-summed", "the sum of all examples of the batch"),
         ("q1-conditional-first-class", "what it would be if all examples had the class of the first"),
         ("q3-encode-own-mean", "codes relative to the mean of the points given"),
+        ("q6-evaluate-unweighted", "the mean of the batches' means"),
+        ("q6-decay-norm", "coefficient/2 times a sum of norms"),
+        ("q7-alpha-mixes", "(1 - alpha) · reconstruction + alpha · classification"),
+        ("q7-trainjoint-ignores-labels", "the reconstruction alone"),
     ],
 )
 def test_the_first_failure_says_what_the_wrong_value_equals(reference: Submission, name: str, looks: str) -> None:
