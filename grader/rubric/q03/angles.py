@@ -88,6 +88,8 @@ def angles_value(ctx: Context) -> None:
     known = torch.tensor([0.3, 0.7, 1.2], dtype=torch.float64)
     a, b = known_spaces(ctx.seed, 7, known)
     value = ctx.call(ANGLES, a, b)
+    if isinstance(value, Tensor):  # an inverse cosine leaves 1e-8 of a 0
+        value = torch.where(value.abs() < 1e-6, 0, value)
     reading = recognised(value, known, of_angles(a, b, known))
 
     @st.composite

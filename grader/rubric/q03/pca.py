@@ -306,14 +306,14 @@ def pca_degenerate(ctx: Context) -> None:
         rebuilt = preserves(ctx, (pca, "reconstruct"), x)
         expected = Reference(x, count).reconstruct(x).to(x.dtype)
         matches(ctx, rebuilt, expected, tol, f"reconstruct(x), where x is the fitted {what},", hint=hint)
-    expect_on_device(ctx, "fit of PCA", (ctx.new(PCA, 2), "fit"), cloud(ctx.seed, 9, 5))
 
 
 @declare(
     id="q3.pca.errors", question=3, kind="property", points=0.25, visibility="public",
     title="PCA: what fit returns, and what is refused",
     asks="fit returns the object itself, in which nothing is left of an earlier fit; ValueError unless "
-    "1 <= n_components <= min(N, D), at the latest in fit; RuntimeError from encode, decode and reconstruct before fit",
+    "1 <= n_components <= min(N, D), at the latest in fit; RuntimeError from encode, decode and reconstruct before "
+    "fit; fit mixes no devices",
     hint="How many directions can a few points span? What does a user see who forgets to call fit?",
     needs=(),
 )  # fmt: skip
@@ -349,6 +349,7 @@ def pca_errors(ctx: Context) -> None:
     expected = as_tensor(once.call("reconstruct", second), (13, 4), "reconstruct(x)")
     value = again.call("reconstruct", second)
     matches(ctx, value, expected, FLOAT64, "reconstruct(x) after a second fit, to other data,", hint=REFITTED)
+    expect_on_device(ctx, "fit of PCA", (ctx.new(PCA, 2), "fit"), cloud(ctx.seed, 9, 5))
 
 
 COMPONENTS: tuple[Check, ...] = (pca_components, pca_variance, pca_codes, pca_degenerate, pca_errors)

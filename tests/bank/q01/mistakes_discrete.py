@@ -177,8 +177,7 @@ def chain_rule(joint):
         Q,
         M,
         "zero probabilities are overwritten in the caller's joint",
-        fails=("q1.inputs",),
-        may_fail=("q1.chain.rare",),
+        fails=("q1.chain.rare", "q1.inputs"),
         edits=(("    marginals = [joint]\n", "    joint[joint == 0] = 1e-300\n    marginals = [joint]\n"),),
     ),
     Mistake(

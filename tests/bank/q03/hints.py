@@ -43,8 +43,7 @@ HINTS: dict[str, str] = {
     "q3-pca-unfitted": "What does a user see who forgets to call fit, and does it say what to do?",
     "q3-pca-fitted-on-class": "Who remembers that fit was called: this object, or something that all of them share?",
     "q3-pca-refit-keeps-mean":
-        "On a GPU: which tensors does your code make itself, and where do they lie when those it was given "
-        "lie there?",
+        "Fit an object to two sets of data, one after the other: what is left of the first?",
     "q3-pca-stale-basis": "Fit an object to two sets of data, one after the other: what is left of the first?",
     "q3-pca-all-components": "How many components are asked for, and how many do you keep?",
     "q3-pca-columns": "Does your routine return the directions as rows or as columns, and which did you keep?",
@@ -62,7 +61,7 @@ HINTS: dict[str, str] = {
         "Multiply a row of `a` by 10, or add one row to another: does the space change, and does your result?",
     "q3-angles-rows-normalised": "Is it enough that the rows of a basis have length 1?",
     "q3-angles-column-space":
-        "Multiply a row of `a` by 10, or add one row to another: does the space change, and does your result?",
+        "Do the spaces lie in the rows or in the columns of what you factor?",
     "q3-angles-descending": "Does the smallest angle belong to the smallest or to the largest cosine?",
     "q3-angles-degrees": "In which unit is a right angle 1.57?",
     "q3-angles-cosines": "Are these angles, or their cosines?",
