@@ -32,8 +32,9 @@ from ...check.values import Probe
 
 # not the submission's own mse_loss: a mistake there costs its own check and not these too
 OBJECTIVE = ({"fn": Probe("image_mse"), "args": [out(0), X]},)
-# digits have rank 64, and 32 components describe them almost exactly: there the comparison is made at 8
-VANILLA_LATENT = {"digits": 8, "mnist": 32}
+# Digits have rank 64, and 32 components describe them almost exactly; and a net that is narrower inside than 32 cannot
+# come near PCA-32 on MNIST however long it learns, where at 8 a 784-128-64-12-L one does.
+VANILLA_LATENT = 8
 VANILLA_BUDGET = {"digits": Budget(20, 32, lr=4e-3), "mnist": Budget(4, 64, lr=3e-3)}
 # deep stacks with default initialisation wait at the mean image for some hundred steps: a large step shortens that
 CONV_BUDGET = {"digits": Budget(5, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
@@ -63,7 +64,7 @@ def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State, 
 )  # fmt: skip
 def trained_vanilla(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
-    latent, budget = VANILLA_LATENT[ctx.data.name], VANILLA_BUDGET[ctx.data.name]
+    latent, budget = VANILLA_LATENT, VANILLA_BUDGET[ctx.data.name]
     recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
     state, of = fit(ctx, recipe, budget), through_code(ctx, recipe, latent)
     error, pca = of(state, images), pca_mse(ctx, latent, budget.train_size, images)
