@@ -45,7 +45,7 @@ HINTS: dict[str, str] = {
     "q09-mean-without-gradients": "What has a draw from the posterior to do with whether somebody wants gradients?",
     "q09-eps-ignored-in-training": "Follow eps through forward: what becomes of it, and what reaches the decoder?",
     "q09-generator-ignored-in-training": "Where does your randomness come from, and does the argument generator reach it?",
-    "q09-forward-encodes-class-zero": "What does forward return, in which order, and is each of them what encode has returned?",
+    "q09-forward-encodes-class-zero": "Which y does the encoder get inside forward?",
     "q09-forward-first-class": "Which y does the decoder get inside forward?",
     "q09-forward-draws-on-the-cpu": "On a GPU: which tensors does your code make itself, and where do they lie when those it was given lie there?",
     "q09-generates-from-rand": "Around which number do draws of a standard normal lie, and around which do yours?",
