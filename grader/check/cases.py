@@ -26,7 +26,8 @@ def sizes(low: int = 1, high: int = 7) -> st.SearchStrategy[int]:
 def sizes_apart(draw: st.DrawFn, *ranges: tuple[int, int]) -> list[int]:
     """One size of each range (both ends belong to it), no two alike: in no case can one axis stand for another.
 
-    For use inside a `st.composite`. Sizes shrink to the lower ends: one that is never 1 shows what sums or drops it.
+    For use inside a `st.composite`; a range must leave room for what the ones before it take. Sizes shrink to the lower
+    ends: one that is never 1 shows what sums or drops it.
     """
     found: list[int] = []
     for low, high in ranges:
