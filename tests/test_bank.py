@@ -127,7 +127,7 @@ def test_another_layout_keeps_its_trained_points(
 ) -> None:
     sources = bank.apply(reference.sources, made)
     bench.submission = Submission("variant", sources)
-    bench.worker.ask("submission", sources=sources, aliases=["starter", "solution"])
+    bench.worker.submit(sources, ["starter", "solution"])
     outcome = judge(check, bench, Setting(14, "cpu", digits, load_thresholds("digits")))
     assert outcome.status == "passed", outcome
 
