@@ -63,6 +63,7 @@ calibrate: $(READY) ## train the reference over several seeds and write the cuts
 
 bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
+	$(BIN)/python -m tests.boundary_cost
 
 prove: $(READY) ## show that the grader is right (three quarters of an hour, goes on where it stopped; TRAINING=1: 15 minutes more); writes docs/proof.md
 	$(BIN)/python -m tests.prove $(if $(TRAINING),--training)

@@ -106,7 +106,7 @@ ROWS = {
 def speed(bench: Mapping[str, Any]) -> list[str]:
     """The section of speed."""
     lines = ["## Speed", ""]
-    for device, found in sorted(bench.items()):
+    for device, found in sorted((name, part) for name, part in bench.items() if name in ("cpu", "cuda")):
         names = [name for name in ("digits", "mnist") if name in found]
         lines += [f"{device}: {found['machine']}; {found[names[0]]['images']} and {found[names[-1]]['images']} images, "
                   "batches of 128, one thread; the trained checks with a process per core.", ""]  # fmt: skip
@@ -114,6 +114,13 @@ def speed(bench: Mapping[str, Any]) -> list[str]:
         lines += [f"| {said} | " + " | ".join(f"{found[name][row]:.3g}" for name in names) + " |"
                   for row, said in ROWS.items()]  # fmt: skip
         lines.append("")
+    if boundary := bench.get("boundary"):
+        lines += [
+            f"Quick checks of the reference, whole processes with their start-up, in CPU seconds: graded "
+            f"{boundary['check_cpu_s']:g} (one question {boundary['one_question_cpu_s']:g}), judged in one process "
+            f"{boundary['in_one_process_cpu_s']:g}; grading costs {boundary['ratio']:g} times as much as judging "
+            "(`make bench`, medians of rounds in turn).", "",
+        ]  # fmt: skip
     if "cuda" not in bench:
         lines += ["**The GPU columns were not measured**: no machine with a GPU was at hand when this page was made. "
                   "The code path for CUDA has not been run.", ""]  # fmt: skip
