@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from unittest import mock
 
 from grader.boundary.launch import Worker
@@ -30,7 +30,14 @@ class Nearby(Bench):
 
 
 def judged(sources: Mapping[str, str], checks: Sequence[Check], seed: int) -> dict[str, Outcome]:
-    """Outcomes of those of `checks` that do not train. Warnings of a submission are its own affair, as in grading."""
+    """Outcomes of those of `checks` that do not train."""
+    return {outcome.check.id: outcome for outcome in judging(sources, checks, seed, lambda check: True)}
+
+
+def judging(
+    sources: Mapping[str, str], checks: Sequence[Check], seed: int, wanted: Callable[[Check], bool]
+) -> Iterator[Outcome]:
+    """`judged`, one after the other. Warnings of a submission are its own affair, as in grading."""
     with mock.patch.object(context, "Session", Inside), warnings.catch_warnings(action="ignore"):
-        found = judge_all(checks, Nearby(sources), Setting(seed, together=False), lambda check: check.kind != "trained")
-        return {outcome.check.id: outcome for outcome in found}
+        yield from judge_all(checks, Nearby(sources), Setting(seed, together=False),
+                             lambda check: check.kind != "trained" and wanted(check))  # fmt: skip
