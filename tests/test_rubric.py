@@ -114,3 +114,24 @@ def test_every_name_of_the_handout_is_asked_for_somewhere() -> None:
 
 def test_every_module_is_in_the_starter() -> None:
     assert all((ROOT / "starter" / f"{module}.py").exists() for module in MODULES)
+
+
+def conditions_without_a_question() -> list[str]:
+    """Places of the rubric where something is expected, and neither a question of its own nor INHERIT is named."""
+    found = []
+    for path in sorted((ROOT / "grader" / "rubric").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        asked = {call for block in ast.walk(tree) if isinstance(block, ast.With) and "asking(" in ast.unparse(block.items[0])
+                 for call in ast.walk(block)}  # fmt: skip
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) not in ("expect", "matches", "Failure"):
+                continue
+            fifth = ast.unparse(node.func) == "Failure" and len(node.args) >= 5
+            named = fifth or any(keyword.arg == "hint" for keyword in node.keywords)
+            if not named and node not in asked:
+                found.append(f"{path.parent.name}/{path.name}:{node.lineno}")
+    return found
+
+
+def test_every_condition_asks_its_own_question_or_inherits_the_checks_on_purpose() -> None:
+    assert conditions_without_a_question() == []

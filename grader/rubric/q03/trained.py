@@ -10,6 +10,7 @@ from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect
+from ...check.failure import INHERIT
 from ...check.trained import Budget, Recipe, at_least, at_most
 from ...check.values import Probe
 from .pca import Reference, fitted
@@ -42,7 +43,7 @@ def trained_pca(ctx: Context) -> None:
     yardstick = trained.pca_mse(ctx, 32, PCA_ROWS, test)
     # float32 rounding of a projection: some 1e-6 of the pixels, whose square is far below the error itself
     expect(abs(found - yardstick) <= 1e-3 * yardstick, "the error of PCA-32 on held-out images is wrong",
-               f"{yardstick:.5g} (scikit-learn)", f"{found:.5g}")  # fmt: skip
+               f"{yardstick:.5g} (scikit-learn)", f"{found:.5g}", hint=INHERIT)  # fmt: skip
 
 
 @declare(

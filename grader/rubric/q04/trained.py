@@ -125,7 +125,8 @@ def trained_unet(ctx: Context) -> None:
             part = images[seen : seen + len(as_tensor(z, None, "the code"))]
             total += mse(as_tensor(x_recon, part.shape, "x_recon"), part) * len(part)
             seen += len(part)
-        expect(seen == len(images), "the number of codes is not that of the images", len(images), seen)
+        expect(seen == len(images), "the number of codes is not that of the images", len(images), seen,
+               hint="How many rows go into encode, and how many come out of it?")  # fmt: skip
         return total / seen
 
     state = fit(ctx, recipe, budget)

@@ -121,7 +121,7 @@ def follow_stopping(ctx: Context, told: Told, *, best: bool) -> None:
         agreeing = [reading for reading in readings if reading[number][0] is answer]
         if not agreeing:
             raise Failure(f"{where}: the answer is wrong", f"step({value:g}) is {readings[0][number][0]}",
-                          f"{answer}")  # fmt: skip
+                          f"{answer}", hint=INHERIT)  # fmt: skip
         if best and min(reading[number][1] for reading in agreeing) < math.inf:
             found = as_number(rule.get("best"), f"best, of {where},",
                               hint="Which value is the best one when some of them are NaN?")  # fmt: skip
