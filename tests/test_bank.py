@@ -62,7 +62,7 @@ def quick(question: int) -> list[Check]:
 def test_ids_are_unique_and_checks_exist() -> None:
     ids = [mistake.id for mistake in MISTAKES] + [alternative.id for alternative in ALTERNATIVES]
     assert len(ids) == len(set(ids))
-    assert HINTS.keys() == {mistake.id for mistake in QUICK_MISTAKES}  # what must be asked is declared for each
+    assert {m.id for m in QUICK_MISTAKES} <= HINTS.keys() <= {m.id for m in MISTAKES}  # declared for each
     for mistake in MISTAKES:
         assert mistake.fails, f"{mistake.id} names no check"
         assert set(mistake.fails + mistake.may_fail) <= BY_ID.keys(), mistake.id
