@@ -134,7 +134,7 @@ def test_an_alternative_keeps_full_marks(alternative: Alternative, bench: Bench,
 TRAINED_LAYOUTS = [
     (made, BY_ID[check]) for name, (made, checks) in LAYOUTS.items() for check in checks
     if name in {"q4-layout-autoencoder-deep-and-narrow", "q4-layout-autoencoder-dropout", "q4-layout-conv-few-channels",
-                "q4-layout-conv-tanh", "q5-layout-denoiser-batch-norm", "q8-layout-conv-burgess",
+                "q5-layout-denoiser-batch-norm", "q8-layout-conv-burgess",
                 "q10-layout-half-the-channels", "bonus-layout-prior-elu-and-dropout"}
 ]  # fmt: skip
 

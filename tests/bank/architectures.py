@@ -244,7 +244,6 @@ LAYOUTS: dict[str, tuple[Alternative, Sequence[str]]] = {
         "few-channels": strided(4, 8),
         "half-the-channels": strided(8, 16),
         "many-channels": strided(32, 64),
-        "tanh": strided(16, 32, "nn.Tanh()"),
         "elu": strided(8, 16, "nn.ELU()"),
     }, ("q4.trained.conv",)),
     **named("import math\n" + DENOISER, 5, "q5-layout-denoiser", "denoising", {
