@@ -436,7 +436,7 @@ def test_imports_by_the_folders_name_work(tmp_path: Path, worker: Worker) -> Non
              "vae.py": "import work.gaussians\nfrom work import gaussians\nfrom work.gaussians import word\n"
                        "def f():\n    return gaussians is work.gaussians, word\n"}  # fmt: skip
     found = read_submission(written(tmp_path / "work", files), MODULES)
-    worker.ask("submission", sources=dict(found.sources), aliases=found.aliases)
+    worker.submit(dict(found.sources), found.aliases)
     session = Session(worker, 1, SHORT)
     assert session.call("vae.f") == (True, "é")
     session.close()
