@@ -68,3 +68,16 @@ def test_settings_are_no_calls(method: str) -> None:
     log = Log()
     log.note((Handle(None, 0, "VAE"), method), (), {})  # type: ignore[arg-type]
     assert log.last is None
+
+
+def test_an_object_of_ours_alone_is_not_the_call_that_failed() -> None:
+    log = Log()
+    student = handle(log, 0, "VAE", Call("vae.VAE", (16,), {}))
+    ours = handle(log, 1, "Watched", Call(Probe("Watched"), (16, 6), {}))
+    around = handle(log, 2, "Recorder", Call(Probe("Recorder"), (student,), {}))
+    log.note("training.fit", (ours,), {})
+    log.note(ours, (X,), {})
+    assert log.last is not None
+    assert log.last.target == "training.fit"
+    log.note(around, (X,), {})
+    assert log.last.target == around

@@ -86,12 +86,13 @@ class Zygote:
         return os.path.join(self.root, os.path.basename(name))
 
     def reap(self, pid: int, folder: str) -> dict[str, Any]:
-        ours = pid in self.forked
-        if not ours and not any(pid in processes.children(child) for child in self.forked):
-            return {"signal": None, "exit": None}  # gone, or never one of ours: no number that we are told is believed
-        (processes.kill if ours else processes.kill_another)(pid)
-        found = dict(processes.ended(pid)) if ours else {}
-        self.forked.discard(pid)
+        found: dict[str, Any] = {"signal": None, "exit": None}
+        if pid in self.forked:
+            processes.kill(pid)
+            found = dict(processes.ended(pid))
+            self.forked.discard(pid)
+        elif any(pid in processes.children(child) for child in self.forked):
+            processes.kill_another(pid)  # no other: a number that the nursery says is not believed
         self.kill_orphans()
         processes.sweep(self.folder(folder))
         return found

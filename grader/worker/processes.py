@@ -20,10 +20,13 @@ FAILED = 70
 LEAVING_SECONDS = 5.0
 
 
+PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # found before any fork: a child should touch little
+
+
 def prctl(option: int, value: int) -> None:
     """Linux's; elsewhere nothing happens."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    if PRCTL is not None:
+        PRCTL(option, value, 0, 0, 0)
 
 
 def become_subreaper() -> None:

@@ -88,7 +88,7 @@ def sizes_conv(ctx: Context) -> None:
         ({"size": 10, "kernel_size": 4, "padding": 3},
          "On how many sides are pixels added, and how long is the row then?"),
         ({"size": 11, "kernel_size": 3, "stride": 2},
-         "Where does a kernel of 3 start on a row of 11 pixels, 2 apart? Places, not steps between them."),
+         "At which pixels does a kernel of 3 start on a row of 11, if each start lies 2 after the last?"),
         ({"size": 12, "kernel_size": 3, "stride": 2}, "What becomes of the last step if it does not come out even?"),
         ({"size": 12, "kernel_size": 3, "dilation": 4}, "How long is a kernel of 3 taps that lie 4 apart?"),
         ({"size": 2, "kernel_size": 3, "stride": 2}, NOWHERE),  # one pixel short: half a step below 0

@@ -261,7 +261,7 @@ def stage_arguments(ctx: Context) -> None:
     expect_cleared(watch, len(first), "pretrain_stage")
     # whether a stage shuffles is its own affair; if it does, the generator is what it draws from
     expect(first == again, "pretrain_stage: generators with the same seed give different orders",
-           "with generator=torch.Generator().manual_seed(7), twice the same order",
+           "with two generators of one seed, twice the same order",
            f"{begins(first)}, then {begins(again)}", hint=WHOSE_STREAM)  # fmt: skip
     expect_on_device(ctx, "pretrain_stage", STAGE, *layers(ctx), 1, data, batch_size=8, lr=0.01)
 

@@ -215,7 +215,7 @@ def expect_repeatable(first: Any, again: Any, other: Any, what: str) -> None:
     Whether there is an order that is drawn is asked elsewhere.
     """
     expect(first == again, f"{what}: generators with the same seed give different orders",
-           "with generator=torch.Generator().manual_seed(7), twice the same order", f"{begins(first)}, then "
+           "with two generators of one seed, twice the same order", f"{begins(first)}, then "
            f"{begins(again)}", hint=WHOSE_STREAM)  # fmt: skip
     in_order = all(row <= after for row, after in zip(flattened(first), flattened(first)[1:], strict=False))
     expect(other != first or in_order, f"{what}: generators with different seeds give the same order",

@@ -77,7 +77,7 @@ HINTS: dict[str, str] = {
     "q4-transpose-size-times-stride": "How many pixels do 7 kernels of 3 cover that start one pixel apart?",
     "q4-transpose-padding-added": "Does padding make the output of a transposed convolution longer or shorter, and on how many sides?",
     "q4-transpose-negative-output-padding": "What would a output_padding of -1 mean? Does it pass because the result still looks like a size?",
-    "q4-size-stride-ignored": "Where does a kernel of 3 start on a row of 11 pixels, 2 apart? Places, not steps between them.",
+    "q4-size-stride-ignored": "At which pixels does a kernel of 3 start on a row of 11",
     "q4-size-padding-ignored": "On how many sides are pixels added, and how long is the row then?",
     "q4-size-dilation-ignored": "How long is a kernel of 3 taps that lie 4 apart?",
     "q4-size-default-padding": "At how many places does a kernel of 3 fit on a row of 28 pixels?",
