@@ -65,8 +65,8 @@ bench: $(READY) ## our speed, as ratios within one run, and the trained checks i
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
 
-prove: $(READY) ## show that the grader is right (three quarters of an hour, goes on where it stopped; TRAINING=1: 15 minutes more); writes docs/proof.md
-	$(BIN)/python -m tests.prove $(if $(TRAINING),--training)
+prove: $(READY) ## show that the grader is right (half an hour, goes on where it stopped; THOROUGH=1, TRAINING=1: more of it); writes docs/proof.md
+	$(BIN)/python -m tests.prove $(if $(THOROUGH),--thorough) $(if $(TRAINING),--training)
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results

@@ -58,7 +58,8 @@ from .test_imports import imports_of, path_of
 from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
-SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 5, 300, 300, 20, 300
+SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 3, 150, 300, 20, 300
+THOROUGH = 5, 300  # seeds and runs of the reference that are asked for by name
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 TRAINING = [check for check in CHECKS if check.kind == "trained"]
@@ -97,11 +98,11 @@ def combinations() -> Iterator[Task]:
             yield Task("combination", tuple(sorted(m.id for m in names)), seed=1)
 
 
-def tasks() -> list[Task]:
+def tasks(seeds: int = SEEDS, runs: int = REFERENCE_RUNS) -> list[Task]:
     """All tasks, mixed, in the order in which they are of use."""
-    made = [Task("mistake", (m.id,), seed) for m in MISTAKES for seed in range(1, SEEDS + 1)]
-    made += [Task("alternative", (a.id,), seed) for a in ALTERNATIVES for seed in range(1, SEEDS + 1)]
-    made += [Task("reference", (), seed, q.number) for seed in range(1000, 1000 + REFERENCE_RUNS) for q in QUESTIONS]
+    made = [Task("mistake", (m.id,), seed) for m in MISTAKES for seed in range(1, seeds + 1)]
+    made += [Task("alternative", (a.id,), seed) for a in ALTERNATIVES for seed in range(1, seeds + 1)]
+    made += [Task("reference", (), seed, q.number) for seed in range(1000, 1000 + runs) for q in QUESTIONS]
     made += combinations()
     functions = public(reference()[0].sources)
     mutants = [(function, change) for function in functions for change in CHANGES]
@@ -112,11 +113,11 @@ def tasks() -> list[Task]:
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
     made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
     made += [Task("trained", (a.id,), 1) for a in ALTERNATIVES]
-    made += [Task("trained", (m.id,), seed) for m in UNSEEN for seed in range(1, SEEDS + 1)]
+    made += [Task("trained", (m.id,), seed) for m in UNSEEN for seed in range(1, seeds + 1)]
     random.Random(7).shuffle(made)
     first = {"mistake": 0, "alternative": 0}  # the matrix first: every mistake and alternative with one seed
     made.sort(key=lambda task: 2 if task.seed not in (1, 1000) else first.get(task.kind, 1))
-    touched = [Task("touched", (), seed) for seed in range(1, SEEDS + 1)]
+    touched = [Task("touched", (), seed) for seed in range(1, seeds + 1)]
     return touched + [Task("touched", (), 1, number) for number in sorted({c.question for c in TRAINING})] + made
 
 
@@ -252,7 +253,7 @@ def perform(task: Task, touched: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     checks, elsewhere = (TRAINING, QUICK) if task.kind == "trained" else (QUICK, [])
     with (
         mock.patch.object(context, "Session", Session if as_graded(task) else Inside),
-        mock.patch.object(properties, "drawn_cases", drawn_cases if shows(task) or task.seed > SEEDS else kept_cases),
+        mock.patch.object(properties, "drawn_cases", drawn_cases if shows(task) or task.seed >= 1000 else kept_cases),
     ):
         for outcome in judge_all(
             checks, bench_of(sources, as_graded(task)), setting(task),
@@ -375,11 +376,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--jobs", type=int, default=cores())
     parser.add_argument("--training", action="store_true", help="train the alternatives as well: 15 minutes more")
+    parser.add_argument("--thorough", action="store_true", help="more seeds, and more runs of the reference")
     options = parser.parse_args(argv)
     console, deadline = Console(stderr=True), time.monotonic() + 60 * options.minutes
     KEPT.parent.mkdir(exist_ok=True)
     asked, extra = list[Task](), list[Task]()  # the latter are counted where kept results of them hold, and not run
-    for task in tasks():
+    for task in tasks(*THOROUGH) if options.thorough else tasks():
         (extra if is_extra(task) and not options.training else asked).append(task)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, spawn, start, max_tasks_per_child=1500) as pool:
