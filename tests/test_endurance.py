@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from os import environ
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 
 import psutil
 import pytest
@@ -258,3 +260,36 @@ def test_memory_that_an_import_takes_is_the_submissions(worker: Worker) -> None:
     worker.submit({"vae": "import torch\nkept = torch.ones(1 << 33, dtype=torch.uint8)\ndef f(): return 1"}, [])
     with Session(worker, 1, SHORT) as session, pytest.raises(OutOfMemory):
         session.call("vae.f")
+
+
+@pytest.mark.slow
+def test_a_report_does_not_depend_on_the_hash_seed_of_the_grader(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    wrong = (ROOT / "solution" / "gaussians.py").read_text().replace("0.5", "0.25")
+    (work / "gaussians.py").write_text(wrong)
+    reports = []
+    for seed in ("1", "2"):
+        file = tmp_path / f"{seed}.json"
+        command = [
+            sys.executable,
+            "-m",
+            "grader",
+            "check",
+            str(work),
+            "-q",
+            "1",
+            "-q",
+            "2",
+            "--seed",
+            "5",
+            "--jobs",
+            "1",
+        ]
+        run([*command, "--json", str(file)], cwd=ROOT, env=environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+        report = json.loads(file.read_text())
+        for entry in (report, *report["checks"]):
+            entry["duration_s"] = 0
+        reports.append(report)
+    assert reports[0] == reports[1]
+    assert any(check["status"] == "failed" for check in reports[0]["checks"])
