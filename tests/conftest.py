@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from grader.check.declaration import OPTIMIZERS
 from grader.classes.ingest import Submission, read_submission
 from grader.rubric import MODULES
 
+from .inside import Finder
+
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = Limits(request_s=3.0, check_s=20.0, memory=1200 << 20, threads=1)
 
@@ -26,6 +29,14 @@ torch.set_num_threads(1)
 def reference() -> Submission:
     """The reference solution as a submission."""
     return read_submission(ROOT / "solution", MODULES)
+
+
+@pytest.fixture(autouse=True)
+def only_our_own_modules() -> Iterator[None]:
+    """What a test has judged in this process is not importable in the next, under our own names for one."""
+    yield
+    for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:
+        finder.forget()
 
 
 @pytest.fixture(scope="session")

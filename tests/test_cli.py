@@ -284,7 +284,7 @@ def test_a_report_that_cannot_be_written_is_a_row(
     assert {name: row["score"] for name, row in rows.items()} == {"ann": "100.0", "bob": "100.0"}
     assert "no space left" in rows["ann"]["problems"]
     assert not rows["bob"]["problems"].startswith("the report")
-    assert "no space left"[:8] in capsys.readouterr().out
+    assert "ann: the report could not be written (no space left" in " ".join(capsys.readouterr().err.split())
     assert (out / "bob" / "report.md").exists()
 
 
@@ -340,7 +340,7 @@ def test_a_terminal_without_unicode_shows_everything(variables: dict[str, str], 
     assert done.returncode == 1, done.stderr
     assert b"Traceback" not in done.stderr
     assert b"\x1b" not in done.stdout
-    assert b"public 0/" in done.stdout
+    assert re.search(rb"\npublic [\d.]+/[\d.]+ ", done.stdout)
     assert b"Question 2" in done.stdout
     assert not re.search(rb"[^\x00-\x7f]", done.stdout) or variables.get("PYTHONIOENCODING") == "cp1252"
 

@@ -38,7 +38,9 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
         with watch(err, submissions, plan) as progress:
             for index, report in grade(submissions, plan, progress.note):
                 reports[index] = saved = save(report, folder)
-                unsaved += saved is not report
+                if saved is not report:
+                    unsaved += 1
+                    say(err, "error", f"{saved.submission}: {saved.problems[0]}", "red")
                 progress.finished(saved)
     except KeyboardInterrupt:
         interrupted = True
