@@ -21,9 +21,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from grader.boundary.ends import SessionEnded, TimedOut
 from grader.boundary.launch import Worker
+from grader.boundary.log import Log
 from grader.boundary.patience import Patience
-from grader.boundary.session import Limits, Log, Session, SessionEnded, TimedOut
+from grader.boundary.session import Limits, Session
 from grader.worker import session as worker_session
 from grader.worker import values
 from grader.worker.importer import PACKAGE, SubmissionFinder

@@ -11,8 +11,9 @@ import psutil
 import pytest
 import torch
 
+from grader.boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from grader.boundary.launch import GraderFault, Worker, WorkerDied
-from grader.boundary.session import Crashed, OutOfMemory, Session, SessionEnded, StudentRaised, TimedOut, Violation
+from grader.boundary.session import Session
 from grader.boundary.values import Foreign, Gen, Handle, Image8, Probe, Ref, Slot, TorchRef
 
 from .conftest import SHORT, Opener

@@ -13,8 +13,9 @@ import torch
 from hypothesis import Phase
 from hypothesis import strategies as st
 
+from grader.boundary.ends import StudentRaised
 from grader.boundary.launch import Worker
-from grader.boundary.session import Limits, StudentRaised
+from grader.boundary.session import Limits
 from grader.boundary.values import Foreign, Gen
 from grader.check.cases import drawn_cases
 from grader.check.context import Context

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grader.boundary.session import TimedOut
+from grader.boundary.ends import TimedOut
 from grader.check.context import Context
 from grader.check.datasets import Dataset
 from grader.check.declaration import Check, declare

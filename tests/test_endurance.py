@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from grader.boundary import nursery
+from grader.boundary.ends import Crashed, OutOfMemory, StudentRaised, TimedOut
 from grader.boundary.launch import Worker
 from grader.boundary.patience import SHORT_S, TRIES, Patience
-from grader.boundary.session import Crashed, Limits, OutOfMemory, Session, StudentRaised, TimedOut
+from grader.boundary.session import Limits, Session
 from grader.boundary.values import Ref, TorchRef
 from grader.classes.ingest import Submission
 from grader.grading.judge import Bench, Setting, judge_all

@@ -13,8 +13,9 @@ import torch
 from hypothesis import Phase
 from torch.testing import assert_close
 
+from grader.boundary.ends import StudentRaised, TimedOut
 from grader.boundary.launch import Worker
-from grader.boundary.session import Limits, StudentRaised, TimedOut
+from grader.boundary.session import Limits
 from grader.check import forall as properties
 from grader.check.cases import drawn_cases
 from grader.check.declaration import Question

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from grader.boundary.session import Call, Log
+from grader.boundary.log import Call, Log
 from grader.boundary.values import Gen, Handle, Params, Probe, Ref, TorchRef
 from grader.check.typed import argument_names, typed
 

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import torch
@@ -21,58 +21,15 @@ from torch import Tensor
 
 from ..worker import values as wire_values
 from ..worker import wire
+from .ends import Crashed, Late, Line, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
+from .log import Call, Log
 from .patience import TRIES
 from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
 Frame = wire.Frame
 POLL_SECONDS = 0.05
-
-
-# ---- what can go wrong in there ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a traceback through the student's files."""
-
-    file: str
-    line: int
-    function: str
-    code: str
-
-
-class StudentRaised(Exception):
-    """The student's code raised an exception; data only, its class stays in the worker."""
-
-    def __init__(self, kinds: Sequence[str], message: str, frames: Sequence[Line]) -> None:
-        super().__init__(f"{kinds[0] if kinds else 'Exception'}: {message}")
-        self.kinds, self.message, self.frames = tuple(kinds), message, tuple(frames)
-
-
-class SessionEnded(BaseException):
-    """The session cannot go on. A BaseException, so that Hypothesis does not try to shrink it."""
-
-
-class TimedOut(SessionEnded):
-    """No answer within the deadline."""
-
-
-class _Late(Exception):
-    """The deadline of a request has passed."""
-
-
-class OutOfMemory(SessionEnded):
-    """The process used more memory than it may."""
-
-
-class Crashed(SessionEnded):
-    """The process ended without an answer."""
-
-
-class Violation(SessionEnded):
-    """The process wrote something that is not the protocol."""
 
 
 # ---- the session ------------------------------------------------------------------------------------------------
@@ -96,57 +53,6 @@ def oddity(tensors: Iterable[Tensor]) -> str:
         if not tensor.numel():
             return f"an empty tensor of shape {tuple(tensor.shape)}"
     return ""
-
-
-class Call(NamedTuple):
-    """A call of the submission, as the check made it."""
-
-    target: Target
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-class Log:
-    """What a session was asked of the submission, as far as a reader of a failure wants to know it."""
-
-    def __init__(self) -> None:
-        self.last: Call | None = None
-        self.when = 0.0
-        self.made: dict[int, Call] = {}  # what constructed an object, by handle
-        self.set: dict[int, dict[str, str]] = {}  # mode and precision that it was put into
-
-    def note(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A call is about to be made."""
-        if isinstance(target, TorchRef) or self.is_ours(target):
-            return
-        if isinstance(target, tuple) and isinstance(target[0], Handle) and target[1] in ("train", "double", "to"):
-            now = self.set.setdefault(target[0].number, {})
-            if target[1] == "train":
-                now["mode"] = ".train()" if args in ((), (True,)) else ".eval()"
-            elif target[1] == "double":
-                now["dtype"] = ".double()"
-            return
-        self.last, self.when = Call(target, args, kwargs), time.monotonic()
-
-    def is_ours(self, target: object) -> bool:
-        """Whether an object is called that is the grader's, with nothing of the submission in it."""
-        match target:
-            case Handle(number=number) | (Handle(number=number), _) if number in self.made:
-                made = self.made[number]
-                given = (*made.args, *made.kwargs.values())
-                return isinstance(made.target, Probe | TorchRef) and not any(isinstance(g, Handle | Ref) for g in given)
-        return False
-
-    def name(self, target: object) -> str:
-        """What of the submission is called: "module.name" of the function, or of the class of the object."""
-        match target:
-            case str():
-                return target
-            case Ref():
-                return target.name
-            case Handle(number=number) | (Handle(number=number), _):
-                return self.name(self.made[number].target) if number in self.made else ""
-        return ""
 
 
 class Collected(BaseException):
@@ -391,7 +297,7 @@ class Session:
         try:
             self._send(wire.pack(header, tensors), deadline)
             return self._receive(deadline)
-        except _Late:
+        except Late:
             patience.note(name)
             raise self._end(TimedOut(f"no answer within {seconds:.3g} s{self._busy_with()}")) from None
         except wire.ProtocolError as error:
@@ -480,7 +386,7 @@ class Session:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _Late
+                raise Late
             ready = {fd for fd, _ in self.poll.poll(1000 * min(left, POLL_SECONDS))}
             if self.output in ready:
                 self.drain()

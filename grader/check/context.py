@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..boundary.ends import StudentRaised
 from ..boundary.launch import Worker
-from ..boundary.session import Limits, Log, Session, StudentRaised
+from ..boundary.log import Log
+from ..boundary.session import Limits, Session
 from ..boundary.values import Handle, Probe, Target
 from .credit import Credit
 from .datasets import Dataset

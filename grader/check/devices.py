@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..boundary.session import Call, StudentRaised
+from ..boundary.ends import StudentRaised
+from ..boundary.log import Call
 from ..boundary.values import Handle, Probe, Ref, Target
 from .context import Context
 from .failure import Failure

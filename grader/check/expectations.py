@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary.session import StudentRaised
+from ..boundary.ends import StudentRaised
 from ..boundary.values import Handle, Probe, Ref, Target, TorchRef
 from .context import Context
 from .failure import INHERIT, Failure, Tolerance

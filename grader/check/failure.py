@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..boundary.session import SessionEnded, StudentRaised
+from ..boundary.ends import SessionEnded, StudentRaised
 
 # what a submission may import besides Python's own modules; the handout lists the same
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib")

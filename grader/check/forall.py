@@ -10,8 +10,9 @@ import hypothesis
 from hypothesis import Phase
 from hypothesis import strategies as st
 
+from ..boundary.ends import SessionEnded, StudentRaised
 from ..boundary.launch import GraderFault, WorkerDied
-from ..boundary.session import Collected, Frame, SessionEnded, StudentRaised
+from ..boundary.session import Collected, Frame
 from .cases import drawn_cases
 from .context import Context, guard
 from .failure import Failure

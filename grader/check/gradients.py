@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary.session import Call, StudentRaised
+from ..boundary.ends import StudentRaised
+from ..boundary.log import Call
 from ..boundary.values import Handle, Target
 from .context import Context
 from .expectations import as_tensor, matches

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..boundary.session import Call, Log
+from ..boundary.log import Call, Log
 from ..boundary.values import DType, Gen, Handle, Image8, Params, Probe, Ref, Target, TorchRef
 from .shown import rounded, show
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..boundary.session import Session, StudentRaised
+from ..boundary.ends import StudentRaised
+from ..boundary.session import Session
 from ..boundary.values import DType, Gen, Handle, Image8, Params, Probe, Ref, Slot, TorchRef
 
 __all__ = [
