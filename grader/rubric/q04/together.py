@@ -27,6 +27,8 @@ from .models import (
 )
 from .unet import JOINED
 
+CUT_AT_CODE = "Where between the code and the reconstruction is the graph cut?"
+WAYS_BACK = "On which ways does the image get into the reconstruction, and on which of them does a gradient come back?"
 COUNTS = 1e-10  # more than rounding, far less than any unit does
 # a model that has lost the points of its shapes keeps the other two from nothing
 MODELS = (
@@ -52,14 +54,16 @@ def agrees_with_differences(
         found = float((gradient * along).sum())
         near = abs(slope - found) < 0.01 * float(gradient.norm()) + 1e-6
         if not near:
-            through = through_code_alone(ctx, model, x, weights) if name.startswith("UNet") else None
-            alone = through is not None and alike(gradient, through)
+            through = through_code_alone(ctx, model, x, weights) if name.startswith("UNet") else gradient
+            looks, hint = "", WAYS_BACK
+            if through is None:
+                looks, hint = "nothing comes back through the code", CUT_AT_CODE
+            elif name.startswith("UNet") and alike(gradient, through):
+                looks = "the gradient through the code alone: nothing comes back through the skips"
             raise Failure(
                 f"{name}: the gradient of x_recon to the image is wrong",
                 f"{slope:.6g} along a random direction (central differences)", f"{found:.6g} (autograd)",
-                looks="the gradient through the code alone: nothing comes back through the skips" if alone else "",
-                hint="On which ways does the image get into the reconstruction, and on which of them does a gradient "
-                "come back?",
+                looks=looks, hint=hint,
             )  # fmt: skip
 
 
@@ -102,14 +106,14 @@ def models_gradients(ctx: Context) -> None:
                hint="Where between the image and the code is the graph cut?")  # fmt: skip
         expect(image[0], f"{name}: no gradient of the reconstruction reaches the image",
                "a gradient of x_recon to x, as z has one", "none",
-               hint="Where between the code and the reconstruction is the graph cut?")  # fmt: skip
+               hint=CUT_AT_CODE)  # fmt: skip
         # whatever the code depends on, the reconstruction depends on too
         missing = ", ".join(sorted(weights[1] - weights[0]))
         expect(len(weights[1]) > 0, f"{name}: no weight of the encoder gets a gradient", "a gradient of z to weights",
                "none", hint="What of the encoder is there to be trained?")  # fmt: skip
         expect(not missing, f"{name}: weights that make the code get no gradient from the reconstruction",
                "a gradient of x_recon to each", f"none for {missing}",
-               hint="Where between the code and the reconstruction is the graph cut?")  # fmt: skip
+               hint=CUT_AT_CODE)  # fmt: skip
         expect(len(weights[0]) > len(weights[1]) or target == VANILLA, f"{name}: no weight of the decoder gets a "
                "gradient", "a gradient of x_recon to weights of the decoder", "to those of the encoder only",
                hint="Which of the decoder's weights are to be trained, and do they know?")  # fmt: skip
