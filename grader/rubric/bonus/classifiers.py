@@ -141,9 +141,10 @@ def other_votes(found: list[int], codes: Tensor, labels: Tensor, test: Tensor, k
         ("the majority by the largest difference", which, labels[apart.abs().amax(-1).argsort(1)[:, :k]]),
         *((f"the majority of {n} neighbours", many, near[:, :n]) for n in (k - 1, k + 1, 5, 3, 10) if n != k and n > 0),
     ]  # fmt: skip
-    for words, question, votes in readings:
-        if all(got in elected(row) for got, row in zip(found, votes.tolist(), strict=True)):
-            return words, question
+    fitting = {words: question for words, question, votes in readings
+               if all(got in elected(row) for got, row in zip(found, votes.tolist(), strict=True))}  # fmt: skip
+    if fitting:  # a few votes may have several explanations: then all their questions are asked
+        return " or ".join(fitting), " Or: ".join(dict.fromkeys(fitting.values()))
     means = near[:, :k].double().mean(1)
     if all(abs(got - float(mean)) <= 1 for got, mean in zip(found, means, strict=True)):
         return "the mean of the labels, as a whole number", "Are labels numbers that can be averaged, or names?"
