@@ -187,8 +187,15 @@ def split(batches: Sequence[Sequence[int]], epochs: int, size: int) -> list[list
     return found
 
 
+def expect_any(epochs: Sequence[Sequence[Sequence[int]]], what: str) -> None:
+    """There was a batch at all."""
+    expect(any(batch for epoch in epochs for batch in epoch), f"{what}: the model has not seen a single row",
+           "batches of the rows given", "none", hint=NUMBER_OF_EPOCHS)  # fmt: skip
+
+
 def expect_sizes(epochs: Sequence[Sequence[Sequence[int]]], batch_size: int, what: str) -> None:
     """Batches have `batch_size` rows, and none has more."""
+    expect_any(epochs, what)
     sizes = [len(batch) for batch in epochs[0]]
     expect(max(sizes) == batch_size, f"{what}: the batches do not have batch_size={batch_size} rows",
            f"at most {batch_size} rows, and {batch_size} where there are enough", f"batches of {sizes}",
@@ -197,6 +204,7 @@ def expect_sizes(epochs: Sequence[Sequence[Sequence[int]]], batch_size: int, wha
 
 def expect_shuffled(epochs: Sequence[Sequence[Sequence[int]]], what: str) -> None:
     """Every epoch has an order of its own. Two orders of n rows agree by chance with probability 1/n!."""
+    expect_any(epochs, what)
     flat = [[row for batch in epoch for row in batch] for epoch in epochs]
     expect(not any(rows == sorted(rows) for rows in flat),
            f"{what}: the rows come in the order in which they are stored", "a random order",
