@@ -394,7 +394,7 @@ def test_a_fault_of_the_grader_is_called_that(
 
 
 def test_a_worker_that_cannot_start_is_a_fault_of_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grader.boundary.launch.WORKER", tmp_path / "nowhere")
+    monkeypatch.setattr("grader.boundary.box.none.WORKER", tmp_path / "nowhere")
     assert cli.main(["grade", SOLUTION, "--out", str(tmp_path), *FAST]) == 3
 
 

@@ -25,6 +25,7 @@ from grader.report.write import to_json, write_gradebook, write_report
 from grader.rubric import CHECKS, QUESTIONS
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
+SHOWN = {key: value for key, value in asdict(SANDBOX).items() if value is not None}
 STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped",
                                 "not_run", "error")  # fmt: skip
 HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
@@ -32,9 +33,7 @@ HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
 
 def report_of(*outcomes: Outcome, name: str = "ann") -> Report:
     found = {outcome.check.id: outcome for outcome in outcomes}
-    return Report(
-        name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", 1, asdict(SANDBOX)), 1.5
-    )
+    return Report(name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", 1, SHOWN), 1.5)
 
 
 def full() -> list[Outcome]:

@@ -1,48 +1,24 @@
-"""How a worker process is started: the one place a box around it would be built.
-
-`Worker` is the grader's end of ``grader/worker/__main__.py``. This backend is a plain subprocess: it separates
-processes, not privileges, and says so in every report.
-"""
+"""The grader's end of ``grader/worker/__main__.py``: a worker in its box, and the processes that it forks."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import itertools
-import os
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..worker import wire
+from .box import Box, choose
 from .nursery import ImportEnded, Nursery, Unusable
 from .patience import Patience
 
-WORKER = Path(__file__).parent.parent / "worker"
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
 IMPORT_MEMORY = 3 << 30
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """What stands between the student's code and this machine."""
-
-    backend: str
-    layers: tuple[str, ...]
-    missing: tuple[str, ...]
-
-
-SANDBOX = Sandbox(
-    backend="none",
-    layers=("process", "deadline", "memory limit"),
-    missing=("file system", "network", "other processes"),
-)
+SANDBOX = choose("none").sandbox
 
 
 class GraderFault(Exception):
@@ -61,23 +37,11 @@ class Child(NamedTuple):
     nursery: Nursery | None  # whose child it is; None: the worker's parent's
 
 
-def environment(home: str) -> dict[str, str]:
-    """The few variables a worker needs. One thread per library: forking after a threaded operation hangs the child.
-
-    What the student's code may start for itself must sleep while it waits: threads that spin, which is the default,
-    made the same training take ten times as long when other processes used the cores (186 s against 17 s).
-    """
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
-    return kept | {"HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-                   "OMP_WAIT_POLICY": "PASSIVE", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
-                   "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # fmt: skip
-
-
 class Worker:
     """A running worker parent: holds a submission's text and forks a process per check on request."""
 
-    def __init__(self) -> None:
-        self.home = tempfile.mkdtemp(prefix="a7-worker-")
+    def __init__(self, box: Box | None = None) -> None:
+        self.box = box or choose("none")
         self.control, theirs = socket.socketpair()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
         self.nonce = 0
@@ -89,13 +53,8 @@ class Worker:
         self.nursery: Nursery | None = None
         self.raised = False  # whether the nursery of this submission has been tried
         with theirs:
-            # not isolated (-I): the hash seed of `environment` would be ignored, and names in sets would have
-            # another order in every process. What -I keeps out is not in that environment.
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", str(WORKER), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()], cwd=self.home, env=environment(self.home), start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            )  # fmt: skip
+            self.started = self.box.start([str(theirs.fileno())], [theirs.fileno()], self.log)
+        self.process, self.home = self.started.process, self.started.home
         self.control.settimeout(START_SECONDS)
         self.read = wire.reader(self._receive)
 
@@ -211,5 +170,4 @@ class Worker:
         self.process.kill()
         self.process.wait()
         self.log.close()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self.home, ignore_errors=True)
+        self.started.close()

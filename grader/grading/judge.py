@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from ..boundary.box.python import WORKER
 from ..boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
-from ..boundary.launch import WORKER, GraderFault, Worker, WorkerDied
+from ..boundary.launch import GraderFault, Worker, WorkerDied
 from ..boundary.session import Limits
 from ..check.context import Context, derive
 from ..check.datasets import Dataset

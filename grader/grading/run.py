@@ -124,7 +124,8 @@ Progress = Callable[[int, Sequence[Outcome]], None]
 def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
     """Reports as they are finished, with the submission's index. `progress` hears of what is finished."""
     outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
-    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, asdict(SANDBOX))
+    sandbox = {key: value for key, value in asdict(SANDBOX).items() if value is not None}
+    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, sandbox)
 
     def note(index: int, found: Sequence[Outcome]) -> None:
         outcomes[index].update({outcome.check.id: outcome for outcome in found})
