@@ -45,6 +45,7 @@ class Worker:
         self.control, theirs = socket.socketpair()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
         self.nonce = 0
+        self.preloading = False  # whether libraries are being imported for us
         self.folders = itertools.count()
         self.sources: Mapping[str, str] = {}
         self.aliases: Sequence[str] = ()
@@ -74,9 +75,21 @@ class Worker:
 
     def preload(self, modules: Sequence[str]) -> None:
         """Imports libraries once, for all processes forked from now on."""
+        self.begin_preload(modules)
+        self.finish_preload()
+
+    def begin_preload(self, modules: Sequence[str]) -> None:
+        """The same without waiting until it is done: `finish_preload` does, or whatever is asked next."""
         self._close_nursery()
         self.raised = False
-        self.ask("preload", modules=list(modules))
+        self._request("preload", modules=list(modules))
+        self.preloading = True
+
+    def finish_preload(self) -> None:
+        """Waits until the libraries are there. Raises WorkerDied."""
+        if self.preloading:
+            self.preloading = False
+            self._answer()
 
     def fork(self, fds: Sequence[int], *, fresh: bool, **fields: Any) -> Child:
         """A process for a check: data socket and output in `fds`.
@@ -142,20 +155,33 @@ class Worker:
 
     def ask(self, op: str, fds: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
         """One request to the parent. Raises WorkerDied when it is gone."""
+        self.finish_preload()
+        self._request(op, fds, **fields)
+        return self._answer()
+
+    def _request(self, op: str, fds: Sequence[int] = (), **fields: Any) -> None:
         self.nonce += 1
         try:
             socket.send_fds(self.control, [b"!"], list(fds))
             self.control.sendall(wire.pack({"op": op, "nonce": self.nonce, **fields}, {}))
+        except OSError as error:
+            raise self._died(error) from error
+
+    def _answer(self) -> Mapping[str, Any]:
+        try:
             answer, _ = wire.read_frame(self.read)
         except (OSError, EOFError) as error:
-            self.log.seek(0)
-            words = self.log.read()[-2000:].decode(errors="replace").strip()
-            raise WorkerDied(words or str(error) or "no message") from error
+            raise self._died(error) from error
         except wire.ProtocolError as error:
             raise GraderFault(f"the worker's parent answered nonsense: {error}") from error
         if answer.get("nonce") != self.nonce:
             raise GraderFault("the worker's parent answered another request")
         return answer
+
+    def _died(self, error: Exception) -> WorkerDied:
+        self.log.seek(0)
+        words = self.log.read()[-2000:].decode(errors="replace").strip()
+        return WorkerDied(words or str(error) or "no message")
 
     def _receive(self, most: int) -> bytes:
         return self.control.recv(most)

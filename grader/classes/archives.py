@@ -82,6 +82,7 @@ def nested_source(name: str, entry: Entry, budget: Budget) -> Source:
 
 def archive_tree(source: Source, modules: Collection[str], budget: Budget) -> Tree:
     """What an archive holds; `modules` are the ones that may be asked for. Raises IngestError."""
+    budget.archives += 1
     with naming(source.name), source.open() as file:
         head = file.read(HEAD)
         kind = next((kind for at, magic, kind in MAGIC if head.startswith(magic, at)), "")

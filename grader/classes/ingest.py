@@ -58,10 +58,11 @@ class Submission:
 @dataclass(frozen=True)
 class Reading:
     """What the paths of a class stand for: a submission for everything handed in, and what was taken for something
-    else (tables, reports of an earlier run)."""
+    else (tables, reports of an earlier run). `archived` says that an archive was opened for any of it."""
 
     submissions: Sequence[Submission]
     passed_over: Sequence[str] = ()
+    archived: bool = False
 
 
 def submission_name(path: Path) -> str:
@@ -135,7 +136,8 @@ def read_class(
     reader = ClassReader(modules, starter, skip.resolve() if skip is not None else None)
     for path in paths:
         reader.guarded(submission_name(path), functools.partial(reader.read_path, path))
-    return Reading(tuple(reader.submissions), tuple(reader.passed_over))
+    archived = any(budget.archives for budget in reader.budgets)
+    return Reading(tuple(reader.submissions), tuple(reader.passed_over), archived)
 
 
 class ClassReader:
@@ -145,6 +147,12 @@ class ClassReader:
         self.modules, self.starter, self.skip = modules, starter, skip
         self.submissions: list[Submission] = []
         self.passed_over: list[str] = []
+        self.budgets: list[Budget] = []
+
+    def budget(self) -> Budget:
+        """Of one item."""
+        self.budgets.append(Budget())
+        return self.budgets[-1]
 
     def guarded(self, name: str, read: Callable[[], None]) -> None:
         """The net around everything that is read: whatever happens becomes a submission with its reason."""
@@ -174,13 +182,13 @@ class ClassReader:
                 self.passed_over.append(f"{name}/ (reports of an earlier run)")
                 return
         elif ending_of(real.name) and real.is_file():
-            tree = archive_tree(file_source(real), self.modules, Budget())
+            tree = archive_tree(file_source(real), self.modules, self.budget())
         else:
             self.submissions.append(read_submission(real, self.modules, self.starter))
             return
         home = whole_class(tree, self.modules, name)
         if home is None:
-            self.read_row(tree, name, "", 0, Budget())
+            self.read_row(tree, name, "", 0, self.budget())
         else:
             self.read_items(home, "", 1)
 
@@ -200,9 +208,9 @@ class ClassReader:
             if is_report_folder(content, self.modules):
                 self.passed_over.append(f"{shown}/ (reports of an earlier run)")
             else:
-                self.read_row(content, name, f"{name}/", depth, Budget())
+                self.read_row(content, name, f"{name}/", depth, self.budget())
             return
-        budget = Budget()
+        budget = self.budget()
         if is_archive(item) or ("." not in item and not is_record(item)):
             source = nested_source(item, content, budget)
             self.read_row(archive_tree(source, self.modules, budget), name, f"{name}/", depth, budget)

@@ -72,6 +72,7 @@ class Budget:
 
     def __init__(self, left: int = MAX_DECOMPRESSED) -> None:
         self.left = left
+        self.archives = 0  # so many have been opened
 
     def spend(self, count: int) -> None:
         """Raises TooLarge when there is no more."""

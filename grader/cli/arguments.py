@@ -1,7 +1,7 @@
 """What can be typed after ``python -m grader``.
 
 Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` therefore repeats
-the rubric's numbers; a test compares.
+the rubric's numbers and `BOXES` the backends; tests compare.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from ..report.printable import one_line
 
+BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
 QUESTION_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "bonus")
 BONUS_NUMBER = 0
 LARGEST_SEED = 2**31 - 1
@@ -74,7 +75,7 @@ def nonempty_path(text: str) -> Path:
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
     parser = Parser(prog="python -m grader", description="Checks and grades assignment 7.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check|grade")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|grade|box")
     common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
                         help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
@@ -86,17 +87,27 @@ def arguments() -> argparse.ArgumentParser:
     common.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="for trained checks")
     common.add_argument("--jobs", type=job_number, metavar="N", help="processes (default: one per core)")
     common.add_argument("--verbose", action="store_true", help="list the checks that passed, too")
+    boxes = Parser(add_help=False)
+    boxes.add_argument(
+        "--box", choices=BOXES, default="auto", help="what the code runs in (default: the strongest that works here)"
+    )
     check = commands.add_parser("check", parents=[common], help="check your own work: public checks, within seconds")
     check.add_argument("path", type=nonempty_path, metavar="PATH", help="your folder, or a zip or tar of it")
+    check.add_argument(
+        "--box", choices=BOXES, default="none", help="what your code runs in (default: none, it is yours)"
+    )
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
     check.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write the report as JSON")
-    whole = commands.add_parser("grade", parents=[common], help="grade submissions and write reports")
+    whole = commands.add_parser("grade", parents=[common, boxes], help="grade submissions and write reports")
     whole.add_argument(
         "paths", type=nonempty_path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"
     )
     whole.add_argument("--out", type=nonempty_path, required=True, metavar="DIR", help="where the reports go")
     whole.add_argument("--fresh", action="store_true", help="first remove the reports of an earlier run in DIR")
     whole.add_argument("--no-trained", action="store_true", help="leave the trained checks out")
+    whole.add_argument("--unsafe-no-box", action="store_true", help="run the code of others even where no box holds it")
+    box = commands.add_parser("box", parents=[boxes], help="try what the code of others could do on this machine")
+    box.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
 
 

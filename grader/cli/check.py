@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from ..report.write import put, to_json
 from ..rubric import MODULES
 from . import terminal
 from .arguments import UsageError
+from .boxes import find_box
 from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
 from .progress import watch
 
@@ -21,6 +23,7 @@ def run_check(options: argparse.Namespace, out: Console, err: Console) -> int:
     """A student's own run."""
     submission = read_submission(options.path, MODULES, handed_out())
     plan = make_plan(options, ALL_KINDS if options.trained else QUICK_KINDS, frozenset({"public"}))
+    plan = replace(plan, box=find_box(options.box).box)
     with watch(err, [submission], plan) as progress:
         [(_, report)] = list(grade([submission], plan, progress.note))
     terminal.print_check(out, report, verbose=options.verbose)

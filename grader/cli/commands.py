@@ -6,22 +6,32 @@ import argparse
 
 from rich.console import Console
 
-from ..boundary.launch import GraderFault
+from ..boundary.box import NoBox
+from ..boundary.launch import GraderFault, WorkerDied
 from ..check.datasets import DataError
 from ..classes.ingest import IngestError
 from ..report.folder import RunFolder
 from .arguments import UsageError
+from .box import run_box
+from .boxes import BoxRefused, told
 from .check import run_check
 from .consoles import say
 from .grade import run_grade
 
+NO_BOX = 4
+
 
 def run(options: argparse.Namespace, folder: RunFolder | None, out: Console, err: Console) -> int:
-    """The exit code of `check`, or of `grade` if there is a folder for its reports. Raises UsageError."""
+    """The exit code of a command; `grade` has a folder for its reports. Raises UsageError."""
     try:
+        if options.command == "box":
+            return run_box(options, out, err)
         return run_check(options, out, err) if folder is None else run_grade(options, folder, out, err)
     except (IngestError, DataError) as error:
         raise UsageError(str(error)) from error
-    except GraderFault as fault:
+    except (NoBox, BoxRefused) as refused:
+        say(err, "no box", told(refused) if isinstance(refused, NoBox) else str(refused), "red")
+        return NO_BOX
+    except (GraderFault, WorkerDied) as fault:
         say(err, "the grader failed", str(fault), "red")
         return 3

@@ -18,6 +18,7 @@ from ..report.write import write_gradebook, write_report
 from ..rubric import MODULES
 from . import terminal
 from .arguments import UsageError
+from .boxes import box_of_a_run, tested
 from .consoles import say
 from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
 from .progress import watch
@@ -27,8 +28,10 @@ INTERRUPTED = 130
 
 def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
-    submissions = read_all(options.paths, folder.out, err)
+    submissions, own = read_all(options.paths, folder.out, err)
+    box = box_of_a_run(options.box, own=own, unsafe=options.unsafe_no_box)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
+    plan = replace(plan, box=box, self_test=None if own else tested(box, unsafe=options.unsafe_no_box))
     folder.begin()
     terminal.print_setting(err, plan, submissions)
     reports: dict[int, Report] = {}
@@ -80,8 +83,10 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
         return None
 
 
-def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]:
-    """Everything the paths stand for, under names of its own. Says what cannot be read and what was passed over.
+def read_all(paths: Sequence[Path], out: Path, err: Console) -> tuple[list[Submission], bool]:
+    """Everything the paths stand for, under names of its own, and whether that is one folder of the user's.
+
+    Says what cannot be read and what was passed over.
 
     Raises UsageError where that is everything.
     """
@@ -96,4 +101,4 @@ def read_all(paths: Sequence[Path], out: Path, err: Console) -> list[Submission]
         say(err, "passed over", ", ".join(reading.passed_over), "yellow")
     if not submissions:
         raise UsageError("nothing is left to grade: give a folder, a .zip or a .tar file of somebody's work")
-    return submissions
+    return submissions, len(submissions) == 1 and not reading.archived

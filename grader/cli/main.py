@@ -1,7 +1,8 @@
-"""The command line: ``python -m grader check PATH`` for students, ``python -m grader grade PATH... --out DIR`` for TAs.
+"""The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR`` and ``box`` for TAs.
 
-Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed;
-`check` 0 when everything that ran passed, 1 when not, 2 and 3 as above; 130 after Ctrl-C.
+Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed,
+4 when there is no box for the code of others; `check` 0 when everything that ran passed, 1 when not, 2 to 4 as above;
+`box` 0 when nothing got through, 1 when something did, 2 when no box can be had; 130 after Ctrl-C.
 
 What can be refused without PyTorch is refused before it is imported.
 """
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepared(options: argparse.Namespace) -> RunFolder | None:
     """Looks at paths, before anything else happens. Raises UsageError and FolderError."""
+    if options.command == "box":
+        return None
     paths = options.paths if options.command == "grade" else [options.path]
     missing = [str(path) for path in paths if not os.path.lexists(path)]
     if len(missing) == len(paths):

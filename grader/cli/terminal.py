@@ -14,12 +14,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..boundary.launch import SANDBOX
+from ..boundary.box import Sandbox
 from ..classes.ingest import Submission
 from ..grading.run import Plan
 from ..report.model import Report, question_label
 from ..report.printable import name_of, one_line, problems_of
-from ..report.words import STATUS_WORDS, marks, points, summary
+from ..report.words import STATUS_WORDS, boxed, marks, points, summary
 from ..rubric import QUESTIONS
 from .layout import details, next_steps, question_block
 
@@ -28,17 +28,33 @@ FRAME = 13  # what four columns of such a table take beside their text
 
 
 def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission]) -> None:
-    """What is about to happen, and the warning that untrusted code is not boxed in."""
+    """What is about to happen and in which box, and what that box does not hold."""
     console.print(Text(
         f"grading {counted(len(submissions), 'submission')} · dataset {plan.dataset} "
         f"({one_line(plan.dataset_reason)}) · device {plan.device} · seed {plan.seed} · "
-        f"{counted(plan.jobs, 'process', 'processes')}"
+        f"{counted(plan.jobs, 'process', 'processes')} · {boxed(plan.sandbox)}"
     ))  # fmt: skip
-    if len(submissions) > 1 and SANDBOX.backend == "none":
-        console.print(Panel(
-            "Submissions run as your own user without a sandbox: their code could reach "
-            f"{', '.join(SANDBOX.missing)}. Grade code that you do not trust on a machine or account that holds "
-            "nothing else.", title="no sandbox", border_style="yellow"))  # fmt: skip
+    if plan.sandbox.self_test is not None:
+        print_open(console, plan.sandbox)
+
+
+def print_open(console: Console, sandbox: Sandbox) -> None:
+    """A banner with what does not stand between the code of others and this machine, if anything does not."""
+    through = [one.what for one in sandbox.self_test or () if not one.held]
+    if sandbox.backend == "none":
+        text = (
+            f"Submissions run as your own user without a box: not isolated are {', '.join(sandbox.missing)}. Grade code "
+            "that you do not trust on a machine or account that holds nothing else; python -m grader box says what "
+            "would give this machine a box."
+        )
+    elif through or sandbox.missing:
+        text = f"The box {sandbox.backend} does not hold everything."
+        text += f" Not there: {', '.join(sandbox.missing)}." if sandbox.missing else ""
+        text += f" Got through in its test: {', '.join(through)}." if through else ""
+    else:
+        return
+    console.print(Panel(Text(text), title="no box" if sandbox.backend == "none" else "box with gaps",
+                        border_style="yellow"))  # fmt: skip
 
 
 def counted(count: int, one: str, many: str = "") -> str:

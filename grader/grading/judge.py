@@ -24,6 +24,7 @@ from ..check.thresholds import Thresholds
 from ..classes.ingest import Submission
 from ..rubric import QUESTIONS
 from ..rubric.shared.borrowed import BORROWED
+from .pool import Pool
 
 # how a session can end in place of an answer, and the question that this raises
 ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
@@ -58,10 +59,14 @@ class Setting:
 
 
 class Bench:
-    """A submission on a warm worker; replaces the worker if a check has managed to end it."""
+    """A submission on a warm worker; replaces the worker if a check has managed to end it.
 
-    def __init__(self, submission: Submission) -> None:
+    Its workers come from `pool`, which lanes share among the submissions that they do one after the other.
+    """
+
+    def __init__(self, submission: Submission, pool: Pool | None = None) -> None:
         self.submission = submission
+        self.pool = pool or Pool()
         self.loaded: list[str] = []
         self._worker: Worker | None = None
 
@@ -71,9 +76,8 @@ class Bench:
         if self._worker is not None and not self._worker.alive:
             self.close()
         if self._worker is None:
-            self._worker = Worker()
+            self._worker = self.pool.take([*libraries(self.submission), *self.loaded])
             try:
-                self._worker.preload([*self.preload(), *self.loaded])
                 self._worker.submit(self.submission.sources, self.submission.aliases)
             except WorkerDied as died:
                 self.close()
@@ -92,11 +96,6 @@ class Bench:
         if self._worker is not None:
             self._worker.patience.renew()
 
-    def preload(self) -> list[str]:
-        """Known libraries that the submission mentions: loaded once, not in every check."""
-        text = "\n".join(self.submission.sources.values())
-        return [name for name in PRELOADABLE if name.partition(".")[0] != "torch" and name.partition(".")[0] in text]
-
     def close(self) -> None:
         """Ends the worker."""
         if self._worker is not None:
@@ -108,6 +107,12 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def libraries(submission: Submission) -> list[str]:
+    """Known libraries that a submission mentions: loaded once, not in every check."""
+    text = "\n".join(submission.sources.values())
+    return [name for name in PRELOADABLE if name.partition(".")[0] != "torch" and name.partition(".")[0] in text]
 
 
 def judge(

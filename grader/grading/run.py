@@ -9,25 +9,27 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..boundary.launch import SANDBOX
+from ..boundary.box import Box, Observation, Sandbox, choose
 from ..check.datasets import load_dataset
-from ..check.declaration import Check
+from ..check.declaration import OPTIMIZERS, Check
 from ..check.outcome import Outcome, Status
 from ..check.threads import THREADS
 from ..check.thresholds import load_thresholds
 from ..classes.ingest import Submission
 from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, QUESTIONS
-from .judge import Bench, Setting, judge_all
+from .judge import LOADS, Bench, Setting, judge_all, libraries
 from .lanes import Lanes
+from .pool import Pool
 
+Ahead = tuple[str, ...] | None  # libraries that the submissions after this one mention; None: it is the last one
 BY_ID = {check.id: check for check in CHECKS}
 
 
@@ -44,6 +46,19 @@ class Plan:
     kinds: frozenset[str]
     visibilities: frozenset[str]
     jobs: int
+    box: Box = field(default_factory=lambda: choose("none"))  # what the code runs in
+    self_test: tuple[Observation, ...] | None = None  # what was seen of it; None: it was not tried
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What reports say of the box."""
+        return replace(self.box.sandbox, self_test=self.self_test)
+
+    def loads(self) -> list[str]:
+        """Libraries that the wanted checks need in a worker."""
+        wanted = [check for check in CHECKS if self.wants(check)]
+        needed = [OPTIMIZERS if check.kind == "trained" else LOADS[check.question] for check in wanted]
+        return list(dict.fromkeys(name for names in needed for name in names))
 
     def wants(self, check: Check) -> bool:
         """Whether a check is to be run."""
@@ -58,6 +73,7 @@ class Part:
     submission: Submission
     checks: tuple[str, ...]
     known: Mapping[str, Status]
+    ahead: Ahead = None
 
 
 class Lane:
@@ -67,6 +83,7 @@ class Lane:
         torch.set_num_threads(THREADS)
         self.plan = plan
         self.setting = Setting(plan.seed, plan.device)
+        self.pool = Pool(plan.box)
         self.bench: Bench | None = None
 
     def run(self, part: Part, hear: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
@@ -76,18 +93,25 @@ class Lane:
             data = load_dataset(self.plan.dataset, self.plan.data_root)
             self.setting = replace(self.setting, data=data, thresholds=load_thresholds(data.name))
         if self.bench is None or self.bench.submission != part.submission:
-            self.close()
-            self.bench = Bench(part.submission)
+            self.leave()
+            self.bench = Bench(part.submission, self.pool)
+        self.pool.expect(None if part.ahead is None else [*self.plan.loads(), *part.ahead])
         outcomes = []
         for outcome in judge_all(checks, self.bench, self.setting, self.plan.wants, part.known):
             hear(outcome)
             outcomes.append(outcome)
         return outcomes
 
-    def close(self) -> None:
-        """Ends the worker."""
+    def leave(self) -> None:
+        """Ends the worker of the present submission."""
         if self.bench is not None:
             self.bench.close()
+            self.bench = None
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self.leave()
+        self.pool.close()
 
 
 @functools.cache
@@ -108,14 +132,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def quick_parts(index: int, submission: Submission) -> list[Part]:
+def quick_parts(index: int, submission: Submission, ahead: Ahead) -> list[Part]:
     """First phase of a split submission: the quick checks of each question."""
-    return [Part(index, submission, tuple(c.id for c in q.checks if c.kind != "trained"), {}) for q in QUESTIONS]
+    quick = [tuple(c.id for c in q.checks if c.kind != "trained") for q in QUESTIONS]
+    return [Part(index, submission, checks, {}, ahead) for checks in quick]
 
 
-def trained_parts(index: int, submission: Submission, known: Mapping[str, Status]) -> list[Part]:
+def trained_parts(index: int, submission: Submission, known: Mapping[str, Status], ahead: Ahead) -> list[Part]:
     """Second phase: every trained check by itself."""
-    return [Part(index, submission, (c.id,), known) for c in CHECKS if c.kind == "trained"]
+    return [Part(index, submission, (c.id,), known, ahead) for c in CHECKS if c.kind == "trained"]
+
+
+def libraries_ahead(following: Sequence[Submission]) -> Ahead:
+    """What the lane that now takes a submission will need for its next one, which is one of these."""
+    return tuple(sorted({name for one in following for name in libraries(one)})) if following else None
 
 
 Progress = Callable[[int, Sequence[Outcome]], None]
@@ -124,8 +154,7 @@ Progress = Callable[[int, Sequence[Outcome]], None]
 def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
     """Reports as they are finished, with the submission's index. `progress` hears of what is finished."""
     outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
-    sandbox = {key: value for key, value in asdict(SANDBOX).items() if value is not None}
-    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, sandbox)
+    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, plan.sandbox)
 
     def note(index: int, found: Sequence[Outcome]) -> None:
         outcomes[index].update({outcome.check.id: outcome for outcome in found})
@@ -146,17 +175,22 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
         status: Status = "error" if submissions[index].fault else "failed"
         note(index, [Outcome(c, status if plan.wants(c) else "not_run", 0.0, why) for c in CHECKS])
         yield report(index)
+    split = plan.jobs > 1 and len(readable) < 2 * plan.jobs
+    ahead: dict[int, Ahead] = {}
+    for place, index in enumerate(readable):
+        following = readable if split and len(readable) > 1 else readable[place + 1 : place + 1 + plan.jobs]
+        ahead[index] = libraries_ahead([submissions[other] for other in following])
     if plan.jobs == 1:
         lane = Lane(plan)
         try:
             for index in readable:
-                lane.run(Part(index, submissions[index], tuple(BY_ID), {}), functools.partial(note_one, index))
+                part = Part(index, submissions[index], tuple(BY_ID), {}, ahead[index])
+                lane.run(part, functools.partial(note_one, index))
                 yield report(index)
         finally:
             lane.close()
         return
 
-    split = len(readable) < 2 * plan.jobs
     lanes = Lanes(plan.jobs, functools.partial(run_part, plan))
     open_parts = dict.fromkeys(readable, 0)
 
@@ -166,8 +200,8 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
             lanes.submit(part)
 
     for index in readable:
-        whole = [Part(index, submissions[index], tuple(BY_ID), {})]
-        submit(quick_parts(index, submissions[index]) if split else whole)
+        whole = [Part(index, submissions[index], tuple(BY_ID), {}, ahead[index])]
+        submit(quick_parts(index, submissions[index], ahead[index]) if split else whole)
     for part, found in lanes.results():
         open_parts[part.index] -= 1
         note(part.index, collected(found))
@@ -175,7 +209,7 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
             continue
         if split and not part.known:
             known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
-            submit(trained_parts(part.index, submissions[part.index], known))
+            submit(trained_parts(part.index, submissions[part.index], known, part.ahead))
         else:
             yield report(part.index)
 

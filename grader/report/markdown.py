@@ -7,7 +7,7 @@ import re
 from ..rubric import QUESTIONS
 from .model import Report, question_label
 from .printable import name_of, one_line, problems_of
-from .words import STATUS_WORDS, explanation, marks, points, summary
+from .words import STATUS_WORDS, boxed, explanation, marks, points, summary
 
 # what CommonMark or GitHub's own additions could take for markup
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
         f"# {code(name_of(report.submission))}: {summary(report)}",
         "",
         f"Dataset {circumstances.dataset} ({prose(circumstances.dataset_reason)}), device"
-        f" {circumstances.device}, seed {circumstances.seed}.",
+        f" {circumstances.device}, seed {circumstances.seed}, {boxed(circumstances.sandbox)}.",
         "",
     ]
     if report.points("not_run"):

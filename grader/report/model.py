@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from .. import __version__
+from ..boundary.box import Sandbox
 from ..check.declaration import BONUS, Question
 from ..check.outcome import Outcome
 from ..rubric import QUESTIONS, rubric_hash
@@ -21,14 +22,14 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "hypothesis")
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Under what a submission was graded. `sandbox` says what stood around its code: see `boundary.launch.Sandbox`."""
+    """Under what a submission was graded; `sandbox` says what stood around its code."""
 
     seed: int
     dataset: str
     dataset_reason: str
     device: str
     threads: int  # of every process that judges or trains, whatever the number of processes and cores
-    sandbox: Mapping[str, str | Sequence[str]]
+    sandbox: Sandbox
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,6 @@ def number(value: float) -> float | None:
 
 def as_dict(report: Report) -> dict[str, Any]:
     """The content of report.json; ``schema.json`` describes it."""
-    sandbox = report.circumstances.sandbox
     return {
         "schema_version": SCHEMA_VERSION,
         "submission": name_of(report.submission),
@@ -153,9 +153,17 @@ def as_dict(report: Report) -> dict[str, Any]:
         "threads": report.circumstances.threads,
         "duration_s": round(report.duration_s, 3),
         "versions": versions(),
-        "sandbox": {key: value if isinstance(value, str) else list(value) for key, value in sandbox.items()},
+        "sandbox": sandbox_dict(report.circumstances.sandbox),
         "checks": [outcome_dict(outcome) for outcome in report.outcomes],
     }
+
+
+def sandbox_dict(sandbox: Sandbox) -> dict[str, Any]:
+    """What stood around the code, and what was seen when that was tried; null if it was not."""
+    seen = None
+    if sandbox.self_test is not None:
+        seen = [{"what": one.what, "held": one.held, "seen": one_line(one.seen)} for one in sandbox.self_test]
+    return {"backend": sandbox.backend, "layers": [*sandbox.layers], "missing": [*sandbox.missing], "self_test": seen}
 
 
 def outcome_dict(outcome: Outcome) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from ..boundary.box import Sandbox
 from ..check.outcome import Outcome
 from .model import Report, Sum
 from .printable import one_line, printable
@@ -46,6 +47,17 @@ def marks(total: Sum) -> str:
 def summary(report: Report) -> str:
     """The marks of a whole report."""
     return f"{marks(report.regular)} · bonus {marks(report.extra)}"
+
+
+def boxed(sandbox: Sandbox) -> str:
+    """In what a submission's code ran, and how far that was tried: "box bubblewrap (25 attacks tried, all held)"."""
+    if sandbox.backend == "none" and sandbox.self_test is None:
+        return "no box"
+    name = "no box" if sandbox.backend == "none" else f"box {sandbox.backend}"
+    if sandbox.self_test is None:
+        return name
+    through = sum(not one.held for one in sandbox.self_test)
+    return f"{name} ({len(sandbox.self_test)} attacks tried, {f'{through} got through' if through else 'all held'})"
 
 
 def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
