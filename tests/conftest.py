@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from grader.boundary.box import Observation
 from grader.boundary.launch import Worker
 from grader.boundary.session import Limits, Session
 from grader.check.datasets import Dataset, load_dataset
 from grader.check.declaration import OPTIMIZERS
 from grader.classes.ingest import Submission, read_submission
+from grader.cli import boxes
 from grader.rubric import MODULES
 
 from .inside import Finder
@@ -37,6 +39,13 @@ def only_our_own_modules() -> Iterator[None]:
     yield
     for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:
         finder.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands do not try their box first, which takes seconds: tests/test_box_cli.py and test_self_test.py do."""
+    untried = Observation("a test of the kit", True, "the self-test is left out")
+    monkeypatch.setattr(boxes, "observe", lambda box: iter([untried]))
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,12 @@ import jsonschema
 import pytest
 
 from grader.classes.ingest import Submission
-from grader.cli import grade
+from grader.cli import boxes, grade
 from grader.cli import main as cli
 from grader.cli.arguments import QUESTION_NAMES, question_number
 from grader.grading import judge, run
 from grader.report import markdown
-from grader.report.model import Report
+from grader.report.model import Report, sandbox_dict
 from grader.report.write import write_report
 from grader.rubric import QUESTIONS
 
@@ -62,7 +62,8 @@ def test_grading_the_solution(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert content["score"] == 8
     assert content["not_run_points"] == 102
     assert content["seed"] == 3
-    assert content["sandbox"]["backend"] == "none"
+    assert content["sandbox"] == sandbox_dict(boxes.box_of_a_run("auto", own=True, unsafe=False).sandbox)
+    assert content["sandbox"]["self_test"] is None  # one folder, the user's own
     assert "8 of 8 judged; 92 not run" in capsys.readouterr().out
 
 
@@ -126,7 +127,7 @@ def test_a_class_with_everything_wrong_is_graded_to_the_end(tmp_path: Path, caps
     assert cli.main(["grade", *paths, "--out", str(out), *FAST]) == 0
     shown = capsys.readouterr()
     assert "nobody does not exist" in " ".join(shown.err.split())
-    assert "no sandbox" in shown.err
+    assert "(1 attacks tried, all held)" in shown.err
     rows = {row["submission"]: row for row in table(out)}
     assert len(rows) == 17
     full = {name for name, row in rows.items() if float(row["score"]) == 8}
@@ -316,6 +317,7 @@ def test_ctrl_c_ends_with_a_line_and_130(tmp_path: Path, jobs: str) -> None:
         f"import pathlib, time\ndef kl_divergence(mu, logvar):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(8)\n"
     )
     arguments = ["grade", str(tmp_path / "slow"), "--out", str(tmp_path / "out"), *FAST[:-4], "--jobs", jobs]
+    arguments += ["--box", "none"]  # it touches a file, for us to see
     running = subprocess.Popen([sys.executable, "-m", "grader", *arguments], cwd=ROOT, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     while not started.exists() and running.poll() is None:
@@ -395,7 +397,7 @@ def test_a_fault_of_the_grader_is_called_that(
 
 def test_a_worker_that_cannot_start_is_a_fault_of_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grader.boundary.box.none.WORKER", tmp_path / "nowhere")
-    assert cli.main(["grade", SOLUTION, "--out", str(tmp_path), *FAST]) == 3
+    assert cli.main(["grade", SOLUTION, "--out", str(tmp_path), *FAST, "--box", "none"]) == 3
 
 
 def test_a_lane_that_dies_leaves_errors_not_zeros() -> None:

@@ -7,14 +7,13 @@ import io
 import json
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from grader.boundary.launch import SANDBOX
+from grader.boundary.box import choose
 from grader.check.credit import Measurement
 from grader.check.outcome import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
@@ -25,7 +24,7 @@ from grader.report.write import to_json, write_gradebook, write_report
 from grader.rubric import CHECKS, QUESTIONS
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
-SHOWN = {key: value for key, value in asdict(SANDBOX).items() if value is not None}
+SANDBOX = choose("none").sandbox
 STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped",
                                 "not_run", "error")  # fmt: skip
 HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
@@ -33,7 +32,7 @@ HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
 
 def report_of(*outcomes: Outcome, name: str = "ann") -> Report:
     found = {outcome.check.id: outcome for outcome in outcomes}
-    return Report(name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", 1, SHOWN), 1.5)
+    return Report(name, (), complete(found, QUESTIONS), Circumstances(7, "digits", "asked for", "cpu", 1, SANDBOX), 1.5)
 
 
 def full() -> list[Outcome]:

@@ -184,5 +184,5 @@ def test_bars_are_drawn_in_a_terminal_only() -> None:
 def test_numbers_agree_with_their_nouns(jobs: int, words: str) -> None:
     plan = Plan(1, "cpu", "none", "x", None, frozenset({1}), frozenset(), frozenset(), jobs)
     text = shown(lambda console: terminal.print_setting(console, plan, [Submission("ann", {})]))
-    assert re.search(rf"{words}$", " ".join(text.split()))
+    assert re.search(rf"{words} ·", " ".join(text.split()))
     assert "1 submission " in text

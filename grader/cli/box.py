@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,12 +16,13 @@ from ..report.printable import one_line, printable
 from ..report.write import to_json
 from .boxes import Chosen, find_box
 
+Say = Callable[[Text], None]
 HELD, THROUGH, NO_BOX = 0, 1, 2
 
 
 def run_box(options: argparse.Namespace, out: Console, err: Console) -> int:
     """0 if nothing got through, 1 if something did, 2 if no box can be had."""
-    say = (lambda text: None) if options.json else out.print
+    say: Say = (lambda text: None) if options.json else out.print
     try:
         chosen = find_box(options.box)
     except NoBox as none:
@@ -44,14 +45,14 @@ def run_box(options: argparse.Namespace, out: Console, err: Console) -> int:
     return THROUGH if through else HELD
 
 
-def show_unavailable(say: Any, reasons: Mapping[str, Unavailable]) -> None:
+def show_unavailable(say: Say, reasons: Mapping[str, Unavailable]) -> None:
     """Why the stronger boxes are not to be had, and what would help."""
     for name, why in reasons.items():
         say(Text.assemble((f"{name}: ", "yellow"), f"not to be had: {one_line(why.reason)}"))
         say(Text(f"  remedy: {printable(why.remedy)}"))
 
 
-def show_sandbox(say: Any, chosen: Chosen) -> None:
+def show_sandbox(say: Say, chosen: Chosen) -> None:
     """What this machine gets."""
     sandbox = chosen.box.sandbox
     place = [*BACKENDS].index(sandbox.backend) + 1
@@ -61,7 +62,7 @@ def show_sandbox(say: Any, chosen: Chosen) -> None:
         say(Text(f"  not there: {', '.join(sandbox.missing)}", "yellow"))
 
 
-def content(sandbox: Sandbox | None, reasons: Mapping[str, Unavailable], seen: Any) -> dict[str, Any]:
+def content(sandbox: Sandbox | None, reasons: Mapping[str, Unavailable], seen: Sequence[Observation]) -> dict[str, Any]:
     """The same as an object of JSON."""
     return {
         "backend": sandbox.backend if sandbox is not None else None,

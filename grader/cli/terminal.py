@@ -43,9 +43,9 @@ def print_open(console: Console, sandbox: Sandbox) -> None:
     through = [one.what for one in sandbox.self_test or () if not one.held]
     if sandbox.backend == "none":
         text = (
-            f"Submissions run as your own user without a box: not isolated are {', '.join(sandbox.missing)}. Grade code "
-            "that you do not trust on a machine or account that holds nothing else; python -m grader box says what "
-            "would give this machine a box."
+            f"Submissions run as your own user without a box: not isolated are {', '.join(sandbox.missing)}. Grade "
+            "code that you do not trust on a machine or account that holds nothing else; python -m grader box says "
+            "what would give this machine a box."
         )
     elif through or sandbox.missing:
         text = f"The box {sandbox.backend} does not hold everything."

@@ -141,7 +141,7 @@ class Trial:
     def processes(self) -> list[psutil.Process]:
         """All that has been started in the box, as the machine sees it."""
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(self.worker.process.pid).children(recursive=True)
+            return [*psutil.Process(self.worker.process.pid).children(recursive=True)]
         return []
 
     def close(self) -> None:
