@@ -22,7 +22,7 @@ HELD, THROUGH, NO_BOX = 0, 1, 2
 
 def run_box(options: argparse.Namespace, out: Console, err: Console) -> int:
     """0 if nothing got through, 1 if something did, 2 if no box can be had."""
-    say: Say = (lambda text: None) if options.json else out.print
+    say: Say = (lambda text: None) if options.json else lambda text: out.print(text, soft_wrap=True)
     try:
         chosen = find_box(options.box)
     except NoBox as none:

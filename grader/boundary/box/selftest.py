@@ -192,7 +192,8 @@ def path_socket(trial: Trial) -> Seen:
 def read_outside(trial: Trial) -> Seen:
     """A file that any user of the machine may read."""
     said = trial.ask("read", str(trial.ward.canary))
-    return Seen(trial.ward.secret not in said, "the canary came back" if trial.ward.secret in said else said)
+    out = trial.ward.secret in said
+    return Seen(not out, "the canary came back" if out else said)
 
 
 def write_outside(trial: Trial) -> Seen:
@@ -221,19 +222,22 @@ def notes(trial: Trial) -> Seen:
 def visible(trial: Trial) -> Seen:
     """The command line of another process."""
     said = trial.ask("see", trial.ward.victim.pid, "cmdline")
-    return Seen(trial.ward.victim_secret not in said, said)
+    out = trial.ward.victim_secret in said
+    return Seen(not out, "its command line came back" if out else said)
 
 
 def environment(trial: Trial) -> Seen:
     """The environment of another process."""
     said = trial.ask("see", trial.ward.victim.pid, "environ")
-    return Seen(trial.ward.victim_secret not in said, said)
+    out = trial.ward.victim_secret in said
+    return Seen(not out, "its environment came back" if out else said)
 
 
 def memory_of_another(trial: Trial) -> Seen:
     """The memory of another process."""
     said = trial.ask("see_memory", trial.ward.victim.pid)
-    return Seen(trial.ward.victim_secret not in said, said)
+    out = trial.ward.victim_secret in said
+    return Seen(not out, "a secret came back" if out else said)
 
 
 def rewrite_parent(trial: Trial) -> Seen:
