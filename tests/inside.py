@@ -23,6 +23,7 @@ from torch import Tensor
 
 from grader.boundary.ends import SessionEnded, TimedOut
 from grader.boundary.launch import Worker
+from grader.boundary.lending import Lends
 from grader.boundary.log import Log
 from grader.boundary.patience import Patience
 from grader.boundary.session import Limits, Session
@@ -76,6 +77,7 @@ class Inside(Session):
         self.started = time.monotonic()
         self.device, self.printed, self.nonce, self.odd, self.open = "cpu", b"", 0, "", True
         self.asked = 0
+        self.lends = Lends(seed)
         self.log = Log()
         here = cast(Here, worker)
         for finder in [found for found in sys.meta_path if isinstance(found, Finder)]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from grader.boundary.lending import definitions
 from grader.check.declaration import BONUS
 from grader.classes.ingest import Submission
 from grader.grading import judge as judging
@@ -13,7 +14,6 @@ from grader.grading.judge import Bench, Setting, judge, judge_all
 from grader.grading.run import Plan, grade
 from grader.rubric import CHECKS
 from grader.rubric.shared.borrowed import BORROWED
-from grader.worker import parts, probes
 
 from . import bank
 from .test_bank import MISTAKES
@@ -43,7 +43,7 @@ def test_owners_come_before_borrowers_and_there_is_a_stand_in() -> None:
     for borrower, owners in BORROWED.items():
         assert all(0 < owner < (borrower if borrower != BONUS else 11) for owner in owners)
     for part in (part for lent in LENT.values() for part in lent):
-        assert hasattr(parts, part.probe) or hasattr(probes, part.probe), part
+        assert part.probe in definitions(), part
 
 
 @pytest.mark.slow

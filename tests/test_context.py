@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from grader.boundary.ends import StudentRaised
 from grader.boundary.launch import Worker
+from grader.boundary.lent.probes import Recorder
 from grader.boundary.session import Limits
 from grader.boundary.values import Foreign, Gen
 from grader.check.cases import drawn_cases
@@ -24,7 +25,6 @@ from grader.check.expectations import leaves_gradients_on, preserves, raises
 from grader.check.failure import Failure
 from grader.check.shown import mentions, unchanged
 from grader.rubric import CHECKS
-from grader.worker.probes import Recorder
 
 LIMITS = Limits(request_s=3.0, check_s=20.0, memory=1200 << 20, threads=1)
 ANY: Check = CHECKS[0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader.worker.elsewhere import DeviceMismatch, devices_of
+from grader.boundary.lent.elsewhere import DeviceMismatch, devices_of
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 GENERATOR = torch.Generator().manual_seed(3)

@@ -23,6 +23,7 @@ from ..worker import values as wire_values
 from ..worker import wire
 from .ends import Crashed, Late, Line, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
+from .lending import Lends
 from .log import Call, Log
 from .patience import TRIES
 from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
@@ -89,6 +90,7 @@ class Session:
         self.odd = ""  # the first returned value that no check can work with
         self.log = Log()
         self.asked = 0  # requests so far
+        self.lends = Lends(seed)
         self.socket, theirs = socket.socketpair()
         self.output, out = os.pipe()
         try:
@@ -187,10 +189,10 @@ class Session:
         self, model: Handle, data: Mapping[str, Tensor | Image8], objective: Sequence[Mapping[str, Any]], *,
         epochs: int, batch_size: int, lr: float, seed: int, inputs: Sequence[Any] = (Slot("x"),),
     ) -> list[float]:  # fmt: skip
-        """Trains in the worker's loop (see `grader.worker.loop`); the losses it returns serve display only."""
+        """Trains in the worker's loop (see `lent.loop`); the losses it returns serve display only."""
         losses = self.request(
-            "train", model=model, data=dict(data), objective=list(objective), inputs=list(inputs), epochs=epochs,
-            batch_size=batch_size, lr=lr, seed=seed,
+            "train", loop=Probe("train"), model=model, data=dict(data), objective=list(objective), inputs=list(inputs),
+            epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
         )  # fmt: skip
         return [float(loss) for loss in losses]
 
@@ -200,7 +202,18 @@ class Session:
         An error in a function of one question then costs nothing in another that builds on it.
         """
         module, _, attribute = name.partition(".")
+        self.lend(value.name, module)
         self.request("stand_in", module=module, name=attribute, value=value)
+
+    def lend(self, name: str, module: str = "") -> str:
+        """Sends what a probe or stand-in consists of, as far as it is not there; returns what it is called there."""
+        called, pieces = self.lends.due(name)
+        if pieces:
+            asked = self.asked  # lending is no request of the check's: cases are asked together or apart as without it
+            header = {"op": "lend", "pieces": pieces, "module": f"submission.{module or 'models'}"}
+            self.opened("lend", *self._asked(header, {}))
+            self.asked = asked
+        return called
 
     def use_device(self, device: str) -> None:
         """From now on tensors sent arrive on `device`, and results must be there."""
@@ -220,10 +233,14 @@ class Session:
         out = wire_values.Outgoing()
         # fields that hold values travel as value trees; the protocol's own fields are plain JSON
         plain = ("method", "name", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad")
+        fields = self.lends.outward(op, fields)
         body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
         if "cotangents" in fields:
             body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
-        header, tensors = self._answer({"op": op, **body}, out.tensors)
+        return self.opened(op, *self._answer({"op": op, **body}, out.tensors))
+
+    def opened(self, op: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+        """What an answer holds."""
         if "refused" in header:
             raise GraderFault(f"request {op!r} was refused: {header['refused']}")
         if "error" in header:
@@ -232,7 +249,7 @@ class Session:
         if op in ("call", "effects", "vjp") and not self.odd:
             self.odd = oddity(tensors.values())
         try:
-            return wire_values.decode(header.get("value"), self._special(tensors))
+            return self.lends.inward(op, wire_values.decode(header.get("value"), self._special(tensors)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
 
@@ -321,7 +338,7 @@ class Session:
                 case TorchRef():
                     return {"torch": item.name}
                 case Probe():
-                    return {"probe": item.name}
+                    return {"lent": self.lend(item.name)}
                 case Gen():
                     return {"generator": item.seed}
                 case Params():
@@ -329,7 +346,7 @@ class Session:
                 case DType():
                     return {"dtype": item.name}
                 case Slot():
-                    return {"slot": list(item)}
+                    return {"slot": list(item), "kind": self.lend("Slot")}
                 case Image8():
                     return {"image8": out.add(item.pixels)}
                 case Tensor():

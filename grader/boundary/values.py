@@ -24,7 +24,7 @@ class TorchRef(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A class or function of `grader.worker.probes`."""
+    """A class or function of the grader's that is lent to the session (`grader.boundary.lent`)."""
 
     name: str
 
@@ -48,7 +48,7 @@ class DType(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A place in a training objective: see `grader.worker.loop`."""
+    """A place in a training objective: see `grader.boundary.lent.loop`."""
 
     name: str
     at: int | None = None

@@ -1,7 +1,7 @@
 """On which device a result lies where model and inputs lie on another one than the CPU, without there being one.
 
 What the submission makes on the CPU whatever the device (draws, masks, row numbers, constants) meets what lies
-elsewhere, which PyTorch refuses, or comes back from there. See `grader/worker/elsewhere.py`.
+elsewhere, which PyTorch refuses, or comes back from there. See `grader/boundary/lent/elsewhere.py`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Part:
     """
 
     name: str  # "module.name"
-    probe: str  # the grader's own, in grader/worker
+    probe: str  # the grader's own, in grader/boundary/lent
     checks: tuple[str, ...]
 
 

@@ -98,12 +98,13 @@ class Typed:
         """The variable of an object; on first use its definition goes before the call."""
         if held.number in self.defined:
             return self.defined[held.number]
-        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", held.type)
+        made = self.log.made.get(held.number)
+        kind = made.target.name if made is not None and isinstance(made.target, Probe) else held.type
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", kind)
         name = wanted or (words[-1].lower() if words else "it")
         while name in self.defined.values():
             name += "_"
         self.defined[held.number] = name
-        made = self.log.made.get(held.number)
         if made is not None:
             self.before.append(f"{name} = {self.expression(made)}{''.join(self.log.set.get(held.number, {}).values())}")
         return name

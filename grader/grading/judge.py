@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..boundary.box.python import WORKER
 from ..boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from ..boundary.launch import GraderFault, Worker, WorkerDied
+from ..boundary.lending import HAS_PARTS
 from ..boundary.session import Limits
 from ..check.context import Context, derive
 from ..check.datasets import Dataset
@@ -35,7 +35,6 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
     Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
 }  # fmt: skip
 LOADS = {question.number: question.loads for question in QUESTIONS}
-HAS_PARTS = (WORKER / "parts.py").exists()
 PATIENCE = 4  # a model that falls short is trained again, so many times as long
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS)

@@ -9,6 +9,7 @@ import linecache
 import sys
 from collections.abc import Mapping, Sequence
 from types import CodeType, MappingProxyType, ModuleType
+from typing import Any
 
 PACKAGE = "submission"
 
@@ -74,6 +75,12 @@ class SubmissionFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader
             filename = self.filename(name)
             linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
         sys.meta_path.insert(0, self)
+
+
+def execute(text: str, names: dict[str, Any], module: str) -> None:
+    """Runs a definition that the grader lends, among those that it has lent before, as if it stood in `module`."""
+    names["__name__"] = module
+    exec(compile(text, "<lent>", "exec", dont_inherit=True), names)
 
 
 def forget(aliases: Sequence[str], sources: Mapping[str, str]) -> None:

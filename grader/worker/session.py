@@ -15,9 +15,10 @@ vjp        calls, then differentiates the sum of output times cotangent with res
            the parameters of ``params``
 state      tensors of an object's ``state_dict``; ``load`` puts such tensors back
 grads      the ``.grad`` of an object's parameters
+lend       executes ``pieces`` of text, definitions of the grader's that a check uses, for ``{"lent": name}``
 stand_in   puts ``value`` in the place of ``name`` in ``module`` of the submission
 saved      calls, and returns the bytes of activations that autograd keeps for the backward pass
-train      trains a model on given arrays with a given objective (see `loop`)
+train      trains a model on given arrays with a given objective: ``loop`` is lent
 together   answers several ``requests``, which do not depend on each other's answers, in their order: ``{"answers"}``
 =========  =================================================================================================
 """
@@ -37,8 +38,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import loop, probes, values, wire
-from .importer import PACKAGE, SubmissionFinder, forget
+from . import values, wire
+from .importer import PACKAGE, SubmissionFinder, execute, forget
 from .wire import apart, together
 
 TORCH_NAMESPACES: Mapping[str, object] = {
@@ -71,23 +72,13 @@ def resolve(spec: str, sources: Mapping[str, str]) -> Any:
     return getattr(found, name)
 
 
-def own_parts() -> Any:
-    """The parts for follow-through credit, a file that students do not get."""
-    try:
-        from . import parts
-    except ImportError as error:
-        raise Refused(
-            "this copy of the grader has no parts of its own: it cannot give follow-through credit"
-        ) from error
-    return parts
-
-
 class Session:
     """Handles, and the operations on them."""
 
     def __init__(self, sources: Mapping[str, str], aliases: Sequence[str] = ()) -> None:
         self.sources, self.aliases = sources, aliases
         self.replaced = False  # whether something of the submission has been replaced by something of ours
+        self.lent: dict[str, Any] = {}  # what the grader has lent: nothing that the check asks for is among it
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}  # id(object) -> handle, so that one object has one handle
         self.device = torch.device("cpu")
@@ -118,8 +109,8 @@ class Session:
                     return self.objects[content]
                 case "ref":
                     return resolve(content, self.sources)
-                case "probe":
-                    return getattr(probes if hasattr(probes, content) else own_parts(), content)
+                case "lent":
+                    return self.lent[content]
                 case "torch":
                     namespace, _, name = content.rpartition(".")
                     return getattr(TORCH_NAMESPACES[namespace], name)
@@ -130,7 +121,7 @@ class Session:
                 case "dtype":
                     return getattr(torch, content)
                 case "slot":
-                    return loop.Slot(*content)
+                    return self.lent[whole["kind"]](*content)
             raise Refused(f"unknown value {kind!r}")
 
         return lambda tree: values.decode(tree, special)
@@ -170,6 +161,10 @@ class Session:
 
     def op_import(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
         load(request["module"], self.sources)
+
+    def op_lend(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
+        for text in request["pieces"]:
+            execute(text, self.lent, request["module"])
 
     def op_stand_in(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
         if not self.replaced:
@@ -254,7 +249,7 @@ class Session:
         return sum(seen.values())
 
     def op_train(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
-        return loop.train(request, read, self.device)
+        return read(request["loop"])(request, read, self.device)
 
     def op_device(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
         self.device = torch.device(request["device"])

@@ -15,8 +15,8 @@ null true 1 1.5 ""  itself (a float may be NaN or infinite); NumPy's numbers com
 
 Only towards the worker: {"image8": key} uint8 pixels, read as float32 / 255; {"generator": seed} a fresh
 `torch.Generator`; {"ref": "module:name"} something in the submission; {"torch": "nn.Linear"} something in torch, from
-a fixed list of namespaces; {"probe": name} something in `probes`; {"params": 3} the parameters of an object;
-{"dtype": "float64"}.
+a fixed list of namespaces; {"lent": name} something that the grader has lent to this session; {"params": 3} the
+parameters of an object; {"dtype": "float64"}; {"slot": [name, at], "kind": name} a slot, of a lent kind.
 """
 
 from __future__ import annotations

@@ -12,12 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .elsewhere import devices_of as devices_of
-from .elsewhere import with_data_elsewhere as with_data_elsewhere
-from .watching import Clearing as Clearing
-from .watching import NotingScaler as NotingScaler
-from .watching import Rising as Rising
-
 
 class Notes(list[Any]):
     """A list that a deep copy shares: what copies of a probe see is noted in one place, in order."""
@@ -335,28 +329,6 @@ def leave_gradients(model: nn.Module, value: float) -> None:
         parameter.grad = torch.full_like(parameter, value)
 
 
-def image_mse(x_recon: Tensor, x: Tensor) -> Tensor:
-    """`autoencoders.mse_loss` as the handout has it: stands in for the student's where another question is graded."""
-    if x_recon.shape != x.shape:
-        raise ValueError(f"x_recon and x must have the same shape, got {tuple(x_recon.shape)} and {tuple(x.shape)}")
-    return (x_recon - x).square().flatten(1).sum(1).mean()
-
-
-def reparameterize(
-    mu: Tensor, logvar: Tensor, eps: Tensor | None = None, generator: torch.Generator | None = None
-) -> Tensor:
-    """`vae.reparameterize` as the handout has it: stands in for the student's where another question is graded."""
-    if eps is None:
-        eps = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
-    return mu + torch.exp(0.5 * logvar) * eps
-
-
-def image_nelbo(x_recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """`vae.vae_loss` at beta = 1 as the handout has it: stands in for the student's where the model is graded."""
-    recon = nn.functional.binary_cross_entropy(x_recon, x, reduction="sum") / len(x)
-    return recon + 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
-
-
 class BernoulliVAE(nn.Module):
     """A VAE whose parts the grader knows: decode(z) = sigmoid(W z + b), posterior N(A x, diag exp(logvar)).
 
@@ -390,33 +362,6 @@ class BernoulliVAE(nn.Module):
         if eps is None:
             eps = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
         return self.decode(mu + torch.exp(0.5 * logvar) * eps), mu, logvar
-
-
-def train_step(model: nn.Module, x: Tensor, loss_fn: Any, optimizer: torch.optim.Optimizer) -> float:
-    """`training.train_step`, where another question is graded."""
-    model.train()
-    optimizer.zero_grad()
-    loss: Tensor = loss_fn(model(x), x)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return float(loss.detach())
-
-
-def fit(
-    model: nn.Module, data: Tensor, loss_fn: Any, optimizer: torch.optim.Optimizer, epochs: int, batch_size: int = 128,
-    validation: Tensor | None = None, patience: int | None = None, generator: torch.Generator | None = None,
-) -> dict[str, list[float]]:  # fmt: skip
-    """`training.fit` without validation, where another question is graded."""
-    if validation is not None or patience is not None:
-        raise ValueError("this stand-in for fit has no validation: train_two_stage needs none")
-    mode, losses = model.training, []
-    for _ in range(epochs):
-        batches = torch.split(torch.randperm(len(data), generator=generator), batch_size)
-        losses.append(
-            sum(train_step(model, data[rows], loss_fn, optimizer) * len(rows) for rows in batches) / len(data)
-        )
-    model.train(mode)
-    return {"train": losses, "validation": []}
 
 
 def plain_step(model: nn.Module, x: Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .probes import image_nelbo
+from .given import image_nelbo
 
 
 def univariate_log_prob(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:

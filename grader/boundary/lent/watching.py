@@ -1,7 +1,4 @@
-"""Small things of the grader that watch a training loop from inside: what it clears, how it steps, what it is told.
-
-Named through `probes`, as all that a check may send.
-"""
+"""Small things of the grader that watch a training loop from inside: what it clears, how it steps, what it is told."""
 
 from __future__ import annotations
 
@@ -10,19 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-
-class Shared(list[Any]):
-    """A list that a deep copy shares."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
-        return self
+from .probes import Notes
 
 
 class Clearing:
     """Notes for every backward pass whether the gradient of the model's first weight was clear when it began."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.cleared = Shared()
+        self.cleared = Notes()
         self.own: Tensor | None = None
         weight = next(p for p in model.parameters() if p.requires_grad and p.ndim > 1)
         weight.register_hook(self.arrives)  # type: ignore[no-untyped-call]
@@ -59,7 +51,7 @@ class NotingScaler(torch.amp.GradScaler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.asked = Shared()
+        self.asked = Notes()
 
     def scale(self, outputs: Any) -> Any:
         """Notes, and scales."""
