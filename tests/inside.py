@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import signal
 import sys
 import time
@@ -110,9 +111,14 @@ class Inside(Session):
             put(ours)
             self.printed += written.getvalue().encode()
 
-    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
-        """The worker's answer to a request. What would be JSON on the way is made of nothing but what JSON has."""
-        nonce, out = header["nonce"], values.Outgoing()
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[bytes, dict[str, Tensor]]:
+        """The worker's answer to a request, its header as the JSON that it is on the way."""
+        answer, found = self.answered(header, tensors)
+        return json.dumps(answer).encode(), found
+
+    def answered(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
+        """The answer itself."""
+        nonce, out = header["nonce"], values.Outgoing(header["most"])
         signal.setitimer(signal.ITIMER_PROF, self.limits.request_s)
         try:
             with self.as_child():

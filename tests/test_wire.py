@@ -89,16 +89,15 @@ def test_what_is_no_data_becomes_a_name_and_numpy_is_marked() -> None:
         pass
 
     out = values.Outgoing()
-    tree = values.encode([Odd(), np.zeros(2)], out, lambda v: {"opaque": type(v).__name__})
-    assert tree[0] == {"opaque": "Odd"}
-    assert "numpy" in tree[1]
+    tree = values.encode([Odd(), np.zeros(2)], out, lambda v: values.opaque(type(v).__name__))
+    assert tree["items"] == [{"is": "opaque", "what": "Odd"}, {"is": "numpy", "key": "t0"}]
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
     given = [np.float64(0.5), np.float32(2), np.int64(3), np.bool_(True)]
     tree = values.encode(given, values.Outgoing(), lambda _: None)
-    assert tree == [0.5, 2.0, 3, True]
-    assert [type(item) for item in tree] == [float, float, int, bool]
+    assert tree == {"is": "list", "items": [0.5, 2.0, 3, True]}
+    assert [type(item) for item in tree["items"]] == [float, float, int, bool]
 
 
 def test_a_subclass_with_its_own_operators_travels_as_numbers() -> None:

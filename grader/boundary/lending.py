@@ -260,6 +260,6 @@ class Lends:
         if op in ("state", "parameters", "grads") and isinstance(value, dict):
             return {self.key(name): held for name, held in value.items()}
         if op == "vjp":
-            grads = [{self.key(name): grad for name, grad in one.items()} for one in value["params"]]
-            return {**value, "params": grads}
+            grads = [{self.key(name): grad for name, grad in one.items()} for one in value.params]
+            return value._replace(params=grads)
         return value

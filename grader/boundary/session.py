@@ -11,26 +11,33 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 import torch
+from msgspec import UNSET
 from torch import Tensor
 
 from ..worker import values as wire_values
 from ..worker import wire
-from .ends import Crashed, Late, Line, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
+from . import forms, replies
+from .ends import Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
 from .lending import Lends
 from .log import Call, Log
 from .patience import TRIES
-from .values import DType, Foreign, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
+from .replies import Answered, Malformed
+from .values import DType, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
 Frame = wire.Frame
 POLL_SECONDS = 0.05
+RATIO = 4  # an answer may hold so many times the numbers that were sent
+OF_PARAMETERS = frozenset({"state", "grads", "vjp"})  # what is as large as the model that a student has chosen
+# fields of a request that are the protocol's own; all others hold values, and travel as trees of them
+OWN = frozenset({"method", "name", "module", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad"})
 
 
 # ---- the session ------------------------------------------------------------------------------------------------
@@ -38,22 +45,17 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Limits:
-    """What one check may use: seconds per request, seconds in all, bytes of memory, threads."""
+    """What one check may use: seconds per request, seconds in all, bytes of memory, threads.
+
+    `answer`: bytes of numbers that come back where few were sent; `parameters`: of all parameters of a model.
+    """
 
     request_s: float
     check_s: float
     memory: int
     threads: int
-
-
-def oddity(tensors: Iterable[Tensor]) -> str:
-    """What is odd about the first of these tensors with which no check can go on; empty if nothing is."""
-    for tensor in tensors:
-        if tensor.is_complex() or tensor.dtype == torch.bool:
-            return f"a tensor of type {str(tensor.dtype).removeprefix('torch.')}"
-        if not tensor.numel():
-            return f"an empty tensor of shape {tuple(tensor.shape)}"
-    return ""
+    answer: int = 8 << 20
+    parameters: int = 64 << 20
 
 
 class Collected(BaseException):
@@ -64,7 +66,7 @@ class Collected(BaseException):
         self.frame: Frame = (header, tensors)
 
 
-def collected(header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
+def collected(header: dict[str, Any], tensors: dict[str, Tensor]) -> Answered:
     """In the place of asking."""
     raise Collected(header, tensors)
 
@@ -152,15 +154,14 @@ class Session:
     def effects(self, target: Target, /, *args: Any, **kwargs: Any) -> tuple[Any, list[Any], dict[str, Any]]:
         """`call`, and the arguments as the call left them."""
         self.log.note(target, args, kwargs)
-        answer = self.request("effects", **self._target(target), args=list(args), kwargs=kwargs)
-        return answer["value"], answer["args"], answer["kwargs"]
+        found: tuple[Any, list[Any], dict[str, Any]]
+        found = self.request("effects", **self._target(target), args=list(args), kwargs=kwargs)
+        return found
 
     def new(self, target: Target, /, *args: Any, **kwargs: Any) -> Handle:
         """Calls, and keeps the result as a handle whatever it is."""
         self.log.note(target, args, kwargs)
-        made = self.request("new", **self._target(target), args=list(args), kwargs=kwargs)
-        if not isinstance(made, Handle):
-            raise Violation("the worker answered a construction with something else")
+        made: Handle = self.request("new", **self._target(target), args=list(args), kwargs=kwargs)
         self.log.made[made.number] = Call(target, args, kwargs)
         return made
 
@@ -173,11 +174,11 @@ class Session:
         `cotangents` pairs a path into the output (``()``, ``(0,)``, ``("kl",)``) with weights (None: ones).
         """
         self.log.note(target, args, kwargs)
-        answer = self.request(
+        found: forms.Derived = self.request(
             "vjp", **self._target(target), args=list(args), kwargs=kwargs, wrt=list(wrt),
             params=[handle.number for handle in params], cotangents=[[list(path), w] for path, w in cotangents],
         )  # fmt: skip
-        return Gradients(answer["value"], dict(zip(wrt, answer["grads"], strict=True)), answer["params"])
+        return Gradients(found.value, dict(zip(wrt, found.grads, strict=True)), found.params)
 
     def saved_bytes(self, target: Target, /, *args: Any, params: Sequence[Handle] = (), **kwargs: Any) -> int:
         """Bytes of activations that autograd keeps after the call (parameters of `params` not counted)."""
@@ -190,11 +191,11 @@ class Session:
         epochs: int, batch_size: int, lr: float, seed: int, inputs: Sequence[Any] = (Slot("x"),),
     ) -> list[float]:  # fmt: skip
         """Trains in the worker's loop (see `lent.loop`); the losses it returns serve display only."""
-        losses = self.request(
+        losses: list[float] = self.request(
             "train", loop=Probe("train"), model=model, data=dict(data), objective=list(objective), inputs=list(inputs),
             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
         )  # fmt: skip
-        return [float(loss) for loss in losses]
+        return losses
 
     def stand_in(self, name: str, value: Probe) -> None:
         """Replaces "module.name" of the submission, for modules imported from now on: call it first of all.
@@ -211,7 +212,7 @@ class Session:
         if pieces:
             asked = self.asked  # lending is no request of the check's: cases are asked together or apart as without it
             header = {"op": "lend", "pieces": pieces, "module": f"submission.{module or 'models'}"}
-            self.opened("lend", *self._asked(header, {}))
+            self.opened("lend", self._asked_one(header, {}), {})
             self.asked = asked
         return called
 
@@ -230,40 +231,43 @@ class Session:
         """One request and its checked answer."""
         if not self.open:
             raise Crashed("the process has ended")
+        if op not in forms.FORMS:
+            raise GraderFault(f"there is no request {op!r}")
+        if any(str(fields.get(name)).startswith("_") for name in ("method", "name")):
+            raise GraderFault(f"request {op!r} is about something that is not public")
         out = wire_values.Outgoing()
-        # fields that hold values travel as value trees; the protocol's own fields are plain JSON
-        plain = ("method", "name", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad")
         fields = self.lends.outward(op, fields)
-        body = {k: v if k in plain else self._encode(v, out) for k, v in fields.items()}
+        body = {k: v if k in OWN else self._encode(v, out) for k, v in fields.items()}
         if "cotangents" in fields:
             body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
-        return self.opened(op, *self._answer({"op": op, **body}, out.tensors))
+        return self.opened(op, self._answer({"op": op, **body}, out.tensors), fields)
 
-    def opened(self, op: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
+    def opened(self, op: str, answered: Answered, asked: Mapping[str, Any]) -> Any:
         """What an answer holds."""
-        if "refused" in header:
-            raise GraderFault(f"request {op!r} was refused: {header['refused']}")
-        if "error" in header:
-            fault = self._raised(header["error"])
+        if (error := answered[0].error) is not UNSET:
+            fault = replies.raised(error)
             raise self._end(fault) if isinstance(fault, SessionEnded) else fault
         if op in ("call", "effects", "vjp") and not self.odd:
-            self.odd = oddity(tensors.values())
-        try:
-            return self.lends.inward(op, wire_values.decode(header.get("value"), self._special(tensors)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._end(Violation(f"the process sent a malformed value: {error}")) from error
+            self.odd = replies.oddity(answered[1])
+        with self.strictly():
+            return self.lends.inward(op, forms.result(op, answered, asked, self, self.device))
 
-    def ask_together(self, requests: Sequence[Frame]) -> list[Frame]:
+    def ask_together(self, requests: Sequence[Frame]) -> list[Answered]:
         """Sends several requests at once, in this order; what costs most of a request is the way there and back."""
         headers, tensors = wire.together(requests)
         header, found = self._asked({"op": "together", "requests": headers}, tensors)
-        answers = header.get("answers")
-        if not isinstance(answers, list) or len(answers) != len(requests):
-            raise self._end(Violation("the process answered more or less than was asked"))
+        with self.strictly():
+            return replies.several(header, self.nonce, found, len(requests))
+
+    @contextlib.contextmanager
+    def strictly(self) -> Iterator[None]:
+        """What is not of the form that it should have is the submission's doing, and ends the session."""
         try:
-            return wire.apart(answers, found)
-        except (ValueError, IndexError, TypeError) as error:
-            raise self._end(Violation(f"the process sent a malformed answer: {error}")) from error
+            yield
+        except Malformed as malformed:
+            raise self._end(Violation(str(malformed))) from malformed
+        except wire.ProtocolError as error:
+            raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
@@ -275,11 +279,11 @@ class Session:
             del self._answer
 
     @contextlib.contextmanager
-    def answering(self, known: tuple[Frame, Frame]) -> Iterator[None]:
+    def answering(self, known: tuple[Frame, Answered]) -> Iterator[None]:
         """The next request has this answer already, if it is the one that was sent; any other one is raised."""
         left = [known]
 
-        def answer(header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
+        def answer(header: dict[str, Any], tensors: dict[str, Tensor]) -> Answered:
             if not left or not same_request(left[0][0], (header, tensors)):
                 raise Collected(header, tensors)
             return left.pop()[1]
@@ -290,19 +294,26 @@ class Session:
         finally:
             del self._answer
 
-    def _answer(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> Frame:
-        return self._asked(header, tensors)
+    def _answer(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> Answered:
+        return self._asked_one(header, tensors)
 
-    def _asked(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
+    def _asked_one(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Answered:
+        text, found = self._asked(header, tensors)
+        with self.strictly():
+            return replies.one(text, self.nonce), found
+
+    def _asked(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[bytes, dict[str, Tensor]]:
         self.nonce += 1
         self.asked += 1
-        answer, found = self.exchange({"nonce": self.nonce, **header}, tensors)
-        if answer.get("nonce") != self.nonce:
-            raise self._end(Violation("the process answered a question that was not asked"))
-        return answer, found
+        most = self.limits.parameters if header["op"] in OF_PARAMETERS else self.limits.answer
+        most += RATIO * sum(tensor.nbytes for tensor in tensors.values())
+        return self.exchange({"nonce": self.nonce, "most": most, **header}, tensors)
 
-    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
-        """Sends a frame and returns the one that comes back, within the time that is left."""
+    def exchange(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[bytes, dict[str, Tensor]]:
+        """Sends a frame; returns the header, not yet parsed, and tensors of the one that comes back in the time left.
+
+        The request says how many bytes of numbers may come back.
+        """
         patience, name = self.worker.patience, self.log.name(self.log.last.target) if self.log.last else ""
         if patience.gone(name):
             raise self._end(
@@ -313,21 +324,18 @@ class Session:
         deadline = time.monotonic() + max(0.0, seconds)
         try:
             self._send(wire.pack(header, tensors), deadline)
-            return self._receive(deadline)
+            with self.strictly():
+                text, body = self._receive(deadline, header["most"])
+                return text, replies.block(body)
         except Late:
             patience.note(name)
             raise self._end(TimedOut(f"no answer within {seconds:.3g} s{self._busy_with()}")) from None
-        except wire.ProtocolError as error:
-            raise self._end(Violation(f"the process wrote something that is no answer: {error}")) from error
 
     # ---- values -------------------------------------------------------------------------------------------------
 
     def _encode(self, value: Any, out: wire_values.Outgoing) -> Any:
-        def special(item: Any) -> Any:
-            raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
-
         def tree(item: Any) -> Any:
-            if item is None or type(item) in (bool, int, float):  # most of what travels
+            if item is None or type(item) in (bool, int, float, str):  # most of what travels
                 return item
             match item:
                 case Handle():
@@ -357,39 +365,9 @@ class Session:
                     return [tree(part) for part in item]
                 case tuple():
                     return {"tuple": [tree(part) for part in item]}
-            return wire_values.encode(item, out, special)
+            raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
 
         return tree(value)
-
-    def _special(self, tensors: Mapping[str, Tensor]) -> Any:
-        def special(kind: str, content: Any, whole: dict[str, Any]) -> Any:
-            match kind:
-                case "tensor":
-                    where = torch.device(str(whole.get("device", "cpu"))).type
-                    found = tensors[content]
-                    expected = torch.device(self.device).type
-                    return found if where == expected else Foreign(f"a tensor on {where}", found)
-                case "numpy":
-                    return Foreign("a NumPy array", tensors[content])
-                case "handle":
-                    return Handle(self, int(content), str(whole.get("type"))[:100])
-                case "opaque":
-                    return Foreign(f"an object of type {str(content)[:100]}")
-            raise ValueError(f"unknown kind of value {kind!r:.50}")
-
-        return special
-
-    @staticmethod
-    def _raised(error: Any) -> StudentRaised | SessionEnded:
-        kinds = [str(kind)[:100] for kind in error["kinds"]][:10]
-        message = str(error["message"])[:2000]
-        if "NeverImported" in kinds:
-            return (TimedOut if "did not finish" in message else Crashed)(message)
-        if "MemoryError" in kinds or "can't allocate memory" in message or "CUDA out of memory" in message:
-            return OutOfMemory("an allocation was refused")
-        frames = [Line(str(f["file"])[:100], int(f["line"]), str(f["function"])[:100], str(f["code"])[:200])
-                  for f in error["frames"][:10]]  # fmt: skip
-        return StudentRaised(kinds, message, frames)
 
     # ---- bytes --------------------------------------------------------------------------------------------------
 
@@ -448,7 +426,7 @@ class Session:
             except OSError as error:
                 raise self._end(Crashed("the process ended while it was asked")) from error
 
-    def _receive(self, deadline: float) -> Frame:
+    def _receive(self, deadline: float, most: int) -> tuple[bytes, bytes]:
         arrived = 0
 
         def receive(most: int) -> bytes:
@@ -474,7 +452,7 @@ class Session:
             wanted += size
             return read(size)
 
-        frame = wire.read_frame(counted)
+        frame = wire.read_bytes(counted, replies.MAX_REPLY, most + replies.MAX_REPLY)
         if arrived > wanted or self._more():
             raise self._end(Violation("the process sent more than the answer"))
         return frame

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ..boundary.ends import SessionEnded, StudentRaised
 from ..boundary.launch import GraderFault, WorkerDied
+from ..boundary.replies import Answered
 from ..boundary.session import Collected, Frame
 from .cases import drawn_cases
 from .context import Context, guard
@@ -115,7 +116,7 @@ def hold_together(ctx: Context, body: Callable[..., None], cases: Sequence[Mappi
 
 def answered_together(
     ctx: Context, body: Callable[..., None], cases: Sequence[Mapping[str, Any]]
-) -> list[tuple[Frame, Frame]]:  # fmt: skip
+) -> list[tuple[Frame, Answered]]:  # fmt: skip
     """The first request of `body` for each case, and its answer; none if there is a case without one.
 
     What `body` draws, it draws again when it runs for good.

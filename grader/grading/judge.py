@@ -37,7 +37,7 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
 LOADS = {question.number: question.loads for question in QUESTIONS}
 PATIENCE = 4  # a model that falls short is trained again, so many times as long
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
-TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS)
+TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS, answer=64 << 20, parameters=512 << 20)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
                "torch.distributions", "einops")  # fmt: skip
 

@@ -1,7 +1,8 @@
 """One check's child: answers requests about the student's code until the grader closes the socket.
 
 The grader asks, this module obeys; no expectation, label of a held-out image, point or verdict is ever in here. A
-request is a frame with ``op`` and ``nonce``; its answer is ``{"nonce", "value"}`` or ``{"nonce", "error"}``.
+request is a frame with ``op``, ``nonce`` and ``most``, the bytes of numbers that the answer may hold; its answer is
+``{"nonce", "value"}`` or ``{"nonce", "error"}``.
 
 =========  =================================================================================================
 op         does
@@ -45,7 +46,7 @@ from .wire import apart, together
 TORCH_NAMESPACES: Mapping[str, object] = {
     "": torch, "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
 }  # fmt: skip
-MAX_FRAMES = 6
+MAX_FRAMES, MAX_KINDS, MAX_MESSAGE, MAX_LINE = 6, 20, 2000, 10**7
 
 
 class Refused(Exception):
@@ -89,14 +90,12 @@ class Session:
         """A handle for `value`; functions and modules keep their identity across requests."""
         number = self.numbers.setdefault(id(value), len(self.numbers))
         self.objects[number] = value
-        return {"handle": number, "type": type(value).__name__}
+        return {"is": "handle", "number": number, "type": values.plain(type(value).__name__)}
 
     def outgoing(self, value: Any) -> Any:
         if isinstance(value, nn.Module | torch.optim.Optimizer | torch.Generator) or callable(value):
             return self.keep(value)
-        if isinstance(value, tuple | list):  # a namedtuple, or a subclass
-            return {"tuple": [self.outgoing(item) for item in value]} if len(value) < 100 else {"opaque": "tuple"}
-        return {"opaque": type(value).__name__}
+        return values.opaque(f"an object of type {type(value).__name__}")
 
     def incoming(self, tensors: Mapping[str, Tensor]) -> Callable[[Any], Any]:
         def special(kind: str, content: Any, whole: dict[str, Any]) -> Any:
@@ -144,9 +143,9 @@ class Session:
             raise Refused(f"unknown request {request['op']!r}")
         return operation(request, read)
 
-    def reply(self, request: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> wire.Frame:
-        """The answer to a request, whatever happens on the way to it."""
-        out = values.Outgoing()
+    def reply(self, request: Mapping[str, Any], tensors: Mapping[str, Tensor], most: int) -> wire.Frame:
+        """The answer to a request, whatever happens on the way to it; of at most `most` bytes of numbers."""
+        out = values.Outgoing(most)
         try:
             result = self.answer(request, tensors)
             kept = isinstance(result, Kept)
@@ -260,19 +259,25 @@ class Session:
     def describe(self, error: BaseException) -> dict[str, Any]:
         """An exception as data: its types, its words and the lines of the student's files it came through."""
         frames = [
-            {"file": frame.filename, "line": frame.lineno, "function": frame.name, "code": frame.line or ""}
+            frame_of(frame.filename, frame.lineno, frame.name, frame.line)
             for frame in traceback.extract_tb(error.__traceback__)
             if frame.filename.removesuffix(".py") in self.sources
         ]
         if isinstance(error, SyntaxError) and error.filename:
-            frames.append({"file": error.filename, "line": error.lineno or 0, "function": "",
-                           "code": (error.text or "").strip()})  # fmt: skip
+            frames.append(frame_of(error.filename, error.lineno, "", error.text))
         try:
             text = str(error)
         except Exception:  # noqa: BLE001  the student's exception class may itself be broken
             text = "(its message could not be read)"
-        kinds = [kind.__name__ for kind in type(error).__mro__ if kind not in (object, BaseException)]
-        return {"kinds": kinds, "message": text[:2000], "frames": frames[-MAX_FRAMES:]}
+        kinds = [values.plain(kind.__name__) for kind in type(error).__mro__ if kind not in (object, BaseException)]
+        return {"kinds": kinds[:MAX_KINDS], "message": values.plain(text, MAX_MESSAGE), "frames": frames[-MAX_FRAMES:]}
+
+
+def frame_of(file: str, line: int | None, function: str, code: str | None) -> dict[str, Any]:
+    """One line of a traceback."""
+    number = line if isinstance(line, int) and 0 < line < MAX_LINE else 0
+    return {"file": values.plain(file), "line": number, "function": values.plain(function),
+            "code": values.plain((code or "").strip())}  # fmt: skip
 
 
 class Kept:
@@ -327,10 +332,11 @@ def run(
     pack, sendall = wire.pack, sock.sendall
     for message, tensors in frames(sock):
         if message["op"] == "together":
-            answers, found = together([session.reply(*part) for part in apart(message["requests"], tensors)])
+            parts = apart(message["requests"], tensors)
+            answers, found = together([session.reply(*part, message["most"]) for part in parts])
             answer: dict[str, Any] = {"answers": answers}
         else:
-            answer, found = session.reply(message, tensors)
+            answer, found = session.reply(message, tensors, message["most"])
         try:
             data = pack({"nonce": message["nonce"], **answer}, found)
         except Exception as error:  # noqa: BLE001  a value of theirs that does not travel is their error

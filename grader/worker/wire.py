@@ -25,7 +25,8 @@ from torch import Tensor
 
 MAGIC = b"A7W1"
 PREFIX = struct.Struct("<4sIQ")
-MAX_HEADER = 8 << 20
+# of what the grader sends; what it takes from the other side has limits of its own (`grader.boundary.replies`)
+MAX_HEADER = 64 << 20
 MAX_BODY = 1 << 30
 # the dtypes of nearly all tensors: for these safetensors is called without the detours of its torch module, which took
 # as long as all else that a frame costs
@@ -61,12 +62,19 @@ def save(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def load(body: bytes) -> dict[str, Tensor]:
-    """The tensors of a safetensors block, each in memory of its own (safetensors makes a bytearray for each)."""
-    found = safetensors.deserialize(body)  # type: ignore[no-untyped-call]
-    if all(view["dtype"] in PLAIN and len(view["data"]) for _, view in found):
-        return {key: torch.frombuffer(view["data"], dtype=PLAIN[view["dtype"]]).reshape(view["shape"])
-                for key, view in found}  # fmt: skip
-    return safetensors.torch.load(body)
+    """The tensors of a safetensors block, each in memory of its own (safetensors makes a bytearray for each).
+
+    Raises ProtocolError for what is none.
+    """
+    try:
+        found = safetensors.deserialize(body)  # type: ignore[no-untyped-call]
+        if all(view["dtype"] in PLAIN and len(view["data"]) for _, view in found):
+            return {key: torch.frombuffer(view["data"], dtype=PLAIN[view["dtype"]]).reshape(view["shape"])
+                    for key, view in found}  # fmt: skip
+        return safetensors.torch.load(body)
+    # safetensors raises its own error type, KeyError (unknown dtype) and ValueError for damaged blocks
+    except Exception as error:
+        raise ProtocolError(f"the tensors are damaged: {error}") from error
 
 
 def together(frames: Sequence[Frame]) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
@@ -84,12 +92,12 @@ def apart(headers: Sequence[dict[str, Any]], tensors: Mapping[str, Tensor]) -> l
     return found
 
 
-def sizes(prefix: bytes) -> tuple[int, int]:
+def sizes(prefix: bytes, most_header: int = MAX_HEADER, most_body: int = MAX_BODY) -> tuple[int, int]:
     """Header and body length of a frame from its first bytes. Raises ProtocolError before anything is allocated."""
     magic, header, body = PREFIX.unpack(prefix)
     if magic != MAGIC:
         raise ProtocolError(f"a frame must start with {MAGIC!r}, got {magic!r}")
-    if header > MAX_HEADER or body > MAX_BODY:
+    if header > most_header or body > most_body:
         raise ProtocolError(f"frame too large: header {header} bytes, body {body} bytes")
     return header, body
 
@@ -104,17 +112,20 @@ def parse(header: bytes, body: bytes) -> Frame:
         raise ProtocolError("the header is not a JSON object")
     if not body:
         return parsed, {}
-    try:
-        return parsed, load(body)
-    # safetensors raises its own error type, KeyError (unknown dtype) and ValueError for damaged blocks
-    except Exception as error:
-        raise ProtocolError(f"the tensors are damaged: {error}") from error
+    return parsed, load(body)
+
+
+def read_bytes(
+    read: Callable[[int], bytes], most_header: int = MAX_HEADER, most_body: int = MAX_BODY
+) -> tuple[bytes, bytes]:
+    """Header and body of one frame through `read(n)`, which returns exactly n bytes or raises EOFError."""
+    header, body = sizes(read(PREFIX.size), most_header, most_body)
+    return read(header), read(body) if body else b""
 
 
 def read_frame(read: Callable[[int], bytes]) -> Frame:
-    """One frame through `read(n)`, which returns exactly n bytes or raises EOFError."""
-    header, body = sizes(read(PREFIX.size))
-    return parse(read(header), read(body) if body else b"")
+    """One frame, parsed."""
+    return parse(*read_bytes(read))
 
 
 def reader(receive: Callable[[int], bytes], most: int = CHUNK) -> Callable[[int], bytes]:
