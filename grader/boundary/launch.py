@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..worker import wire
 from .box import Box, choose
-from .nursery import ImportEnded, Nursery, Unusable
+from .nursery import MOST_PID, ImportEnded, Nursery, Unusable
 from .patience import Patience
 
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
@@ -102,7 +102,7 @@ class Worker:
                 return Child(nursery.fork(fds, folder=folder, **fields), folder, nursery)
             except Unusable:
                 self._close_nursery()
-        return Child(int(self.ask("fork", fds, folder=folder, **fields)["pid"]), folder, None)
+        return Child(self._started(self.ask("fork", fds, folder=folder, **fields)), folder, None)
 
     def reap(self, child: Child) -> Mapping[str, int | None]:
         """Kills a process with all it started, removes its files, says how it had ended. Raises WorkerDied."""
@@ -138,7 +138,7 @@ class Worker:
         return self.nursery
 
     def _fork_nursery(self, folder: str, fds: Sequence[int]) -> int:
-        return int(self.ask("nursery", fds, memory=IMPORT_MEMORY, folder=folder)["pid"])
+        return self._started(self.ask("nursery", fds, memory=IMPORT_MEMORY, folder=folder))
 
     def _end(self, nursery: Nursery | None) -> None:
         if nursery is not None:
@@ -172,15 +172,30 @@ class Worker:
         except (OSError, EOFError) as error:
             raise self._died(error) from error
         except wire.ProtocolError as error:
-            raise GraderFault(f"the worker's parent answered nonsense: {error}") from error
+            raise self._spoilt(f"it answered nonsense: {error}") from error
         if answer.get("nonce") != self.nonce:
-            raise GraderFault("the worker's parent answered another request")
+            raise self._spoilt("it answered another request")
         return answer
 
+    def _started(self, answer: Mapping[str, Any]) -> int:
+        """The number of a process that was asked for."""
+        pid = answer.get("pid")
+        if type(pid) is not int or not 1 < pid <= MOST_PID:
+            raise self._spoilt("it started a process without a number")
+        return pid
+
     def _died(self, error: Exception) -> WorkerDied:
+        if self.log.closed:
+            return WorkerDied("it has been closed")
         self.log.seek(0)
         words = self.log.read()[-2000:].decode(errors="replace").strip()
         return WorkerDied(words or str(error) or "no message")
+
+    def _spoilt(self, words: str) -> WorkerDied:
+        """The parent runs nothing of a submission: one that talks nonsense has been got at, and is of no more use."""
+        self.process.kill()
+        self.process.wait()
+        return WorkerDied(words)
 
     def _receive(self, most: int) -> bytes:
         return self.control.recv(most)

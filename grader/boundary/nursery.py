@@ -12,13 +12,34 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
 
 from ..worker import wire
 
 PRINTED_KEPT = 4000
 IMPORT_SECONDS = 15.0  # for one file: several libraries, on a busy machine
 ANSWER_SECONDS = 5.0
+MOST_PID = 1 << 22  # Linux has no larger number
+MOST_SAID = 1 << 12  # bytes of one sentence
+
+
+class Said(Struct, forbid_unknown_fields=True, frozen=True):
+    """All that a nursery can say: which file it is about to import, that it is ready, or the answer to a request."""
+
+    nonce: int = 0
+    importing: str = ""
+    ready: bool = False
+    threads: int = 0
+    children: int = 0
+    pid: Annotated[int, Meta(gt=1, le=MOST_PID)] | None = None
+    signal: int | None = None
+    exit: int | None = None
+
+
+SAID = msgspec.json.Decoder(Said)
 
 
 class Unusable(Exception):
@@ -65,10 +86,10 @@ class Nursery:
                 raise ImportEnded(module, f"did not finish importing within {IMPORT_SECONDS:g} s") from None
             except (EOFError, OSError):
                 raise ImportEnded(module, "ended the process when it was imported") from None
-            if said.get("importing") in self.known:
-                module = said["importing"]
-            elif said.get("ready") is True:
-                if said.get("threads") != 1 or said.get("children") != 0:
+            if said.importing in self.known:
+                module = said.importing
+            elif said.ready:
+                if said.threads != 1 or said.children != 0:
                     raise Unusable("the import started threads or processes")
                 return
             else:
@@ -77,14 +98,14 @@ class Nursery:
     def fork(self, fds: Sequence[int], **fields: Any) -> int:
         """A child that has the submission imported. Raises Unusable."""
         answer = self._ask({"op": "fork", **fields}, fds)
-        if not isinstance(answer.get("pid"), int) or answer["pid"] <= 1:
+        if answer.pid is None:
             raise Unusable("it answered a fork with something else")
-        return int(answer["pid"])
+        return answer.pid
 
     def wait(self, pid: int) -> Mapping[str, int | None]:
         """How a killed child had ended, as far as it says. Raises Unusable."""
         answer = self._ask({"op": "wait", "pid": pid})
-        return {key: value if isinstance(value := answer.get(key), int) else None for key in ("signal", "exit")}
+        return {"signal": answer.signal, "exit": answer.exit}
 
     def close(self) -> None:
         """Closes our ends; the process is ended by the worker's parent."""
@@ -92,7 +113,7 @@ class Nursery:
         with contextlib.suppress(OSError):
             os.close(self.output)
 
-    def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> Mapping[str, Any]:
+    def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> Said:
         self.nonce += 1
         self.deadline = time.monotonic() + ANSWER_SECONDS
         try:
@@ -101,16 +122,16 @@ class Nursery:
             answer = self._frame()
         except (OSError, EOFError) as error:
             raise Unusable(f"it is gone: {error}") from error
-        if answer.get("nonce") != self.nonce:
+        if answer.nonce != self.nonce:
             raise Unusable("it answered another request")
         return answer
 
-    def _frame(self) -> dict[str, Any]:
+    def _frame(self) -> Said:
         try:
-            header, _ = wire.read_frame(self.read)
-        except wire.ProtocolError as error:
+            header, _ = wire.read_bytes(self.read, MOST_SAID, 0)
+            return SAID.decode(header)
+        except (wire.ProtocolError, ValueError, RecursionError) as error:
             raise Unusable(f"it does not keep to the protocol: {error}") from error
-        return header
 
     def _receive(self, most: int) -> bytes:
         """What has arrived, before the deadline; what is printed meanwhile is taken, so that nothing blocks on it."""

@@ -243,6 +243,8 @@ def run(
     except WorkerDied:
         outcome = killed(check)
     except GraderFault as fault:
+        if context is not None:
+            context.close()  # while there is somebody to end its processes
         bench.close()
         outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {fault}")
     # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
