@@ -128,9 +128,9 @@ def is_gradient_to(value: Any, leaf: Any) -> bool:
 
 
 FORMS: Mapping[str, Form] = {
-    "import": nothing, "new": handle, "call": anything, "effects": effects, "get": anything, "vjp": derived,
-    "state": state, "load": nothing, "parameters": switches, "grads": gradients, "lend": nothing, "stand_in": nothing, "saved": size,
-    "train": losses, "device": nothing,
+    "import": nothing, "lend": nothing, "stand_in": nothing, "load": nothing, "device": nothing,
+    "new": handle, "call": anything, "get": anything, "effects": effects, "vjp": derived, "saved": size,
+    "state": state, "parameters": switches, "grads": gradients, "train": losses,
 }  # fmt: skip
 
 
