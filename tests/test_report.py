@@ -25,7 +25,7 @@ from grader.rubric import CHECKS, QUESTIONS
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
 SANDBOX = choose("none").sandbox
-STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped",
+STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "crashed", "limit", "violation", "unimplemented", "skipped",
                                 "not_run", "error")  # fmt: skip
 HOSTILE = "a`b|c <script>alert(1)</script> [bold]x[/] \x00\x1b[31m ￾ \ud800"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..worker import wire
+from . import watching
 from .box import Box, choose
 from .nursery import MOST_PID, ImportEnded, Nursery, Unusable
 from .patience import Patience
 
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
-IMPORT_MEMORY = 3 << 30
+REAP_SECONDS = 15.0  # a little more than the worker needs to give up
+IMPORT_MEMORY, IMPORT_CPU = 3 << 30, 600
 
 
 class GraderFault(Exception):
@@ -55,6 +59,7 @@ class Worker:
         with theirs:
             self.started = self.box.start([str(theirs.fileno())], [theirs.fileno()], self.log)
         self.process, self.home = self.started.process, self.started.home
+        self.parent = 0  # its number, seen from here
         self.control.settimeout(START_SECONDS)
         self.read = wire.reader(self._receive)
 
@@ -93,26 +98,56 @@ class Worker:
     def fork(self, fds: Sequence[int], *, fresh: bool, **fields: Any) -> Child:
         """A process for a check: data socket and output in `fds`.
 
-        From the nursery, which has the submission imported; `fresh` ones have run nothing of it. Raises WorkerDied.
+        From the nursery, which has the submission imported; `fresh` ones have run nothing of it, and nothing of it runs
+        beside them that could tell them something. Raises WorkerDied.
         """
-        folder = f"check-{next(self.folders)}"
+        name = f"check-{next(self.folders)}"
+        if fresh:
+            self._close_nursery()
+            self.raised = False
         nursery = None if fresh else self._raise_nursery()
         if nursery is not None:
             try:
-                return Child(nursery.fork(fds, folder=folder, **fields), folder, nursery)
+                return Child(nursery.fork(fds, folder=name, **fields), f"{nursery.folder}/{name}", nursery)
             except Unusable:
                 self._close_nursery()
-        return Child(self._started(self.ask("fork", fds, folder=folder, **fields)), folder, None)
+        return Child(self._started(self.ask("fork", fds, folder=name, **fields)), name, None)
 
     def reap(self, child: Child) -> Mapping[str, int | None]:
         """Kills a process with all it started, removes its files, says how it had ended. Raises WorkerDied."""
-        found = self.ask("reap", pid=child.pid, folder=child.folder)
+        self.control.settimeout(REAP_SECONDS)
+        try:
+            found = self.ask("reap", pid=child.pid, folder=child.folder)
+        finally:
+            self.control.settimeout(START_SECONDS)
+        self.started.sweep()
+        if found.get("stuck"):
+            self._destroy()
+            raise WorkerDied("a process could not be ended")
         if child.nursery is not None and child.nursery is self.nursery:
             try:
                 return self.nursery.wait(child.pid)
             except Unusable:
                 self._close_nursery()
         return {key: found.get(key) for key in ("signal", "exit")}
+
+    # ---- what it uses -------------------------------------------------------------------------------------------
+
+    def usage(self) -> watching.Usage | None:
+        """Memory and tasks of all processes of checks, seen from outside; None where that cannot be seen."""
+        if not watching.can_see():
+            return None
+        if not self.parent:
+            self.parent = watching.outer_number(self.process.pid, int(self.ask("usage")["pid"]))
+        return watching.usage(self.parent) if self.parent else None
+
+    def temporary(self) -> int:
+        """Bytes that lie in the box's files. Raises WorkerDied."""
+        return int(self.ask("usage")["temp"])
+
+    def outer_number(self, child: Child) -> int:
+        """Number of a check's process as seen from here; 0 if it is not seen."""
+        return watching.outer_number(self.process.pid, child.pid) if watching.can_see() else child.pid
 
     def _send_submission(self) -> None:
         self.ask("submission", sources=self.sources, aliases=self.aliases, blocked=self.blocked)
@@ -138,7 +173,7 @@ class Worker:
         return self.nursery
 
     def _fork_nursery(self, folder: str, fds: Sequence[int]) -> int:
-        return self._started(self.ask("nursery", fds, memory=IMPORT_MEMORY, folder=folder))
+        return self._started(self.ask("nursery", fds, memory=IMPORT_MEMORY, cpu=IMPORT_CPU, folder=folder))
 
     def _end(self, nursery: Nursery | None) -> None:
         if nursery is not None:
@@ -189,12 +224,12 @@ class Worker:
             return WorkerDied("it has been closed")
         self.log.seek(0)
         words = self.log.read()[-2000:].decode(errors="replace").strip()
+        self._destroy()  # one that no longer answers is of no use, even if it would do so some time
         return WorkerDied(words or str(error) or "no message")
 
     def _spoilt(self, words: str) -> WorkerDied:
         """The parent runs nothing of a submission: one that talks nonsense has been got at, and is of no more use."""
-        self.process.kill()
-        self.process.wait()
+        self._destroy()
         return WorkerDied(words)
 
     def _receive(self, most: int) -> bytes:
@@ -207,7 +242,14 @@ class Worker:
         self.control.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(CLOSE_SECONDS)  # it ends its children, and itself
-        self.process.kill()
-        self.process.wait()
+        self._destroy()
         self.log.close()
         self.started.close()
+
+    def _destroy(self) -> None:
+        """Kills the parent and everything below it, whatever state they are in."""
+        for pid in (self.process.pid, *watching.descendants(self.process.pid)) if self.alive else ():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..worker import wire
 from ..worker.values import MAX_DEPTH, MAX_DIMS, MAX_ITEMS, MAX_TEXT, MAX_WORD, REAL
-from .ends import Crashed, Line, OutOfMemory, SessionEnded, StudentRaised, TimedOut
+from .ends import Crashed, Line, SessionEnded, StudentRaised, TimedOut, limit_reached
 from .values import Answers, Foreign, Handle
 
 MAX_REPLY = 2 << 20  # bytes of JSON in a frame, and of the names in its block of tensors
@@ -262,6 +262,6 @@ def raised(fault: Fault) -> StudentRaised | SessionEnded:
     message = fault.message
     if "NeverImported" in fault.kinds:
         return (TimedOut if "did not finish" in message else Crashed)(message)
-    if "MemoryError" in fault.kinds or "can't allocate memory" in message or "CUDA out of memory" in message:
-        return OutOfMemory("an allocation was refused")
+    if (limit := limit_reached(fault.kinds, message)) is not None:
+        return limit
     return StudentRaised(fault.kinds, message, [Line(f.file, f.line, f.function, f.code) for f in fault.frames])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,8 @@ from torch import Tensor
 
 from ..worker import values as wire_values
 from ..worker import wire
-from . import forms, replies
+from . import ends, forms, replies, watching
+from .box.rules import PROCESSES, TEMP_BYTES
 from .ends import Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
 from .lending import Lends
@@ -32,8 +34,9 @@ from .replies import Answered, Malformed
 from .values import DType, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 PRINTED_KEPT = 4000
+PRINTED_BYTES = 256 << 20  # of one check
 Frame = wire.Frame
-POLL_SECONDS = 0.05
+POLL_SECONDS, FILES_SECONDS = 0.05, 0.5  # how often memory and processes, and files, are looked at
 RATIO = 4  # an answer may hold so many times the numbers that were sent
 OF_PARAMETERS = frozenset({"state", "grads", "vjp"})  # what is as large as the model that a student has chosen
 # fields of a request that are the protocol's own; all others hold values, and travel as trees of them
@@ -56,6 +59,11 @@ class Limits:
     threads: int
     answer: int = 8 << 20
     parameters: int = 64 << 20
+
+    @property
+    def cpu(self) -> int:
+        """Seconds of processor time for one of its processes: what the clock allows its threads, and a little more."""
+        return int(self.check_s * (self.threads + 1)) + 1
 
 
 class Collected(BaseException):
@@ -81,9 +89,10 @@ class Session:
     """One fresh process with the submission. Use as a context manager.
 
     `fresh`: one in which nothing of it has been imported yet; else it may be a copy of one that has just imported it.
+    `sealed`: fresh, and with nobody to talk to: no sockets, no shared memory.
     """
 
-    def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False) -> None:
+    def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device = "cpu"
@@ -97,8 +106,9 @@ class Session:
         self.output, out = os.pipe()
         try:
             self.child = worker.fork(
-                [theirs.fileno(), out], fresh=fresh, seed=seed, threads=limits.threads, memory=limits.memory
-            )
+                [theirs.fileno(), out], fresh=fresh or sealed, sealed=sealed, seed=seed, threads=limits.threads,
+                memory=limits.memory, cpu=limits.cpu,
+            )  # fmt: skip
         except BaseException:
             self.socket.close()
             os.close(self.output)
@@ -108,9 +118,7 @@ class Session:
             os.close(out)
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
-        self.process: psutil.Process | None = None
-        with contextlib.suppress(psutil.Error):
-            self.process = psutil.Process(self.child.pid)
+        self.files_looked_at, self.printed_bytes = self.started, 0
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
         self.poll = select.poll()
@@ -373,6 +381,8 @@ class Session:
 
     def _end(self, fault: SessionEnded) -> SessionEnded:
         how = self.close()
+        if how == f"signal {int(signal.SIGXCPU)}":
+            return ends.CpuTimeUsedUp(f"more than {self.limits.cpu} s of processor time used by one process")
         return type(fault)(f"{fault} ({how})") if how and isinstance(fault, Crashed) else fault
 
     def _wait(self, event: int, deadline: float) -> None:
@@ -389,19 +399,44 @@ class Session:
                     self.poll.unregister(self.output)
             if self.socket.fileno() in ready:
                 return
-            if self._memory() > self.limits.memory > 0:
-                raise self._end(OutOfMemory(f"more than {self.limits.memory >> 20} MB used"))
+            if (fault := self._excess()) is not None:
+                raise self._end(fault)
 
     def _busy_with(self) -> str:
         """Processes that the submission has started and perhaps waits for: workers of a loader, a compiler."""
-        names: list[str] = []
-        with contextlib.suppress(psutil.Error):
-            if self.process is not None:
-                names = [child.name() for child in self.process.children(recursive=True)]
+        number = self.worker.outer_number(self.child)
+        names = watching.names(number) if number else []
         started = f"{len(names)} process{'es' * (len(names) > 1)} of its own ({', '.join(sorted(set(names)))})"
         return f"; it has started {started}" if names else ""
 
-    def _memory(self) -> int:
+    @property
+    def process(self) -> psutil.Process | None:
+        """The process, as it is seen from here."""
+        with contextlib.suppress(psutil.Error):
+            number = self.worker.outer_number(self.child)
+            return psutil.Process(number) if number else None
+        return None
+
+    def _excess(self) -> SessionEnded | None:
+        """What of memory, processes, files and output is more than a check may use."""
+        used = self.worker.usage()
+        memory = used.memory if used else self._resident()
+        if used and used.tasks > PROCESSES:
+            return ends.TooManyProcesses(f"more than {PROCESSES} processes and threads were running")
+        if self.printed_bytes > PRINTED_BYTES:
+            return ends.PrintedTooMuch(f"more than {PRINTED_BYTES >> 20} MB were printed")
+        if time.monotonic() - self.files_looked_at > FILES_SECONDS and used:
+            self.files_looked_at = time.monotonic()
+            with contextlib.suppress(WorkerDied):  # then the socket says so, too
+                written = self.worker.temporary()
+                if written > TEMP_BYTES:
+                    return ends.DiskFull(f"more than {TEMP_BYTES >> 20} MB in files")
+        if memory > self.limits.memory > 0:
+            return OutOfMemory(f"more than {self.limits.memory >> 20} MB used")
+        return None
+
+    def _resident(self) -> int:
+        """Memory of the process alone, where its children are not seen."""
         with contextlib.suppress(psutil.Error):
             return int(self.process.memory_info().rss) if self.process else 0
         return 0
@@ -415,6 +450,7 @@ class Session:
                     self.printing = False
                     return
                 self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
+                self.printed_bytes += len(chunk)
 
     def _send(self, data: bytes, deadline: float) -> None:
         view = memoryview(data)

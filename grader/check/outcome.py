@@ -10,8 +10,8 @@ from .credit import Measurement
 from .declaration import Check
 
 Status = Literal[
-    "passed", "partial", "failed", "timeout", "memory", "crashed", "violation", "unimplemented", "skipped", "not_run",
-    "error",
+    "passed", "partial", "failed", "timeout", "memory", "crashed", "limit", "violation", "unimplemented", "skipped",
+    "not_run", "error",
 ]  # fmt: skip
 HARMLESS = frozenset(
     {"passed", "partial", "not_run", "error"}

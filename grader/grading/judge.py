@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from ..boundary import ends
 from ..boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from ..boundary.launch import GraderFault, Worker, WorkerDied
 from ..boundary.lending import HAS_PARTS
@@ -31,6 +32,12 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
     TimedOut: ("timeout", "What does your code do in all that time: does a loop of it ever end, does it wait for "
                           "something, or does it start more than this call needs?"),
     OutOfMemory: ("memory", "What grows in there, and how large does it get for an input of this size?"),
+    ends.CpuTimeUsedUp: ("timeout", "What does your code compute in all that time, and does this call need it?"),
+    ends.TooManyProcesses: ("limit", "How many processes or threads does your code start, and does each of them end?"),
+    ends.TooManyFiles: ("limit", "Which files does your code open, and where does it close them?"),
+    ends.DiskFull: ("limit", "What does your code write to files, and who would read it?"),
+    ends.FileTooLarge: ("limit", "What does your code write to a file of that size, and who would read it?"),
+    ends.PrintedTooMuch: ("limit", "Which line of your code prints so often, and who would read it?"),
     Crashed: ("crashed", "Which of your lines can end the whole program, and not only its function?"),
     Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
 }  # fmt: skip

@@ -16,6 +16,7 @@ STATUS_WORDS = {
     "timeout": "timed out",
     "memory": "out of memory",
     "crashed": "crashed",
+    "limit": "beyond a limit",
     "violation": "broke the protocol",
     "unimplemented": "not implemented",
     "skipped": "skipped",

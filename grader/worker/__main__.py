@@ -1,16 +1,19 @@
 """The worker's parent: imports torch once, then forks a process for every check.
 
-Started as ``python grader/worker CONTROL_FD``. It never imports a line of the submission itself; it holds the
-submission's text and hands it to its children. Requests arrive on the control socket as frames (see `wire`), and a
-request to fork brings two file descriptors along, the child's data socket and its output pipe:
+Started as ``python grader/worker CONTROL_FD RULES``. It never imports a line of the submission itself; it holds the
+submission's text and hands it to its children. RULES is JSON, what itself and its children give up (see `confine`) and
+how traces are removed. Requests arrive on the control socket as frames (see `wire`), and a request to fork brings two
+file descriptors along, the child's data socket and its output pipe:
 
 * ``{"op": "preload", "modules": [...]}`` imports libraries that the submission uses, so that no check pays for them
 * ``{"op": "submission", "sources": {name: text}, "aliases": [...], "blocked": {name: why}}`` replaces the submission
-* ``{"op": "fork", "seed", "threads", "memory", "folder"}`` starts a child and answers ``{"pid": ...}``
-* ``{"op": "nursery", "memory", "folder"}`` starts a child that imports the submission and forks in our place
+* ``{"op": "fork", "seed", "threads", "memory", "cpu", "folder", "sealed"}`` starts a child and answers
+  ``{"pid": ...}``; a sealed one has nobody to talk to
+* ``{"op": "nursery", "memory", "cpu", "folder"}`` starts a child that imports the submission and forks in our place
   (`nursery`)
 * ``{"op": "reap", "pid": ..., "folder": ...}`` kills a child, or a child of the nursery, and everything that it
   started, removes its folder, and answers ``{"signal", "exit"}``
+* ``{"op": "usage"}`` answers our ``pid``, and ``temp``, the bytes that lie in our folder and in shared memory
 
 Every answer repeats the request's nonce. End of file on the control socket ends the worker and all its children.
 """
@@ -20,33 +23,45 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import json
 import os
+import shutil
 import socket
 import sys
+import time
+from collections.abc import Mapping
 from typing import Any
 
 # this folder is on sys.path because python was started with it: take it away again once its modules are loaded, so
 # that a submission finds nothing of ours by name
 _HERE = sys.path.pop(0) if sys.path and os.path.basename(sys.path[0]) == "worker" else os.path.dirname(__file__)
 sys.path.insert(0, os.path.dirname(_HERE))
-from worker import nursery, processes, session, wire  # type: ignore[import-not-found]  # noqa: E402
+from worker import confine, processes  # type: ignore[import-not-found]  # noqa: E402
+
+RULES = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+confine.enter(RULES.get("worker", {}))  # before anything else is imported
+
+from worker import by_value, nursery, session, shared, wire  # noqa: E402
 
 sys.path.pop(0)
 
 import torch  # noqa: E402
 import torch.utils.checkpoint  # noqa: E402
 
+REAP_SECONDS, MANY = 5.0, 100
+
 
 class Zygote:
     """Holds the submission's text and forks children."""
 
-    def __init__(self, control: socket.socket, root: str) -> None:
+    def __init__(self, control: socket.socket, root: str, rules: Mapping[str, Any]) -> None:
         self.control = control
-        self.root = root
+        self.root, self.rules = root, rules
         self.sources: dict[str, str] = {}
         self.aliases: list[str] = []
         self.blocked: dict[str, str] = {}
         self.forked: set[int] = set()  # our own children that run: a check may have several at a time
+        self.nurseries: set[int] = set()  # those of them that fork in our place
 
     def serve(self) -> None:
         read = wire.reader(self.control.recv, most=1)
@@ -69,47 +84,78 @@ class Zygote:
                 return {"pid": self.fork(request, *fds)}
             case "reap":
                 return self.reap(int(request["pid"]), str(request["folder"]))
+            case "usage":
+                return {"pid": os.getpid(), "temp": self.temporary()}
             case other:
                 raise wire.ProtocolError(f"unknown request {other!r}")
 
     def fork(self, request: dict[str, Any], data: int, output: int) -> int:
-        def run() -> None:
-            self.control.close()
-            serve = session.run if request["op"] == "fork" else nursery.run
-            serve(socket.socket(fileno=data), request, self.sources, self.aliases, self.blocked)
+        folder = self.folder(request["folder"])
+        kind = "sealed" if request.get("sealed") else "check"
 
-        pid: int = processes.fork(run, output, self.folder(request["folder"]))
+        def run() -> None:
+            if request["op"] == "fork":
+                session.run(socket.socket(fileno=data), request, self.sources, self.aliases, self.blocked)
+            else:
+                nursery.run(socket.socket(fileno=data), request, self.sources, self.aliases, self.blocked, self.rules)
+
+        def give_up() -> None:
+            self.control.close()
+            confine.enter(self.rules.get(kind, {}), folder=folder, cpu=int(request["cpu"]))
+
+        pid = int(processes.fork(run, output, folder, give_up))
         self.forked.add(pid)
+        if request["op"] == "nursery":
+            self.nurseries.add(pid)
         return pid
 
     def folder(self, name: str) -> str:
-        return os.path.join(self.root, os.path.basename(name))
+        """Of a check, or of a check that a nursery has forked: below the nursery's."""
+        return os.path.join(self.root, *[part for part in name.split("/") if part not in ("", ".", "..")])
+
+    def temporary(self) -> int:
+        """Bytes in files; where the box has file systems of its own these know it at once."""
+        if self.rules.get("shm") == "all":
+            usages = [shutil.disk_usage(folder) for folder in (self.root, shared.FOLDER)]
+            return sum(usage.used for usage in usages)
+        return int(processes.used(self.root))
 
     def reap(self, pid: int, folder: str) -> dict[str, Any]:
         found: dict[str, Any] = {"signal": None, "exit": None}
         if pid in self.forked:
-            processes.kill(pid)
-            found = dict(processes.ended(pid))
             self.forked.discard(pid)
-        elif any(pid in processes.children(child) for child in self.forked):
+            self.nurseries.discard(pid)
+            for process in (pid, *processes.descendants(pid)):  # one of these may keep another from ending
+                processes.kill(process)
+            found = dict(processes.ended(pid))
+        elif any(pid in processes.children(child) for child in self.nurseries):
             processes.kill_another(pid)  # no other: a number that the nursery says is not believed
-        self.kill_orphans()
+        if not self.kill_orphans():
+            found["stuck"] = 1
         processes.sweep(self.folder(folder))
+        if self.rules.get("shm") in ("all", "own") and not self.forked - self.nurseries:
+            shared.sweep()
         return found
 
-    def kill_orphans(self) -> None:
-        """Whatever was adopted from a child: until nothing is left."""
-        for _ in range(1000):
-            orphans = [child for child in processes.children(os.getpid()) if child not in self.forked]
-            if not orphans:
-                return
+    def kill_orphans(self) -> bool:
+        """Whatever was adopted from a child; whether nothing is left of it."""
+        until, passes = time.monotonic() + REAP_SECONDS, 0
+        while orphans := [child for child in processes.children(os.getpid()) if child not in self.forked]:
+            if time.monotonic() > until:
+                return False
+            passes += 1
+            if passes > MANY and self.rules.get("alone"):  # what forks faster than it is found
+                processes.kill_all()
             for orphan in orphans:
-                processes.kill(orphan)
-                processes.ended(orphan)
+                for process in (orphan, *processes.descendants(orphan)):
+                    processes.kill(process)
+                processes.ended(orphan, 0.05)
+        return True
 
     def close(self) -> None:
         for pid in self.forked:
-            processes.kill(pid)
+            for process in (pid, *processes.descendants(pid)):
+                processes.kill(process)
         self.forked.clear()
         self.kill_orphans()
 
@@ -123,8 +169,10 @@ def serve() -> None:
     main = sys.modules["__main__"]  # what a submission spawns must not run us again
     main.__spec__ = None
     del main.__file__
+    if RULES.get("by_value"):
+        by_value.install()
     processes.gather_memory()
-    zygote = Zygote(control, os.getcwd())
+    zygote = Zygote(control, os.getcwd(), RULES)
     with contextlib.suppress(EOFError, ConnectionError):
         zygote.serve()
     zygote.close()

@@ -5,9 +5,10 @@ is at, so that the grader knows what a hang or a crash belongs to::
 
     {"importing": "vae"}   ...   {"ready": true, "threads": 1, "children": 0}
 
-Then it answers ``{"op": "fork", ...}`` as the worker's parent does, and ``{"op": "wait", "pid"}`` once that one has
-killed a child. It runs the submission's code: the grader believes nothing of what it says. Where the import has started
-threads or processes, which a fork would not take along, the grader does without it.
+Then it answers ``{"op": "fork", ...}`` as the worker's parent does, with folders below its own, and
+``{"op": "wait", "pid"}`` once that one has killed a child. It runs the submission's code: the grader believes nothing
+of what it says. Where the import has started threads or processes, which a fork would not take along, the grader does
+without it.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import processes, session, wire
+from . import confine, processes, session, wire
 from .importer import SubmissionFinder
 
 
 def run(
     control: socket.socket, request: Mapping[str, Any], sources: Mapping[str, str], aliases: Sequence[str],
-    blocked: Mapping[str, str],
+    blocked: Mapping[str, str], rules: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Imports, then serves."""
     session.limit_memory(int(request["memory"]), hard=False)
     # everything of ours that the submission could replace on its way in
     pack, sendall, fork, waited, freeze = wire.pack, control.sendall, processes.fork, processes.ended, gc.freeze
-    root = os.path.dirname(os.getcwd())
+    root, enter = os.getcwd(), confine.enter
     SubmissionFinder(sources, aliases, blocked).install()
     for name in sources:
         sendall(pack({"importing": name}, {}))
@@ -47,11 +48,16 @@ def run(
         data, output = fds
         freeze()
 
+        folder = os.path.join(root, os.path.basename(str(asked["folder"])))
+
         def serve() -> None:
-            control.close()
             session.run(socket.socket(fileno=data), asked, sources, aliases, blocked, installed=True)
 
-        return {"pid": fork(serve, output, os.path.join(root, os.path.basename(str(asked["folder"]))))}
+        def give_up() -> None:
+            control.close()
+            enter(rules.get("check", {}), folder=folder, cpu=int(asked["cpu"]))
+
+        return {"pid": fork(serve, output, folder, give_up)}
 
     with contextlib.suppress(EOFError, ConnectionError):
         processes.serve(control, wire.reader(control.recv, most=1), answer)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import select
 import shutil
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,6 +85,12 @@ def kill(pid: int) -> None:
             end(pid, signal.SIGKILL)
 
 
+def kill_all() -> None:
+    """Everything that we may reach, at one moment: for a user, or a domain, that has nothing but a submission in it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(-1, signal.SIGKILL)
+
+
 def kill_another(pid: int) -> None:
     """A process that is no child of ours; returns when it has left, and what it started has come to us."""
     try:
@@ -95,21 +103,37 @@ def kill_another(pid: int) -> None:
     os.close(watch)
 
 
-def ended(pid: int) -> Mapping[str, int | None]:
-    """How a child of ours ended; waits for it."""
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:
-        return {"signal": None, "exit": None}
-    if os.WIFSIGNALED(status):
-        return {"signal": os.WTERMSIG(status), "exit": None}
-    return {"signal": None, "exit": os.WEXITSTATUS(status)}
+def descendants(pid: int) -> list[int]:
+    """All that a process has started, as far as it has not left its parents."""
+    found = children(pid)
+    for child in found:  # grows meanwhile
+        found += children(child)
+    return found
 
 
-def fork(run: Callable[[], None], output: int, folder: str) -> int:
+def ended(pid: int, seconds: float = LEAVING_SECONDS) -> Mapping[str, int | None]:
+    """How a child of ours ended. One that was killed may be kept by a process that traces it: `stuck` says so."""
+    until, pause = time.monotonic() + seconds, 0.0002
+    while True:
+        try:
+            found, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return {"signal": None, "exit": None}
+        if found and os.WIFSIGNALED(status):
+            return {"signal": os.WTERMSIG(status), "exit": None}
+        if found:
+            return {"signal": None, "exit": os.WEXITSTATUS(status)}
+        if time.monotonic() > until:
+            return {"signal": None, "exit": None, "stuck": 1}
+        time.sleep(pause)
+        pause = min(2 * pause, 0.01)
+
+
+def fork(run: Callable[[], None], output: int, folder: str, confine: Callable[[], None] = lambda: None) -> int:
     """A child in a session of its own that runs `run` and never anything of the parent's afterwards. Returns its pid.
 
     Standard output and error go to `output`, standard input is empty, `folder` is its home, temporary files included.
+    `confine` is what it gives up before.
     """
     parent = os.getpid()
     pid = os.fork()
@@ -128,6 +152,7 @@ def fork(run: Callable[[], None], output: int, folder: str) -> int:
         os.chdir(folder)
         os.environ["HOME"] = os.environ["TMPDIR"] = folder
         tempfile.tempdir = None
+        confine()
         run()
         code = 0
     finally:
@@ -135,8 +160,40 @@ def fork(run: Callable[[], None], output: int, folder: str) -> int:
 
 
 def sweep(folder: str) -> None:
-    """Removes what a process has left in its home."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Removes what a process has left in its home: however deep it is nested, and whatever may not be entered."""
+    if os.path.islink(folder):
+        os.unlink(folder)
+    if not os.path.lexists(folder):
+        return
+    heap, waiting = tempfile.mkdtemp(prefix="left-", dir=os.path.dirname(folder)), [folder]
+    names = (os.path.join(heap, str(number)) for number in itertools.count())
+    while waiting:
+        path = waiting.pop()
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)
+            for entry in [*os.scandir(path)]:
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.path, 0o700)  # a folder that may not be written cannot be moved either
+                    waiting.append(next(names))
+                    os.rename(entry.path, waiting[-1])  # up here: no path becomes longer than the system takes
+                else:
+                    os.unlink(entry.path)
+            os.rmdir(path)
+    shutil.rmtree(heap, ignore_errors=True)
+
+
+def used(folder: str, most: int = 1 << 16) -> int:
+    """Bytes on disk below a folder, as far as its first entries go."""
+    total, waiting = 0, [folder]
+    while waiting and most > 0:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(waiting.pop()):
+                most -= 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                with contextlib.suppress(OSError):
+                    total += 512 * entry.stat(follow_symlinks=False).st_blocks
+    return total
 
 
 def serve(

