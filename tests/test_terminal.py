@@ -186,3 +186,16 @@ def test_numbers_agree_with_their_nouns(jobs: int, words: str) -> None:
     text = shown(lambda console: terminal.print_setting(console, plan, [Submission("ann", {})]))
     assert re.search(rf"{words}$", " ".join(text.split()))
     assert "1 submission " in text
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_breaks_the_name_of_a_check(verbose: bool) -> None:
+    measured = [Outcome(c, "passed", c.points, LONG, measured={"loss": 1.0}) for c in CHECKS]
+    failed = [Outcome(c, "failed", 0.0, LONG, LONG) for c in CHECKS]
+    for outcomes in (measured, failed):
+        report = report_of(*outcomes)
+        graded = shown(lambda console, one=report: terminal.print_single(console, one, verbose))
+        for text, named in ((graded, measured if outcomes is measured else []),
+                            (checked(report, verbose=verbose), failed if outcomes is failed else [])):  # fmt: skip
+            lines = set(text.replace(":", " ").replace("·", " ").split())
+            assert [outcome.check.id for outcome in named if outcome.check.id not in lines] == []
