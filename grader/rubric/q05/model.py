@@ -356,14 +356,16 @@ def corrupts_as_asked(
 def level_is_used(ctx: Context, grey: Tensor) -> None:
     """A smaller level moves codes less, as much less as the student's own gaussian_noise does."""
     levels = (1e-3, 1e-7)
-    models = [dae(ctx, "gaussian", level) for level in levels]
-    models[1].load(models[0].state())  # as sensitive as the other
-
-    def moved(model: Handle) -> float:
+    weights: dict[str, Tensor] = {}
+    moved = []
+    for level in levels:  # one after the other: where a second model changes the first has a question of its own
+        model = dae(ctx, "gaussian", level)
+        if weights:
+            model.load(weights)  # as sensitive as the one before
+        weights = model.state()
         clean = as_tensor(model.call("encode", grey), (len(grey), 5), "encode(x)")
-        return float((both(ctx, model, grey, add_noise=True)[1] - clean).abs().max())
-
-    louder, softer = map(moved, models)
+        moved.append(float((both(ctx, model, grey, add_noise=True)[1] - clean).abs().max()))
+    louder, softer = moved
     ratio = louder / max(softer, 1e-300)
     # a wrong gaussian_noise costs its own checks: this one asks how large the student's own becomes
     first, second = (as_tensor(ctx.call(GAUSSIAN, grey, level), grey.shape, "gaussian_noise") for level in levels)

@@ -277,4 +277,4 @@ def piles_up(watch: Handle) -> bool:
     What such a loop ends with is a matter of chance, whatever else is right or wrong about it.
     """
     later = watch.get("cleared")[1:]
-    return 2 * sum(later) < len(later)
+    return bool(2 * sum(later) < len(later))
