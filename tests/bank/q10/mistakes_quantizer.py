@@ -246,7 +246,6 @@ MISTAKES: tuple[Mistake, ...] = (
         "beta-on-codebook",
         "the commitment cost weights the codebook term",
         "vq.codebook-loss",
-        "vq.commitment",
         edits=(
             (
                 VQ_RETURN,
