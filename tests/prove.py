@@ -15,6 +15,7 @@ import gc
 import hashlib
 import json
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -46,6 +47,7 @@ from grader.grading.judge import Bench, Setting, judge, judge_all
 from grader.grading.run import cores
 from grader.report.model import outcome_dict
 from grader.rubric import CHECKS, MODULES, QUESTIONS
+from grader.worker.processes import die_with_parent
 
 from . import bank, drawn, inside
 from .bank import Alternative, Mistake
@@ -334,8 +336,9 @@ def earlier() -> dict[str, dict[str, Any]]:
     return {key(record["task"]): record for record in map(json.loads, lines)}
 
 
-def start() -> None:
-    """Of a process that judges: what is loaded by now is not searched for garbage again and again."""
+def start(parent: int) -> None:
+    """Of a process that judges: it ends with its parent, and what is loaded is not searched for garbage again and again."""
+    die_with_parent(parent)
     torch.set_num_threads(1)
     gc.collect()
     gc.freeze()
@@ -384,7 +387,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for task in tasks(*THOROUGH) if options.thorough else tasks():
         (extra if is_extra(task) and not options.training else asked).append(task)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, spawn, start, max_tasks_per_child=1500) as pool:
+    with ProcessPoolExecutor(options.jobs, spawn, start, (os.getpid(),), max_tasks_per_child=1500) as pool:
 
         def run(wanted: Sequence[Task], until: float) -> list[dict[str, Any]]:
             return results(wanted, known, pool, options.jobs, until, console)

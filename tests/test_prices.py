@@ -34,6 +34,8 @@ def lost(reference: Submission, name: str) -> list[Outcome]:
     [
         ("q2-univariate-no-log-ratio", {"q2.univariate.value": 1.25}),  # all divergences are built on this one
         ("q2-diagonal-mean", {"q2.diagonal.value": 1.0}),
+        ("q2-standard-batch-mean", {"q2.standard.value": 1.5}),  # the extremes are those of what it computes
+        ("q2-standard-twice", {"q2.standard.value": 1.5}),
         ("q2-standard-epsilon", {"q2.standard.extremes": 0.5}),  # a small guard is one condition of one check
         ("q1-sigma-for-variance", {"q1.univariate.value": 0.5}),
         ("q1-variance-epsilon", {"q1.diagonal.underflow": 0.5}),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import select
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
+from .conftest import ROOT
 from .proof import PAGE, caught, quick_fails
 from .prove import GRADER, Task, modules_of, perform, state, tasks, variant
 from .stays import STAYS
@@ -112,3 +117,32 @@ def test_whatever_a_function_returns_the_grader_judges(task: Task) -> None:
     touched = {c.id: [task.names[0]] for q in QUESTIONS if module in q.modules for c in q.checks}
     lost = perform(task, touched)["lost"]
     assert [name for name, found in lost.items() if found["status"] == "error"] == []
+
+
+POOL = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from tests.prove import start
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, (os.getpid(),))
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_prover_that_is_killed_takes_those_that_judge_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(POOL)
+    prover = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    with prover:
+        assert prover.stdout is not None
+        judging = os.pidfd_open(int(prover.stdout.readline()))
+        prover.kill()
+    try:
+        assert select.select([judging], [], [], 60)[0]  # readable once the process has ended
+    finally:
+        os.close(judging)

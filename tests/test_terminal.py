@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader.check.outcome import Outcome
+from grader.check.credit import Measurement
+from grader.check.outcome import Outcome, Status
 from grader.classes.ingest import Submission
 from grader.cli import terminal
 from grader.cli.progress import QUIET_SECONDS, Drawn, Told, watch
@@ -186,3 +187,13 @@ def test_numbers_agree_with_their_nouns(jobs: int, words: str) -> None:
     text = shown(lambda console: terminal.print_setting(console, plan, [Submission("ann", {})]))
     assert re.search(rf"{words} ·", " ".join(text.split()))
     assert "1 submission " in text
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("status", ["passed", "failed"])
+def test_no_line_breaks_the_name_of_a_check(status: Status, verbose: bool) -> None:
+    """Neither beside what training has measured, nor behind the title of what has failed."""
+    told = {"loss": Measurement(0.9, below=True, slack=0.1, trivial=2.0)} if status == "passed" else {}
+    report = report_of(*(Outcome(check, status, 0.0, LONG, LONG, measured=told) for check in CHECKS))
+    words = set(re.split(r"[\s:·]+", shown(lambda console: terminal.print_single(console, report, verbose))))
+    assert {check.id for check in CHECKS} <= words

@@ -81,7 +81,7 @@ def outcome_block(outcome: Outcome, for_student: bool) -> RenderableType:
     lines = explanation(outcome, for_student=for_student)
     if not lines:
         return row
-    return Group(row, Padding(details(lines, "dim"), (0, 0, 0, 4)))
+    return Group(row, Padding(details(lines, "dim", LABEL_WIDTH), (0, 0, 0, 4)))
 
 
 def status_row(status: str, body: Text) -> RenderableType:
@@ -93,11 +93,14 @@ def status_row(status: str, body: Text) -> RenderableType:
     return Padding(grid, (0, 0, 0, 2))
 
 
-def details(lines: Sequence[tuple[str, str]], style: str) -> RenderableType:
-    """Labels, and texts that stay to the right of them. The texts are printable already."""
+def details(lines: Sequence[tuple[str, str]], style: str, widest: int | None = None) -> RenderableType:
+    """Labels, and texts that stay to the right of them. The texts are printable already.
+
+    Labels of more than `widest` characters take several lines; without it, the column is as wide as they are.
+    """
     grid = Table.grid(padding=(0, 1))
     width = max((len(label) + 1 for label, _ in lines), default=0)
-    grid.add_column(width=min(width, LABEL_WIDTH) if style == "dim" else width, overflow="fold")
+    grid.add_column(width=min(width, widest or width), overflow="fold")
     grid.add_column(overflow="fold")
     for label, text in lines:
         grid.add_row(Text(f"{label}:", style), Text(text, "bold" if label == "think" else ""))

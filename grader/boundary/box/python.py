@@ -32,7 +32,9 @@ def environment(home: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
     return kept | {"HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
                    "OMP_WAIT_POLICY": "PASSIVE", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
-                   "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # fmt: skip
+                   "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+                   # the heap in huge pages from the start: torch's import takes a third fewer page faults
+                   "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # fmt: skip
 
 
 @functools.cache

@@ -30,6 +30,7 @@ from .unet import JOINED
 CUT_AT_CODE = "Where between the code and the reconstruction is the graph cut?"
 WAYS_BACK = "On which ways does the image get into the reconstruction, and on which of them does a gradient come back?"
 COUNTS = 1e-10  # more than rounding, far less than any unit does
+DRAWS = 40  # of the weights, as far as it takes: in one of them all units of a layer may be off, behind a ReLU most are
 # a model that has lost the points of its shapes keeps the other two from nothing
 MODELS = (
     *(Part(target, target.partition(".")[2], (f"q4.{name}.shapes",))
@@ -90,7 +91,7 @@ def models_gradients(ctx: Context) -> None:
         model, side = small(ctx, target)
         name, shapes = target.partition(".")[2], ((3, 1, side, side), (3, SMALL[target]["latent_dim"]))
         image, weights = [False, False], [set[str](), set[str]()]  # what gets a gradient from x_recon, and from z
-        for attempt in range(6):  # a head may start at zero; in one draw of the weights all units of a layer may be off
+        for attempt in range(DRAWS):  # a head may start at zero, or all units of a layer be off
             stir(ctx, model, 0.7)
             x = ctx.images(3, side, torch.float64)
             for output in (0, 1):
@@ -127,7 +128,7 @@ def every_unit_counts(ctx: Context, target: str, model: Handle, side: int) -> No
     units, pixels = torch.eye(latent, dtype=torch.float64), torch.eye(side * side, dtype=torch.float64)
     made, used = torch.zeros(latent, dtype=torch.bool), torch.zeros(latent, dtype=torch.bool)
     seen = torch.full((side * side,), target != VANILLA)
-    for _ in range(6):  # in one draw of the weights units of a layer may be off
+    for _ in range(DRAWS):  # in one draw of the weights units of a layer may be off
         stir(ctx, model, 0.7)
         x = ctx.images(4, side, torch.float64)
         z, skips = encoded(ctx, model, x, latent, unet)

@@ -63,17 +63,17 @@ def history_of(value: Any) -> tuple[list[Any], list[Any]]:
     needs=(), parts=(THE_STEP,),
 )  # fmt: skip
 def fit_order(ctx: Context) -> None:
-    # two orders of 29 rows agree by chance with probability 1/29! < 1e-30
+    # two orders of 29 rows agree by chance with probability 1/29! < 1e-30, all three of 6 batches with 4e-6
     data = ctx.randn(29, 3)
 
     def orders(**kwargs: Any) -> list[list[list[int]]]:
         inner, _ = linear(ctx, 3)
         model = ctx.new(Probe("Recorder"), inner)
-        preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=8, **kwargs)
+        preserves(ctx, FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=5, **kwargs)
         return epochs_of(learned_batches(model, data), Members(range(29)), 3, "fit")
 
     first = orders(generator=Gen(ctx.seed))
-    expect_sizes(first, 8, "fit")
+    expect_sizes(first, 5, "fit")
     expect_shuffled(first, "fit")
     expect_repeatable(first, orders(generator=Gen(ctx.seed)), orders(generator=Gen(ctx.seed + 1)), "fit")
     orders()

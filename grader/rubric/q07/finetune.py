@@ -28,6 +28,7 @@ from ..shared.loops import (
     expect_training,
     learned_batches,
     losses_of,
+    piles_up,
     split,
     tells,
 )
@@ -42,8 +43,9 @@ class Task:
 
     def __init__(self, ctx: Context, rows: int = 40) -> None:
         self.images, self.labels = ctx.images(rows, SIDE), ctx.randint(0, 3, rows)
-        self.labels[ctx.rand(rows) < 0.4] = -1
         self.labels[:2] = torch.tensor([-1, 1])
+        # as many as leave a smaller last batch, whatever the seed
+        self.labels[2 + torch.randperm(rows - 2, generator=ctx.rng)[: 3 * rows // 8 - 1]] = -1
         self.given = (self.labels != -1).nonzero().flatten().tolist()
         self.layer = ctx.new(TorchRef("nn.Linear"), PIXELS, 3)
         flat = ctx.new(TorchRef("nn.Flatten"))
@@ -168,6 +170,7 @@ def finetune_learns(ctx: Context) -> None:
     classifier = ctx.new(TorchRef("nn.Sequential"), *parts)
     first.call("requires_grad_", False)
     frozen, free = first.state(), {"middle": middle.state(), "last": last.state()}
+    watch = clearing(ctx, classifier)
     losses = losses_of(
         ctx.call(FINETUNE, classifier, images, labels, 25, batch_size=8, lr=0.05), 25, "what finetune returns"
     )
@@ -177,6 +180,8 @@ def finetune_learns(ctx: Context) -> None:
     for name, old in frozen.items():
         matches(ctx, first.state()[name], old, EXACT, f"the {name} of a frozen layer after finetune", hint=thawed)
     expect_moved(free, {"middle": middle, "last": last})
+    if piles_up(watch):  # whether it still learns depends on the numbers drawn: `q7.finetune.loop` says why
+        return
     expect(losses[-1] < 0.5 * losses[0], "the loss hardly falls in 25 epochs of an easy problem",
            f"below half of {losses[0]:.3g}", f"{losses[-1]:.3g}",
            hint="Which way do your steps go, and along the gradient of which loss?")  # fmt: skip

@@ -53,6 +53,7 @@ WHICH_ROW = "Whose class does each row of a batch get?"
 WIPED_OUT = "What does this class leave of what it is combined with?"
 LEARNS = "Which of the numbers that stand for a class can training change, and which values have they at the start?"
 HOW_MANY_CLASSES = "How many classes does this model know, and which of your layers need to know it?"
+ROOM_FOR_ALL = "Where do you write the class, and is there room for it in an image of four pixels and ten classes?"
 FIRST_AND_LAST = "Which label has the first of these classes, and which the last?"
 NOT_A_CLASS = "What does your code make of the label -1? And of num_classes itself?"
 CLASSES_DIFFER = "Where does the class enter, and what of it is left when the output is reached?"
@@ -130,19 +131,21 @@ def shapes(ctx: Context) -> None:
             model = model.double() if dtype == torch.float64 else model
             expect_shapes(ctx, model, x.to(dtype), sizes["latent"], labels)
 
-    drawn = named_sizes(batch=(2, 6), side=(2, 5), latent=(3, 6), hidden=(4, 9), classes=(2, 9))
+    # no more classes than pixels: that is an edge, and asked for below
+    drawn = named_sizes(batch=(2, 6), side=(3, 5), latent=(3, 6), hidden=(4, 9), classes=(2, 9))
     forall(ctx, body, examples=8, sizes=drawn)
     for batch, side, latent, hidden, classes in (
         (1, 3, 4, 7, 5),
         (4, 3, 1, 7, 5),
-        (3, 2, 5, 7, 10),
         (3, 4, 5, 7, MANY),
+        (3, 2, 5, 7, 10),
     ):
         sizes = {"batch": batch, "side": side, "latent": latent, "hidden": hidden, "classes": classes}
         try:
             guard(functools.partial(body, sizes), {"sizes": sizes})
         except Failure as failure:
-            failure.hint = HOW_MANY_CLASSES if classes > 9 and "shape" not in failure.message else failure.hint
+            if classes > 9 and "shape" not in failure.message:
+                failure.hint = ROOM_FOR_ALL if classes > side * side else HOW_MANY_CLASSES
             raise
     model = ctx.new(CVAE)
     labels = Classes.of(model, 10, ctx.images(1))(9, 0, 4)

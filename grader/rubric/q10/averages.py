@@ -34,6 +34,7 @@ from .codebook import (
     own_apart,
     pixels,
     precision,
+    settled,
     wide,
     z_q_of,
 )
@@ -75,7 +76,7 @@ def ema_codes(ctx: Context) -> None:
     codebook, z_e = fixed_case(ctx, precision(ctx, EMA))
     for mode, where in ((False, "evaluation"), (True, "training")):
         held = loaded(ctx, EMA, codebook)
-        z_e = z_e.to(held.codebook.dtype)
+        z_e = settled(ctx, held, z_e.to(held.codebook.dtype))
         value = held.handle.train(mode)(z_e)
         expect_nearest(ctx, z_e, held.codebook, indices_of(value, z_e, 6), f" in {where} mode")
         numbers = chosen(value, z_e, held.codebook)
@@ -101,7 +102,7 @@ def ema_forward(ctx: Context) -> None:
     for mode, beta in ((False, 0.7), (True, 3.0), (True, None), (False, 0.0)):
         options, cost = ({}, 0.25) if beta is None else ({"commitment_cost": beta}, beta)
         held = loaded(ctx, EMA, codebook, **options)
-        z_e = z_e.to(held.codebook.dtype)
+        z_e = settled(ctx, held, z_e.to(held.codebook.dtype))
         value = held.handle.train(mode)(z_e)
         error = (codes_at(held.codebook, chosen(value, z_e, held.codebook)) - z_e).square()
         where = "training" if mode else "evaluation"
@@ -416,7 +417,7 @@ def expect_still(before: Tensor, now: Tensor, which: slice, what: str, hint: str
 def ema_steady(ctx: Context) -> None:
     for decay in (0.99, 0.9):
         made = wide(ctx, 8, decay=decay)
-        numbers = torch.cat([torch.arange(5), ctx.randint(0, 5, 19)]).reshape(3, 2, 4)  # codes 5…7 get nothing
+        numbers = torch.cat([torch.arange(5), ctx.randint(0, 5, 19)]).reshape(24, 1, 1)  # codes 5…7 get nothing
         z_e = codes_at(made.codebook, numbers)
         for step in range(3):
             made.handle(z_e)
@@ -437,7 +438,7 @@ def ema_steady(ctx: Context) -> None:
 def ema_converges(ctx: Context) -> None:
     made = wide(ctx, 5, decay=0.6)
     # every code has pixels, within a sixth of the distance between codes: assignments never change
-    numbers = torch.cat([torch.arange(5).repeat(2), ctx.randint(0, 5, 14)]).reshape(2, 3, 4)
+    numbers = torch.cat([torch.arange(5).repeat(2), ctx.randint(0, 5, 14)]).reshape(24, 1, 1)
     z_e = around(ctx, made.codebook, numbers, 1 / 6)
     for _ in range(30):  # .6^30 = 2e-7
         made.handle(z_e)

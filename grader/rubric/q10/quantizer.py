@@ -36,6 +36,7 @@ from .codebook import (
     pixels,
     precision,
     put,
+    settled,
     tolerance,
     z_q_of,
 )
@@ -171,8 +172,10 @@ def expect_follows(ctx: Context, kind: str) -> None:
     held = loaded(ctx, kind, first.to(dtype))
     numbers = torch.arange(9).repeat(2)[torch.randperm(18, generator=ctx.rng)].reshape(2, 3, 3)
     held.handle(codes_at(held.codebook, numbers))
-    now = put(ctx, held.handle, second.to(dtype)).codebook
-    z_e = codes_at(now, numbers)
+    now = put(ctx, held.handle, second.to(dtype))
+    z_e = codes_at(now.codebook, numbers)
+    if not torch.equal(settled(ctx, now, z_e), z_e):
+        return  # what is compared is no code any more: the quantizer changes what it is given, which has its own check
     indices = indices_of(held.handle(z_e), z_e, 9)
     expect(torch.equal(indices, numbers), "after other codes are loaded, a vector that is a code gets another one",
                numbers, indices, hint=REMEMBERED)  # fmt: skip
@@ -304,7 +307,7 @@ def loss_value(ctx: Context) -> None:
 
     def expect_loss(codebook: Tensor, z_e: Tensor, beta: float | None, mode: bool) -> None:
         held = loaded(ctx, VQ, codebook, **({} if beta is None else {"commitment_cost": beta}))
-        z_e = z_e.to(held.codebook.dtype)
+        z_e = settled(ctx, held, z_e.to(held.codebook.dtype))
         value = held.handle.train(mode)(z_e)
         loss, cost = loss_of(value, z_e), 0.25 if beta is None else beta
         error = (codes_at(held.codebook, chosen(value, z_e, held.codebook)) - z_e).square()
@@ -407,7 +410,7 @@ def codebook_loss_gradient(ctx: Context) -> None:
     codebook, z_e = fixed_case(ctx, precision(ctx, VQ))
     for beta in (3.0, 0.25, 0.0):
         held = loaded(ctx, VQ, codebook, beta)
-        z_e = z_e.to(held.codebook.dtype)
+        z_e = settled(ctx, held, z_e.to(held.codebook.dtype))
         found = ctx.session.vjp(held.handle.train(), z_e, params=[held.handle], cotangents=[((1,), None)])
         leaf = held.codebook.clone().requires_grad_()
         numbers = chosen(found.value, z_e, held.codebook)
@@ -442,7 +445,27 @@ def commitment_gradient(ctx: Context) -> None:
     codebook, z_e = fixed_case(ctx, precision(ctx, VQ))
     for beta in (3.0, 0.25, 0.0):
         held = loaded(ctx, VQ, codebook, beta)
-        expect_commitment(ctx, held.handle.train(), z_e.to(held.codebook.dtype), held.codebook, beta, 1 + beta)
+        z_e = settled(ctx, held, z_e.to(held.codebook.dtype))
+        try:
+            expect_commitment(ctx, held.handle.train(), z_e, held.codebook, beta, 1 + beta)
+        except Failure:
+            if not exchanged(ctx, held, z_e, beta):  # which is one mistake: `q10.vq.codebook-loss` asks about it
+                raise
+
+
+def exchanged(ctx: Context, held: Quantizer, z_e: Tensor, beta: float) -> bool:
+    """Whether each of the two terms moves, with its own weight, just the side that the other should move."""
+    found = ctx.session.vjp(held.handle.train(), z_e, wrt=[0], params=[held.handle], cotangents=[((1,), None)])
+    grads = [found.params[0][name] for name in held.entries if name in found.params[0]]
+    to_codes, to_z_e = grads[0] if grads else None, found.args[0]
+    numbers = chosen(found.value, z_e, held.codebook)
+    leaf = held.codebook.clone().requires_grad_()
+    codes = codes_at(leaf, numbers)
+    (move,) = torch.autograd.grad(F.mse_loss(codes, z_e), leaf)
+    pull = 2 * (z_e - codes.detach()) / z_e.numel()
+    moved = torch.zeros_like(move) if to_codes is None else as_codebook(to_codes, held.codebook.shape)
+    pulled = torch.zeros_like(pull) if to_z_e is None else to_z_e
+    return beta != 1 and alike(moved, beta * move, 1e-4, 1e-8) and alike(pulled, pull, 1e-4, 1e-8)
 
 
 def expect_commitment(

@@ -10,6 +10,7 @@ EPOCHS = (
     "q7.trainjoint.rows",
     "q7.twostage.rows",
 )  # loops of Question 7 use the reference's helper
+EPOCHS_OF_FIT = "train_epochs(model, loss_of_rows, len(data), optimizer, epochs, batch_size, generator)"
 PUT_BACK = "    if best_weights is not None:\n        model.load_state_dict(best_weights)\n"
 
 # the reference has one loop for three functions, of two questions
@@ -59,6 +60,37 @@ MISTAKES: tuple[Mistake, ...] = (
         ("fit.order",),
         ("torch.randperm(num_rows, generator=generator, device=drawn_on)", "torch.arange(num_rows, device=drawn_on)"),
         may_fail=EPOCHS,
+    ),
+    mistake(
+        "fit-generator-not-passed-on",
+        "the loop over epochs is right, and fit does not hand its generator on to it",
+        ("fit.order",),
+        (EPOCHS_OF_FIT, EPOCHS_OF_FIT.replace("generator)", "None)")),
+    ),
+    mistake(
+        "fit-default-batch-size",
+        "the loop over epochs is right, and fit hands on the default of batch_size",
+        ("fit.order",),
+        (EPOCHS_OF_FIT, EPOCHS_OF_FIT.replace("batch_size", "128")),
+        may_fail=("fit.modes",),
+    ),
+    mistake(
+        "fit-batches-shuffled",
+        "the same rows meet in every epoch: the order is drawn once, and then that of its batches",
+        ("fit.order",),
+        (
+            "    data = to_model(data, model)\n    stopping",
+            "    data = to_model(data, model)\n    first = torch.randperm(len(data), generator=generator)\n"
+            "    groups = torch.split(first, batch_size)\n    stopping",
+        ),
+        (
+            "        for loss in train_epochs(model, loss_of_rows, len(data), optimizer, epochs, batch_size, generator):\n",
+            "        for _ in range(epochs):\n"
+            "            model.train()\n"
+            "            batches = [groups[k] for k in torch.randperm(len(groups), generator=generator).tolist()]\n"
+            "            losses = [descend(loss_of_rows(rows), optimizer) for rows in batches]\n"
+            "            loss = mean_per_example(losses, [len(rows) for rows in batches])\n",
+        ),
     ),
     mistake(
         "fit-shuffled-once",

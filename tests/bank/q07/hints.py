@@ -40,6 +40,8 @@ HINTS: dict[str, str] = {
     "q7-loss-in-bits": "Which logarithm counts in nats?",
     "q7-alpha-on-reconstruction": "Which of the two terms should vanish at alpha = 0?",
     "q7-alpha-mixes": "What does alpha = 0 leave of the reconstruction, and what does alpha = 1?",
+    "q7-alpha-at-most-one": "What does alpha do in your sum?",
+    "q7-alpha-refused-above-one": "Is alpha a share, or a weight that may be larger than 1?",
     "q7-alpha-detached": "Follow the number from the argument to the result: at which step does autograd lose sight of it?",
     "q7-joint-mean-mse": "Is the reconstruction summed over the pixels of an image, or averaged over them?",
     "q7-joint-labelled-rows-only": "Which rows does each of the two terms look at?",

@@ -99,6 +99,18 @@ MISTAKES: tuple[Mistake, ...] = (
         may_fail=("jointloss.edges", "trainjoint.rows", "trainjoint.learns"),
     ),
     mistake(
+        "alpha-at-most-one",
+        "takes alpha for a share: more than 1 counts as 1",
+        ("jointloss.value",),
+        (JOINT_SUM, JOINT_SUM.replace("alpha *", "min(alpha, 1.0) *")),
+    ),
+    mistake(
+        "alpha-refused-above-one",
+        "takes alpha for a share: more than 1 is an error",
+        ("jointloss.value",),
+        ("    if alpha < 0:\n", "    if not 0 <= alpha <= 1:\n"),
+    ),
+    mistake(
         "alpha-detached",
         "the classification term is turned into a number",
         ("loss.gradient",),

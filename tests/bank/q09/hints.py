@@ -21,7 +21,7 @@ HINTS: dict[str, str] = {
     "q09-batch-maximum": "In evaluation mode, what have the other images of the batch to do with this one?",
     "q09-num-classes-on-class": "Make two models of different sizes, then use the first: whose sizes does it know?",
     "q09-logits-while-training": "What does the loss take x_recon for while the model trains?",
-    "q09-label-on-first-pixels": "Which value arrives at this line, and from where?",
+    "q09-label-on-first-pixels": "Where do you write the class, and is there room for it in an image of four pixels and ten classes?",
     "q09-embedding-of-ten": "How many classes does this model know, and which of your layers need to know it?",
     "q09-classes-modulo-ten": "Where does the class enter, and what of it is left when the output is reached?",
     "q09-one-head": "How many heads does your encoder have, and which of them is returned twice?",

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from . import mistakes_averages, mistakes_model, mistakes_quantizer, mistakes_usage
-from .alternatives import ALTERNATIVES
+from . import (
+    alternatives_averages,
+    alternatives_quantizer,
+    alternatives_usage,
+    mistakes_averages,
+    mistakes_codebook,
+    mistakes_model,
+    mistakes_quantizer,
+    mistakes_usage,
+)
 
 __all__ = ["ALTERNATIVES", "MISTAKES"]
 
 MISTAKES = (
-    *mistakes_quantizer.MISTAKES, *mistakes_averages.MISTAKES, *mistakes_usage.MISTAKES, *mistakes_model.MISTAKES,
+    *mistakes_quantizer.MISTAKES, *mistakes_codebook.MISTAKES, *mistakes_averages.MISTAKES, *mistakes_usage.MISTAKES,
+    *mistakes_model.MISTAKES,
+)  # fmt: skip
+ALTERNATIVES = (
+    *alternatives_quantizer.ALTERNATIVES, *alternatives_averages.ALTERNATIVES, *alternatives_usage.ALTERNATIVES,
 )  # fmt: skip

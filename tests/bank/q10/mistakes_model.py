@@ -3,23 +3,7 @@
 from __future__ import annotations
 
 from .. import Mistake
-
-MODULE = "vqvae"
-
-
-def mistake(
-    id: str,
-    story: str,
-    *fails: str,
-    edits: tuple[tuple[str, str], ...] = (),
-    append: str = "",
-    may_fail: tuple[str, ...] = (),
-) -> Mistake:
-    """A bug in vqvae.py."""
-    names = tuple(f"q10.{name}" for name in fails)
-    also = tuple(f"q10.{name}" for name in may_fail)
-    return Mistake(f"q10.{id}", 10, MODULE, story, names, edits, append, also)
-
+from .writing import mistake
 
 TRAINED = ("trained.vq", "trained.ema")
 
