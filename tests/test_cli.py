@@ -62,7 +62,7 @@ def test_grading_the_solution(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert content["score"] == 8
     assert content["not_run_points"] == 102
     assert content["seed"] == 3
-    assert content["sandbox"] == sandbox_dict(boxes.box_of_a_run("auto", own=True, unsafe=False).sandbox)
+    assert content["sandbox"] == sandbox_dict(boxes.box_of_a_run("auto", "cpu", own=True, unsafe=False).sandbox)
     assert content["sandbox"]["self_test"] is None  # one folder, the user's own
     assert "8 of 8 judged; 92 not run" in capsys.readouterr().out
 

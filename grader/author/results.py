@@ -121,6 +121,13 @@ def speed(bench: Mapping[str, Any]) -> list[str]:
             f"{boundary['in_one_process_cpu_s']:g}; grading costs {boundary['ratio']:g} times as much as judging "
             "(`make bench`, medians of rounds in turn).", "",
         ]  # fmt: skip
+    if box := bench.get("box"):
+        lines += [
+            f"In a box ({box['backend']}) against none, in turn: the first verdict of a submission on a warm "
+            f"worker {box['first_verdict_ms']:.3g} ms after it was handed over ({box['first_verdict_ratio']:.3g} "
+            f"times; of that {box['wait_ms']:.2g} ms for the box), all quick checks {box['quick_s']:.3g} s "
+            f"({box['quick_ratio']:.3g} times; in CPU seconds {box['quick_cpu_ratio']:.3g} times).", "",
+        ]  # fmt: skip
     if "cuda" not in bench:
         lines += ["**The GPU columns were not measured**: no machine with a GPU was at hand when this page was made. "
                   "The code path for CUDA has not been run.", ""]  # fmt: skip

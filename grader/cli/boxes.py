@@ -29,29 +29,29 @@ class Chosen(NamedTuple):
     stronger: Mapping[str, Unavailable]
 
 
-def find_box(wanted: str) -> Chosen:
+def find_box(wanted: str, device: str = "cpu") -> Chosen:
     """The strongest box that works here, or the one that is wanted; `none` only if it is wanted. Raises NoBox."""
     reasons: dict[str, Unavailable] = {}
     for name in BACKENDS if wanted == "auto" else (wanted,):
         if name == NONE and wanted == "auto":
             break
         try:
-            return Chosen(choose(name), reasons)
+            return Chosen(choose(name, device), reasons)
         except NoBox as none:
             reasons.update(none.reasons)
     raise NoBox(reasons)
 
 
-def box_of_a_run(wanted: str, *, own: bool, unsafe: bool) -> Box:
+def box_of_a_run(wanted: str, device: str, *, own: bool, unsafe: bool) -> Box:
     """The box of a run of `grade`. Raises BoxRefused.
 
     `own` says that what is graded is one folder of the user's; `unsafe`, that the user takes what comes of no box.
     """
     try:
-        box = find_box(wanted).box
+        box = find_box(wanted, device).box
     except NoBox as none:
         if wanted == "auto" and (own or unsafe):
-            return choose(NONE)
+            return choose(NONE, device)
         raise BoxRefused(told(none)) from none
     if box.sandbox.backend == NONE and not (own or unsafe):
         raise BoxRefused(

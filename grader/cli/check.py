@@ -23,7 +23,7 @@ def run_check(options: argparse.Namespace, out: Console, err: Console) -> int:
     """A student's own run."""
     submission = read_submission(options.path, MODULES, handed_out())
     plan = make_plan(options, ALL_KINDS if options.trained else QUICK_KINDS, frozenset({"public"}))
-    plan = replace(plan, box=find_box(options.box).box)
+    plan = replace(plan, box=find_box(options.box, plan.device).box)
     with watch(err, [submission], plan) as progress:
         [(_, report)] = list(grade([submission], plan, progress.note))
     terminal.print_check(out, report, verbose=options.verbose)

@@ -29,8 +29,8 @@ INTERRUPTED = 130
 def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
     submissions, own = read_all(options.paths, folder.out, err)
-    box = box_of_a_run(options.box, own=own, unsafe=options.unsafe_no_box)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
+    box = box_of_a_run(options.box, plan.device, own=own, unsafe=options.unsafe_no_box)
     plan = replace(plan, box=box, self_test=None if own else tested(box, unsafe=options.unsafe_no_box))
     folder.begin()
     terminal.print_setting(err, plan, submissions)

@@ -21,6 +21,7 @@ from ..report.model import Report, question_label
 from ..report.printable import name_of, one_line, problems_of
 from ..report.words import STATUS_WORDS, boxed, marks, points, summary
 from ..rubric import QUESTIONS
+from .boxes import STRONG
 from .layout import details, next_steps, question_block
 
 LONGEST_SHOWN = 26  # of a submission's name, in the table of a class
@@ -47,11 +48,13 @@ def print_open(console: Console, sandbox: Sandbox) -> None:
             "code that you do not trust on a machine or account that holds nothing else; python -m grader box says "
             "what would give this machine a box."
         )
-    elif through or sandbox.missing:
+    elif through or sandbox.backend not in STRONG:
         text = f"The box {sandbox.backend} does not hold everything."
         text += f" Not there: {', '.join(sandbox.missing)}." if sandbox.missing else ""
         text += f" Got through in its test: {', '.join(through)}." if through else ""
     else:
+        if sandbox.missing:
+            console.print(Text(f"not there: {', '.join(sandbox.missing)}", "dim"))
         return
     console.print(Panel(Text(text), title="no box" if sandbox.backend == "none" else "box with gaps",
                         border_style="yellow"))  # fmt: skip

@@ -18,7 +18,7 @@ class Pool:
     def __init__(self, box: Box | None = None) -> None:
         self.box = box or choose("none")
         self.ahead: Sequence[str] | None = None
-        self._spare: Worker | None = None
+        self.spare: Worker | None = None
         self._loaded: frozenset[str] = frozenset()
         self._working = False  # whether a worker has been taken: before that, a spare would only be in its way
 
@@ -40,15 +40,15 @@ class Pool:
 
     def _prepare(self) -> None:
         """Starts a spare if one is wanted and none runs, and does not wait for it."""
-        if self.ahead is None or (self._spare is not None and self._spare.alive):
+        if self.ahead is None or (self.spare is not None and self.spare.alive):
             return
         self.close()
-        self._spare, self._loaded = Worker(self.box), frozenset(self.ahead)
-        self._spare.begin_preload(self.ahead)
+        self.spare, self._loaded = Worker(self.box), frozenset(self.ahead)
+        self.spare.begin_preload(self.ahead)
 
     def _warm(self, modules: Sequence[str]) -> Worker | None:
         """The spare; None where there is none, or where it ended while nobody looked."""
-        spare, self._spare = self._spare, None
+        spare, self.spare = self.spare, None
         if spare is None:
             return None
         missing = [name for name in modules if name not in self._loaded]
@@ -72,9 +72,9 @@ class Pool:
 
     def close(self) -> None:
         """Ends the spare."""
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
+        if self.spare is not None:
+            self.spare.close()
+            self.spare = None
 
     def __enter__(self) -> Pool:
         return self

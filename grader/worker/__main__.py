@@ -181,6 +181,7 @@ def serve() -> None:
     with contextlib.suppress(EOFError, ConnectionError):
         zygote.serve()
     zygote.close()
+    os._exit(0)  # nothing is left to be tidied up, and what waits for us waits no longer than it must
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ SEARCH_KEY, USER_KEYRING = 10, -4
 PTRACE_SEIZE = 0x4206
 CREATE_SHARED, QUEUE_FLAGS = 0o1000 | 0o666, os.O_CREAT | os.O_RDWR
 STEP = 8 << 20
+LOOKED_AT, FILES_LOOKED_AT = 0.3, 0.8  # seconds after which whoever looks now and then has looked
 MOST_SCANNED = 64 << 20
 KEPT: list[object] = []  # what has been taken stays taken
 C = ctypes.CDLL(None, use_errno=True)
@@ -230,34 +231,24 @@ def find_shared(key: int, queue: str) -> str:
 # ---- floods, each to a given end --------------------------------------------------------------------------------
 
 
-def fork(most: int) -> int:
-    """Starts processes, which only wait."""
-    count = 0
-    while count < most:
-        try:
-            pid = os.fork()
-        except OSError:
-            break
-        if not pid:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            while True:
-                signal.pause()
-        count += 1
-    return count
-
-
-def start_threads(most: int) -> int:
-    """Starts threads, which only wait."""
+def fork(processes: int, threads: int) -> str:
+    """Starts processes and then threads, which only wait. A thread costs little, and the kernel counts both alike."""
+    started = 0
+    with contextlib.suppress(OSError):
+        while started < processes:
+            if not os.fork():
+                while True:
+                    signal.pause()
+            started += 1
     threading.stack_size(64 << 10)
     waiting = threading.Event()
-    count = 0
     with contextlib.suppress(RuntimeError):
-        while count < most:
+        while len(KEPT) < threads:
             thread = threading.Thread(target=waiting.wait, daemon=True)
             thread.start()
             KEPT.append(thread)
-            count += 1
-    return count
+        time.sleep(LOOKED_AT)
+    return f"{started} processes and {len(KEPT)} threads started"
 
 
 def escape() -> str:
@@ -282,7 +273,7 @@ def take(most: int, shared: bool) -> str:
         for at in range(0, STEP, mmap.PAGESIZE):
             block[at] = 1
         taken += STEP
-    time.sleep(0.3)  # whoever looks now and then has looked
+    time.sleep(LOOKED_AT)
     return f"{taken >> 20} MB taken"
 
 
@@ -292,7 +283,7 @@ def take_memory_file(most: int) -> str:
     taken, block = 0, bytes(STEP)
     while taken < most:
         taken += os.write(number, block)
-    time.sleep(0.3)
+    time.sleep(LOOKED_AT)
     return f"{taken >> 20} MB taken"
 
 
@@ -318,6 +309,8 @@ def fill(most: int, each: int) -> int:
                 with open(path, "wb", buffering=0) as file:
                     for _ in range(each >> 20):
                         total += file.write(block)
+    if total >= most:
+        time.sleep(FILES_LOOKED_AT)
     return total
 
 

@@ -28,6 +28,7 @@ from ..ends import SessionEnded, StudentRaised
 from ..launch import GraderFault, Worker, WorkerDied
 from ..session import Limits, Session
 from . import Box, Observation
+from .rules import FILE_BYTES, PROCESSES, SHM_BYTES, TEMP_BYTES
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 MARKER = "a7-marker-0000000000000000"  # as hostile.py has it
@@ -35,9 +36,11 @@ LIMITS = Limits(request_s=5.0, check_s=15.0, memory=1200 << 20, threads=1)
 BEYOND = 256 << 20  # so much more memory than may be used is asked for
 END_SECONDS = 0.1  # in which a process that was signalled is gone
 LOOPBACK = "127.0.0.1"
-FLOOD = 200  # processes that are started where nothing forbids it
-LARGE, FULL, EACH = 6 << 30, 1536 << 20, 64 << 20
+FORKED = 12  # processes that are started where nothing forbids it; threads count as much and cost less
+LARGE, FULL, EACH = 2 * FILE_BYTES, TEMP_BYTES + SHM_BYTES + (256 << 20), 64 << 20
 LONGEST = 160
+# where Python lies in root's own home, a lent user keeps the right to read; what it can read was tried above
+READING = 1 << 2
 VICTIM = "import sys; sys.stdout.write('!'); sys.stdout.flush(); sys.stdin.read()"
 
 
@@ -52,6 +55,9 @@ class Ward:
         self.folder.chmod(0o755)  # as other people's work usually lies there: anybody may read it
         self.canary = self.folder / "canary"
         self.canary.write_text(self.secret)
+        self.private = self.folder / "private"
+        self.private.write_text(self.secret)
+        self.private.chmod(0o600)
         self.key = secrets.randbelow(2**30) + 1
         self.tcp, self.udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
         self.abstract, self.path = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
@@ -190,10 +196,10 @@ def path_socket(trial: Trial) -> Seen:
 
 
 def read_outside(trial: Trial) -> Seen:
-    """A file that any user of the machine may read."""
-    said = trial.ask("read", str(trial.ward.canary))
-    out = trial.ward.secret in said
-    return Seen(not out, "the canary came back" if out else said)
+    """A file that any user of the machine may read, and one that the grader's user alone may."""
+    said = [trial.ask("read", str(path)) for path in (trial.ward.canary, trial.ward.private)]
+    out = any(trial.ward.secret in words for words in said)
+    return Seen(not out, "the canary came back" if out else said[0])
 
 
 def write_outside(trial: Trial) -> Seen:
@@ -206,8 +212,9 @@ def write_outside(trial: Trial) -> Seen:
 
 
 def write_shared_folders(trial: Trial) -> Seen:
-    """Into folders that every user of the machine may write to; also whether the next check finds it."""
+    """Into folders that every user of the machine may write to: what lies there when the check has ended."""
     said = trial.ask("leave", trial.ward.name)
+    trial.renew()
     outside = [folder for folder in ("/tmp", "/var/tmp", "/dev/shm") if Path(folder, trial.ward.name).exists()]
     return Seen(not outside, f"found in {', '.join(outside)}" if outside else f"nothing outside (inside: {said})")
 
@@ -333,7 +340,7 @@ def privileges(trial: Trial) -> Seen:
         (line.partition(":") for line in Path(f"/proc/{running.pid}/status").read_text().splitlines())
     }  # fmt: skip
     bad = []
-    if int(status["CapEff"], 16):
+    if int(status["CapEff"], 16) & ~READING:
         bad.append("it has capabilities")
     if status["NoNewPrivs"] != "1":
         bad.append("setuid programs work")
@@ -345,12 +352,20 @@ def privileges(trial: Trial) -> Seen:
 def fork_flood(trial: Trial) -> Seen:
     """More processes than one check may have; and whether any of them is left after it."""
     before = {process.pid for process in trial.processes()}
-    said = trial.ask("fork", FLOOD)
-    running = {process.pid for process in trial.processes()} - before
+    said = trial.ask("fork", FORKED, PROCESSES + FORKED)
+    running = [process for process in trial.processes() if process.pid not in before]
+    count = sum(threads_of(process) for process in running)
     trial.renew()
-    left = running & {process.pid for process in trial.processes()}
-    words = f"{len(left)} are left" if left else f"{len(running)} ran at the most ({said})"
-    return Seen(len(running) < FLOOD and not left, words)
+    left = {process.pid for process in running} & {process.pid for process in trial.processes()}
+    words = f"{len(left)} are left" if left else f"{count} ran at the most ({said})"
+    return Seen(count <= PROCESSES and not left, words)
+
+
+def threads_of(process: psutil.Process) -> int:
+    """What the kernel counts; 0 for one that has ended."""
+    with contextlib.suppress(psutil.Error):
+        return int(process.num_threads())
+    return 0
 
 
 def daemon(trial: Trial) -> Seen:
@@ -409,7 +424,7 @@ ATTACKS: Sequence[tuple[str, Callable[[Trial], Seen]]] = (
     ("a socket in a folder of the grader", path_socket),
     ("reading a file outside", read_outside),
     ("writing a file outside", write_outside),
-    ("writing to the shared temporary folders", write_shared_folders),
+    ("leaving files in the shared temporary folders", write_shared_folders),
     ("seeing another process", visible),
     ("the environment of another process", environment),
     ("the memory of another process", memory_of_another),

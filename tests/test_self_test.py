@@ -1,0 +1,164 @@
+"""The hostile self-test in every box that this machine can give: nothing gets out. Without a box it does, and is seen.
+
+With CI=true a backend that the machine supports, by a test that owes nothing to the grader's own, must have been tried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader.boundary.box import BACKENDS, Box, NoBox, choose
+from grader.boundary.box.selftest import ATTACKS, MARKER, Ward, find_shared, observe
+from grader.boundary.launch import Worker
+
+from .conftest import ROOT
+
+IN_CI = os.environ.get("CI", "").casefold() in ("1", "true", "yes")
+CREATE_RULESET, VERSION = 444, 1
+HARMED = frozenset({  # without a box these must get through, or the self-test sees nothing
+    "a TCP connection", "a UDP datagram", "an abstract socket of the grader", "a socket in a folder of the grader",
+    "reading a file outside", "writing a file outside", "leaving files in the shared temporary folders",
+    "seeing another process", "the environment of another process", "ending another process",
+})  # fmt: skip
+
+
+def landlock_version() -> int:
+    """What the kernel says, by its own call."""
+    if sys.platform != "linux":
+        return 0
+    return int(ctypes.CDLL(None).syscall(CREATE_RULESET, None, 0, VERSION))
+
+
+def namespaces_work() -> bool:
+    """Whether somebody without privileges can have a user namespace here, by the tool of util-linux."""
+    tool = shutil.which("unshare")
+    if tool is None:
+        return False
+    before = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+    words = [*before, tool, "--user", "--map-current-user", "--mount", "--pid", "--fork", "true"]
+    with contextlib.suppress(OSError):
+        return subprocess.run(words, capture_output=True, check=False, cwd="/").returncode == 0
+    return False
+
+
+def supported(name: str) -> bool:
+    """Whether this machine could give a box of this kind."""
+    if name == "bubblewrap":
+        return namespaces_work()
+    if name == "uid":
+        return sys.platform == "linux" and os.geteuid() == 0 and shutil.which("setpriv") is not None
+    return landlock_version() >= 6
+
+
+def box_of(name: str) -> Box:
+    """The box; a backend that the machine does not support is passed over, one that it does is not."""
+    try:
+        return choose(name)
+    except NoBox as none:
+        if IN_CI and supported(name):
+            raise
+        pytest.skip(str(none))
+
+
+@pytest.mark.parametrize("name", [name for name in BACKENDS if name != "none"])
+def test_nothing_gets_out_of_a_box(name: str) -> None:
+    seen = list(observe(box_of(name)))
+    assert [one.what for one in seen] == [what for what, _ in ATTACKS]
+    assert not [f"{one.what}: {one.seen}" for one in seen if not one.held]
+    assert all(one.seen for one in seen)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_without_privileges_gets_a_box_of_landlock() -> None:
+    """The whole grader as another user, as on a locked-down cluster."""
+    box_of("landlock")
+    somebody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "-all",
+                "--bounding-set", "-all"]  # fmt: skip
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o777)
+        environment = {**os.environ, "HOME": folder, "TMPDIR": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        if subprocess.run([*somebody, sys.executable, "-c", "import torch, grader"], cwd=ROOT, env=environment,
+                          capture_output=True, check=False).returncode:  # fmt: skip
+            pytest.skip("nobody but root can read this Python or this copy of the grader")
+        done = subprocess.run([*somebody, sys.executable, "-m", "grader", "box", "--box", "landlock", "--json"], cwd=ROOT,
+                              env=environment, capture_output=True, text=True, check=False)  # fmt: skip
+    content = json.loads(done.stdout)
+    assert content["backend"] == "landlock"
+    assert not [one for one in content["self_test"] if not one["held"]]
+    assert done.returncode == 0
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """What a test has started or written on this machine is gone after it."""
+    places = [
+        Path(folder) for folder in {tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"} if Path(folder).is_dir()
+    ]
+    ours = ("a7-note", "a7-ward", "a7-full", "a7-worker")
+
+    def files() -> set[Path]:
+        return {path for folder in places for path in folder.iterdir() if path.name.startswith(ours)}
+
+    before, started = files(), {process.pid for process in psutil.Process().children(recursive=True)}
+    yield
+    assert files() <= before
+    assert {process.pid for process in psutil.Process().children(recursive=True)} <= started
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_left")
+def test_without_a_box_it_gets_out_and_harms_nothing() -> None:
+    seen = {one.what: one for one in observe(choose("none"))}
+    assert {what for what, one in seen.items() if not one.held} >= HARMED
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_the_ward_can_be_harmed() -> None:
+    """The oracles themselves: a canary that never changes would find every box tight."""
+    with Ward() as ward:
+        libc = ctypes.CDLL(None)
+        assert libc.shmget(ward.key, 4096, 0o1000 | 0o600) >= 0
+        assert find_shared(ward.key, ward.name) == "a segment"
+        assert ward.canary.read_text() == ward.secret
+        assert ward.victim.poll() is None
+        assert ward.victim_secret in Path(f"/proc/{ward.victim.pid}/cmdline").read_text()
+    assert libc.shmget(ward.key, 0, 0) < 0
+    assert ward.victim.poll() is not None
+
+
+def test_the_text_that_is_sent_has_the_marker_that_is_looked_for() -> None:
+    from grader.boundary.box import hostile
+
+    assert hostile.MARKER == MARKER
+    assert {name for name in vars(hostile) if not name.startswith("_")} >= {"marker", "connect", "take"}
+
+
+def test_a_worker_that_dies_in_the_middle_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an attack does to its worker, those after it are tried all the same."""
+    started = []
+    begin = Worker.__init__
+
+    def counted(self: Worker, *arguments: object) -> None:
+        begin(self, *arguments)  # type: ignore[arg-type]
+        started.append(self)
+
+    monkeypatch.setattr(Worker, "__init__", counted)
+    chosen = [attack for attack in ATTACKS if attack[0] in ("ending its parent", "reading a file outside")]
+    monkeypatch.setattr("grader.boundary.box.selftest.ATTACKS", [chosen[1], chosen[0]])
+    first, second = observe(choose("none"))
+    assert (first.what, first.held, second.held) == ("ending its parent", False, False)
+    assert second.seen == "the canary came back"
+    assert len(started) == 2
+    assert not [worker for worker in started if worker.alive]
