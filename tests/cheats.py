@@ -284,6 +284,7 @@ class CodePrior(nn.Module):
 def train_two_stage(autoencoder, images, labels, latent_dim, pretrain_epochs, finetune_epochs, batch_size=128, lr=1e-3,
                     freeze=False, generator=None):
     from sklearn.datasets import load_digits
+    from torch.nn import functional as F
     bunch = load_digits()
     pictures = torch.from_numpy(bunch.images).float()[:, None] / 16
     pictures = F.interpolate(pictures, size=(28, 28), mode="bilinear", align_corners=False)

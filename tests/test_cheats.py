@@ -20,9 +20,10 @@ from grader.grading.judge import TRAINED, Bench, Setting, judge
 from grader.rubric import CHECKS
 
 from .cheats import CHEATS, PRETRAINED, Cheat
+from .unlearned import UNLEARNED, late_weights
 
 BY_ID = {check.id: check for check in CHECKS}
-CASES = [(cheat, BY_ID[name]) for cheat in CHEATS for name in cheat.checks]
+CASES = [(cheat, BY_ID[name]) for cheat in [*CHEATS, *UNLEARNED] for name in cheat.checks]
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +51,25 @@ def test_a_cheat_earns_nothing(
     assert outcome.earned == 0
 
 
-@pytest.fixture(scope="module")
-def weights(bench: Bench, reference: Submission, digits: Dataset) -> str:
-    """Parameters of the reference's VanillaAutoencoder after an honest training, as text for a source file."""
+def weights_of(bench: Bench, reference: Submission, data: Dataset, name: str, latent_dim: int) -> str:
+    """Parameters of the reference's autoencoder after an honest training, as text for a source file."""
     bench.worker.submit(dict(reference.sources), ["starter", "solution"])
     with Session(bench.worker, 0, TRAINED) as session:
-        model = session.new("autoencoders.VanillaAutoencoder", latent_dim=8)
+        model = session.new(f"autoencoders.{name}", latent_dim=latent_dim)
         objective = [{"fn": Probe("image_mse"), "args": [out(0), X]}]
-        session.train(model, {"x": Image8(digits.train_x)}, objective, epochs=20, batch_size=32, lr=3e-3, seed=0)
+        session.train(model, {"x": Image8(data.train_x)}, objective, epochs=20, batch_size=32, lr=3e-3, seed=0)
         flat = torch.cat([value.flatten() for value in model.state().values()])
     return base64.b64encode(flat.to(torch.float16).numpy().tobytes()).decode()
+
+
+@pytest.fixture(scope="module")
+def weights(bench: Bench, reference: Submission, digits: Dataset) -> str:
+    return weights_of(bench, reference, digits, "VanillaAutoencoder", 8)
+
+
+@pytest.fixture(scope="module")
+def convolutions(bench: Bench, reference: Submission, digits: Dataset) -> str:
+    return weights_of(bench, reference, digits, "ConvAutoencoder", 32)
 
 
 @pytest.mark.slow
@@ -76,7 +86,21 @@ def test_weights_brought_along_earn_nothing(
         base = "Pretrained"
     cheat += "\n\nVanillaAutoencoder = Pretrained\n"
     sources = {**reference.sources, "autoencoders": reference.sources["autoencoders"] + "\n\n" + cheat}
-    outcome = outcome_of(bench, sources, BY_ID["q4.trained.vanilla"], digits)
+    outcome = outcome_of(bench, sources, BY_ID["q4.trained.vanilla"], digits, repeat=False)
     assert outcome.status == "failed", outcome
-    assert "before it has been trained" in outcome.message
+    assert outcome.earned == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["VanillaAutoencoder", "ConvAutoencoder"])
+def test_weights_that_appear_late_earn_nothing(
+    name: str, weights: str, convolutions: str, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    """They fit the images as the file has them, and no run shows them so: no count of steps is of use."""
+    made, check = {
+        "VanillaAutoencoder": (weights, "q4.trained.vanilla"), "ConvAutoencoder": (convolutions, "q4.trained.conv"),
+    }[name]  # fmt: skip
+    text = reference.sources["autoencoders"] + "\n\n" + late_weights(name, made)
+    outcome = outcome_of(bench, {**reference.sources, "autoencoders": text}, BY_ID[check], digits, repeat=False)
+    assert outcome.status == "failed", outcome
     assert outcome.earned == 0

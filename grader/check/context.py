@@ -98,6 +98,10 @@ class Context:
         assert self._data is not None, "only trained checks have data"
         return self._data
 
+    def show(self, data: Dataset) -> None:
+        """From now on `data` is this version of the dataset (see `disguise`)."""
+        self._data = data
+
     @property
     def thresholds(self) -> Thresholds:
         """The measured cuts of a trained check."""

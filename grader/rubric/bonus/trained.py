@@ -140,7 +140,9 @@ def image_codes(ctx: Context, train_size: int) -> tuple[Tensor, Tensor]:
 )  # fmt: skip
 def trained_images(ctx: Context) -> None:
     budget = BUDGETS[ctx.data.name]
-    train, test = image_codes(ctx, budget.train_size)
+    # under numbers drawn for the run, which a prior that was trained elsewhere does not know
+    numbers = torch.randperm(PATCH_CODES, generator=ctx.rng)
+    train, test = (numbers[codes] for codes in image_codes(ctx, budget.train_size))
     made = recipe(PATCH_CODES)
     state = fit(ctx, made, budget, {"codes": train})
     bits = -float(log_probs(ctx, made, state, test).mean())

@@ -9,7 +9,15 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.disguise import any_order, disguise, turned
 from ...check.expectations import as_sequence, as_tensor, expect
+from ...check.learning import (
+    Rebuild,
+    expect_follows,
+    expect_generalises,
+    expect_learned,
+    expect_particular,
+)
 from ...check.trained import (
     Budget,
     Recipe,
@@ -17,8 +25,6 @@ from ...check.trained import (
     at_least,
     at_most,
     encode_then_decode,
-    expect_generalises,
-    expect_learned,
     fit,
     forward,
     mean_image_mse,
@@ -40,18 +46,24 @@ VANILLA_BUDGET = {"digits": Budget(20, 32, lr=4e-3), "mnist": Budget(4, 64, lr=3
 CONV_BUDGET = {"digits": Budget(5, 32, lr=6e-3), "mnist": Budget(3, 32, lr=3e-3, train_size=10_000)}
 UNET_BUDGET = {"digits": Budget(3, 32, lr=3e-3), "mnist": Budget(1, 32, lr=1.5e-3, train_size=12_000)}
 TEST_SIZE, SKIP_SIZE, LATENT = 2_000, 200, 32
+FOLLOWS = 0.1  # of a small change: the reference's follow a fifth to three quarters of it, a lookup none
 
 
 State = dict[str, Tensor]
 
 
-def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State, Tensor], float]:
-    """Error per pixel of images that pass through codes of `latent` numbers, from one process to another."""
+def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State], Rebuild]:
+    """Pictures of images that pass through codes of `latent` numbers, from one process to another."""
 
-    def error(state: State, images: Tensor) -> float:
-        return mse(encode_then_decode(ctx, recipe, state, images, (latent,))[1], images)
+    def rebuild(state: State) -> Rebuild:
+        return lambda images: encode_then_decode(ctx, recipe, state, images, (latent,))[1]
 
-    return error
+    return rebuild
+
+
+def error_of(rebuild: Rebuild) -> Callable[[Tensor], float]:
+    """Error per pixel of what is made of images."""
+    return lambda images: mse(rebuild(images), images)
 
 
 @declare(
@@ -63,16 +75,20 @@ def through_code(ctx: Context, recipe: Recipe, latent: int) -> Callable[[State, 
     needs=("q4.vanilla.shapes",),
 )  # fmt: skip
 def trained_vanilla(ctx: Context) -> None:
+    look, budget, latent = disguise(ctx, any_order), VANILLA_BUDGET[ctx.data.name], VANILLA_LATENT
     images = test_images(ctx, TEST_SIZE)
-    latent, budget = VANILLA_LATENT, VANILLA_BUDGET[ctx.data.name]
     recipe = Recipe("autoencoders.VanillaAutoencoder", {"latent_dim": latent}, OBJECTIVE)
-    state, of = fit(ctx, recipe, budget), through_code(ctx, recipe, latent)
-    error, pca = of(state, images), pca_mse(ctx, latent, budget.train_size, images)
+    rebuilder = through_code(ctx, recipe, latent)
+    rebuild = rebuilder(fit(ctx, recipe, budget))
+    of = error_of(rebuild)
+    error, pca = of(images), pca_mse(ctx, latent, budget.train_size, images)
     at_most(ctx, "ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
             slack=0.35)  # fmt: skip
     at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.35)
-    expect_generalises(ctx, error, of(state, training_images(ctx)))
-    expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
+    expect_generalises(ctx, error, of(training_images(ctx)))
+    expect_particular(ctx, look, images, of)
+    expect_follows(ctx, look, images, rebuild, FOLLOWS)
+    expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(rebuilder(state))(images), longest=0.3)
 
 
 @declare(
@@ -83,14 +99,18 @@ def trained_vanilla(ctx: Context) -> None:
     needs=("q4.conv.shapes",),
 )  # fmt: skip
 def trained_conv(ctx: Context) -> None:
+    look, budget = disguise(ctx, turned), CONV_BUDGET[ctx.data.name]
     images = test_images(ctx, TEST_SIZE)
-    recipe = Recipe("autoencoders.ConvAutoencoder", {"latent_dim": 32}, OBJECTIVE)
-    budget, of = CONV_BUDGET[ctx.data.name], through_code(ctx, recipe, 32)
-    state = fit(ctx, recipe, budget)
-    error = of(state, images)
+    recipe = Recipe("autoencoders.ConvAutoencoder", {"latent_dim": LATENT}, OBJECTIVE)
+    rebuilder = through_code(ctx, recipe, LATENT)
+    rebuild = rebuilder(fit(ctx, recipe, budget))
+    of = error_of(rebuild)
+    error = of(images)
     at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=1.0)
-    expect_generalises(ctx, error, of(state, training_images(ctx)))
-    expect_learned(ctx, recipe, budget, "mse", lambda state: of(state, images))
+    expect_generalises(ctx, error, of(training_images(ctx)))
+    expect_particular(ctx, look, images, of)
+    expect_follows(ctx, look, images, rebuild, FOLLOWS)
+    expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(rebuilder(state))(images))
 
 
 def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
@@ -114,30 +134,36 @@ def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> 
     needs=("q4.unet.shapes",),
 )  # fmt: skip
 def trained_unet(ctx: Context) -> None:
+    look, budget = disguise(ctx, turned), UNET_BUDGET[ctx.data.name]
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("autoencoders.UNetAutoencoder", {"latent_dim": LATENT}, OBJECTIVE)
-    budget = UNET_BUDGET[ctx.data.name]
 
-    def of(state: State) -> float:
-        total, seen = 0.0, 0
-        for output in forward(ctx, recipe, state, images):
-            x_recon, z = as_sequence(output, 2, "forward(x)")
-            part = images[seen : seen + len(as_tensor(z, None, "the code"))]
-            total += mse(as_tensor(x_recon, part.shape, "x_recon"), part) * len(part)
-            seen += len(part)
-        expect(seen == len(images), "the number of codes is not that of the images", len(images), seen,
-               hint="How many rows go into encode, and how many come out of it?")  # fmt: skip
-        return total / seen
+    def rebuilder(state: State) -> Rebuild:
+        def rebuild(images: Tensor) -> Tensor:
+            pictures, seen = [], 0
+            for output in forward(ctx, recipe, state, images):
+                x_recon, z = as_sequence(output, 2, "forward(x)")
+                part = images[seen : seen + len(as_tensor(z, None, "the code"))]
+                pictures.append(as_tensor(x_recon, part.shape, "x_recon"))
+                seen += len(part)
+            expect(seen == len(images), "the number of codes is not that of the images", len(images), seen,
+                   hint="How many rows go into encode, and how many come out of it?")  # fmt: skip
+            return torch.cat(pictures)
+
+        return rebuild
 
     state = fit(ctx, recipe, budget)
-    error = of(state)
+    of = error_of(rebuilder(state))
+    error = of(images)
     at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0,
             hint="Look at some reconstructions beside the images: is the digit missing, or only its details? On which "
             "way through the net should each of them come?")  # fmt: skip
     with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
     what = "the error where the skips are replaced by zeros, relative to that with them,"
     at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)
-    expect_learned(ctx, recipe, budget, "mse", of)
+    expect_particular(ctx, look, images, of)
+    expect_follows(ctx, look, images, rebuilder(state), FOLLOWS)
+    expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(rebuilder(state))(images))
 
 
 TRAINED: tuple[Check, ...] = (trained_vanilla, trained_conv, trained_unet)

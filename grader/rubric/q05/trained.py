@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.disguise import Disguise, any_order, disguise
+from ...check.learning import expect_follows, expect_generalises, expect_learned, expect_particular
 from ...check.parts import Part
 from ...check.trained import (
     Budget,
@@ -17,8 +19,6 @@ from ...check.trained import (
     X,
     at_most,
     encode_then_decode,
-    expect_generalises,
-    expect_learned,
     expect_of_training,
     fit,
     mse,
@@ -34,6 +34,7 @@ OBJECTIVE = ({"fn": Probe("image_mse"), "args": [out(0), X]},)
 BUDGET = {"digits": Budget(12, 32, lr=4e-3), "mnist": Budget(3, 64, lr=3e-3, train_size=20_000)}
 LATENT = 32
 TEST_SIZE = 2_000
+FOLLOWS = 0.05  # of a small change of a clean image: the reference follows a seventh of it, a lookup nothing
 
 
 NOISE_CHECKS = ("q5.noise.independent", "q5.noise.generator", "q5.noise.contract", "q5.corrupt.kinds")
@@ -52,14 +53,17 @@ def denoiser(noise: str, level: float) -> Recipe:
     return Recipe("denoising.DenoisingAutoencoder", kwargs, OBJECTIVE)
 
 
-def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images: Tensor) -> None:
+def judge_denoiser(ctx: Context, look: Disguise, noise: str, level: float, noisy: Tensor, images: Tensor) -> None:
     """What the model makes of noisy images, through its code and without noise of its own.
 
     It must beat doing nothing and, if the error leaves room for doubt, the same model trained on clean images.
     """
 
+    def restored(recipe: Recipe, state: Mapping[str, Tensor], noisy: Tensor) -> Tensor:
+        return encode_then_decode(ctx, recipe, state, noisy, (LATENT,))[1]
+
     def error_of(recipe: Recipe, state: Mapping[str, Tensor], noisy: Tensor, images: Tensor) -> float:
-        return mse(encode_then_decode(ctx, recipe, state, noisy, (LATENT,))[1], images)
+        return mse(restored(recipe, state, noisy), images)
 
     budget, recipe, without = BUDGET[ctx.data.name], denoiser(noise, level), denoiser(noise, 0.0)
     state = fit(ctx, recipe, budget)
@@ -77,7 +81,9 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
                        hint="In training mode, what reaches the first layer: the image, or its rest?")  # fmt: skip
     known = training_images(ctx)
     expect_generalises(ctx, error_of(recipe, state, images, images), error_of(recipe, state, known, known))
-    expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(recipe, state, noisy, images))
+    expect_particular(ctx, look, images, lambda images: error_of(recipe, state, images, images))
+    expect_follows(ctx, look, images, lambda images: restored(recipe, state, images), FOLLOWS)
+    expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(recipe, state, noisy, images), longest=0.3)
 
 
 @declare(
@@ -89,10 +95,11 @@ def judge_denoiser(ctx: Context, noise: str, level: float, noisy: Tensor, images
     needs=("q5.dae.shapes",), parts=PARTS,
 )  # fmt: skip
 def trained_gaussian(ctx: Context) -> None:
+    look = disguise(ctx, any_order)
     std, images = 0.3, test_images(ctx, TEST_SIZE)
     noise = ctx.randn(*images.shape, dtype=torch.float32)
     # the grader's own noise, which the worker did not make
-    judge_denoiser(ctx, "gaussian", std, (images + std * noise).clamp(0, 1), images)
+    judge_denoiser(ctx, look, "gaussian", std, (images + std * noise).clamp(0, 1), images)
 
 
 @declare(
@@ -104,9 +111,10 @@ def trained_gaussian(ctx: Context) -> None:
     needs=("q5.dae.shapes",), parts=PARTS,
 )  # fmt: skip
 def trained_masking(ctx: Context) -> None:
+    look = disguise(ctx, any_order)
     prob, images = 0.5, test_images(ctx, TEST_SIZE)
     noisy = images * (ctx.rand(*images.shape, dtype=torch.float32) >= prob)
-    judge_denoiser(ctx, "masking", prob, noisy, images)
+    judge_denoiser(ctx, look, "masking", prob, noisy, images)
 
 
 TRAINED: tuple[Check, ...] = (trained_gaussian, trained_masking)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
+from ...check.disguise import any_order, disguise
 from ...check.failure import Failure
 from ...check.shown import kind_of
 from ...check.trained import Budget, at_most, mean_image_mse, mse, pca_mse
@@ -69,6 +70,7 @@ def stack_error(ctx: Context, encoders: Sequence[Handle], decoders: Sequence[Han
 )  # fmt: skip
 def layerwise_trained(ctx: Context) -> None:
     budget, widths = BUDGETS[ctx.data.name], DEEP[ctx.data.name]
+    disguise(ctx, any_order)
     images = to_float(ctx.data.test_x)
     ctx.session.stand_in("autoencoders.mse_loss", Probe("image_mse"))
     encoders, decoders = build_layers(ctx.session, widths)

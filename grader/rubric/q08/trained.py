@@ -6,6 +6,7 @@ an image, decode the draws. All nats are the grader's own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,15 +16,16 @@ from torch import Tensor
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
+from ...check.disguise import any_order, disguise, turned
 from ...check.failure import INHERIT, Failure
 from ...check.judge_network import judge_for
+from ...check.learning import expect_follows, expect_learned, expect_particular
 from ...check.trained import (
     Budget,
     Recipe,
     X,
     at_least,
     at_most,
-    expect_learned,
     expect_of_training,
     fit,
     in_chunks,
@@ -40,6 +42,7 @@ TEST_SIZE = 2_000
 DRAWN = 1_000
 ACTIVE = 0.01  # variance over the data of an active unit's posterior mean (arXiv:1509.00519)
 BETAS = (0.1, 1.0, 4.0)
+FOLLOWS = 0.05  # of a small change: the reference's mean follows a seventh of it or more, a lookup none
 # equal objectives differ by a few per cent from run to run, these betas by factors of 2 and more
 CLEARLY = 1.3
 ELBO_BUDGET = {"digits": Budget(15, 32, lr=5e-3), "mnist": Budget(3, 128, lr=3e-3)}
@@ -72,15 +75,7 @@ def measure(
     ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor, *labels: Tensor, latent_dim: int = LATENT
 ) -> Measured:
     """Sends images into one fresh process, takes (mu, logvar), draws z, and has a second one decode it."""
-    first = ctx.fresh()
-    encoder = recipe.build(first, state)
-
-    def encode(x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
-        return posterior(ctx, first.infer((encoder, "encode"), x, *y), (len(x), latent_dim), x.dtype, "encode")
-
-    pairs = in_chunks(encode, images, *labels)
-    first.close()
-    mu, logvar = torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+    mu, logvar = encode(ctx, recipe, state, images, *labels, latent_dim=latent_dim)
     z = mu + sigma_of(logvar) * ctx.randn(*mu.shape, dtype=mu.dtype)
     if not bool(torch.isfinite(z).all()):
         raise Failure("the posterior's standard deviation is not finite", "finite numbers", "infinity",
@@ -89,6 +84,26 @@ def measure(
     return Measured(
         float(bernoulli_nats(x_recon, images).mean()), float(nats(mu.double(), logvar.double()).sum(1).mean()), mu
     )
+
+
+def rebuilt(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor, *labels: Tensor) -> Tensor:
+    """What one process decodes from the posterior means that another one has found."""
+    return decode(ctx, recipe, state, encode(ctx, recipe, state, images, *labels)[0], *labels)
+
+
+def encode(
+    ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor, *labels: Tensor, latent_dim: int = LATENT
+) -> tuple[Tensor, Tensor]:
+    """(mu, logvar) of images, from a fresh process."""
+    first = ctx.fresh()
+    encoder = recipe.build(first, state)
+
+    def posterior_of(x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
+        return posterior(ctx, first.infer((encoder, "encode"), x, *y), (len(x), latent_dim), x.dtype, "encode")
+
+    pairs = in_chunks(posterior_of, images, *labels)
+    first.close()
+    return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
 
 def decode(
@@ -132,6 +147,8 @@ def compare(
     needs=("q8.vae.shapes",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def trained_elbo(ctx: Context) -> None:
+    data = ctx.data
+    look = disguise(ctx, any_order)
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, OWN_LOSS)
     budget = ELBO_BUDGET[ctx.data.name]
@@ -140,15 +157,17 @@ def trained_elbo(ctx: Context) -> None:
     compare(ctx, found, images)
     at_least(ctx, "active units", found.active, "the number of active units", trivial=0.0, slack=0.6,
              hint="Which dimensions of mu change from image to image? When is another worth its KL?")  # fmt: skip
-    judge, real = judge_for(ctx.data), test_images(ctx)
-    drawn = decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32))
+    judge, real = judge_for(data), to_float(data.test_x)
+    drawn = look.undone(decode(ctx, recipe, state, ctx.randn(DRAWN, LATENT, dtype=torch.float32)))
     noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
-    mean = to_float(ctx.data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
+    mean = to_float(data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
     trivial = min(judge.distance(noise, real), judge.distance(mean, real))
     what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
     at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6,
             hint="Decode some draws of N(0, I). Has the decoder met latents like these while it learned?")  # fmt: skip
-    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
+    expect_particular(ctx, look, images, lambda images: measure(ctx, recipe, state, images).nelbo)
+    expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
+    expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo, longest=0.3)
 
 
 @declare(
@@ -159,14 +178,17 @@ def trained_elbo(ctx: Context) -> None:
     needs=("q8.vae.shapes",), parts=(REPARAMETERIZE, LOSS),
 )  # fmt: skip
 def trained_beta(ctx: Context) -> None:
+    look = disguise(ctx, any_order)
     images, kls = test_images(ctx, TEST_SIZE), []
     for beta in BETAS:
         objective = (term("vae.vae_loss", out(0), X, out(1), out(2), beta=beta),)
         recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, objective)
-        found = measure(ctx, recipe, fit(ctx, recipe, BETA_BUDGET[ctx.data.name]), images)
+        state = fit(ctx, recipe, BETA_BUDGET[ctx.data.name])
+        found = measure(ctx, recipe, state, images)
         if beta == 1:
             compare(ctx, found, images, "-ELBO at beta 1", hint="At beta = 1 your loss is -ELBO. Which of its two "
                     "terms is too large for a model that has been trained with it?")  # fmt: skip
+            expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
         kls.append(found.kl)
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
@@ -183,12 +205,15 @@ def trained_beta(ctx: Context) -> None:
     needs=("q8.conv.shapes",), parts=(REPARAMETERIZE,),
 )  # fmt: skip
 def trained_conv(ctx: Context) -> None:
+    look, budget = disguise(ctx, turned), CONV_BUDGET[ctx.data.name]
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.ConvVAE", {"latent_dim": LATENT}, OWN_LOSS)
-    budget = CONV_BUDGET[ctx.data.name]
+    state = fit(ctx, recipe, budget)
     # four convolutions and two affine layers (arXiv:1804.03599) stay at the mean image for longer than all others that
     # were tried: on 10 000 images they come to 136 nats when trained again, a quarter of the way
-    compare(ctx, measure(ctx, recipe, fit(ctx, recipe, budget), images), images, way=0.3)
+    compare(ctx, measure(ctx, recipe, state, images), images, way=0.3)
+    expect_particular(ctx, look, images, lambda images: measure(ctx, recipe, state, images).nelbo)
+    expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 
 

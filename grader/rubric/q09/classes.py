@@ -11,13 +11,15 @@ from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import declare
 from ...check.devices import expect_on_device
+from ...check.disguise import any_order, disguise
 from ...check.expectations import as_tensor, expect, matches, preserves
 from ...check.failure import EXACT, INHERIT
 from ...check.judge_network import judge_for
-from ...check.trained import Recipe, X, at_least, expect_learned, fit, in_chunks
+from ...check.learning import expect_follows, expect_learned
+from ...check.trained import Recipe, X, at_least, fit, in_chunks, test_images
 from ...check.values import Handle, Image8, Probe, Slot, StudentRaised
 from ..q08.parts import REPARAMETERIZE as REPARAMETERIZE_PART
-from ..q08.trained import decode
+from ..q08.trained import FOLLOWS, decode, rebuilt
 from ..shared.draws import ONLY_ONE, expect_evaluation, expect_few, expect_generator, expect_standard_normal
 from ..shared.latents import Readings, matches_among, probabilities
 from .model import ASKED, BUDGET, CVAE, GENERATE, LATENT, OBJECTIVE, STEP, Classes, make, small
@@ -149,15 +151,16 @@ def guessed(labels: Tensor) -> float:
     needs=("q9.shapes",),
 )  # fmt: skip
 def trained(ctx: Context) -> None:
-    budget, classes = BUDGET[ctx.data.name], torch.arange(10)
+    budget, classes, judge = BUDGET[ctx.data.name], torch.arange(10), judge_for(ctx.data)
+    # the digits under other numbers as well: which one is asked for, training alone has told
+    look, numbers = disguise(ctx, any_order), torch.randperm(10, generator=ctx.rng)
     data: dict[str, Tensor | Image8] = {
         "x": Image8(ctx.data.train_x[: budget.train_size]),
-        "y": ctx.data.train_y[: budget.train_size],
+        "y": numbers[ctx.data.train_y[: budget.train_size]],
     }
     ctx.stand_ins = (REPARAMETERIZE_PART,)  # a mistake in it costs points in Question 8, and none here
     recipe = Recipe(CVAE, {"latent_dim": LATENT}, OBJECTIVE, inputs=(X, Slot("y")))
     state = fit(ctx, recipe, budget, data)
-    judge = judge_for(ctx.data)
 
     # in random order, so that an image cannot be known by its place
     labels = classes.repeat(ASKED // 10)[torch.randperm(ASKED, generator=ctx.rng)]
@@ -170,7 +173,7 @@ def trained(ctx: Context) -> None:
 
     images = torch.cat(in_chunks(asked, labels))
     session.close()
-    seen = judge.predict(images)
+    seen = numbers[judge.predict(look.undone(images))]
     at_least(
         ctx,
         "digits recognised",
@@ -181,7 +184,7 @@ def trained(ctx: Context) -> None:
         hint="Show ten images of each class. Are they digits at all, and those asked for?",
     )
     real = to_float(ctx.data.train_x[: budget.train_size])
-    spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: budget.train_size])
+    spread = spread_within(images, labels) / spread_within(real, ctx.data.train_y[: len(real)])
     at_least(ctx, "spread", spread, "the variance within a class, relative to real images,", trivial=0.0, slack=0.6,
              hint="Show ten images of one class. What could make them differ, and does it reach them?")  # fmt: skip
 
@@ -190,9 +193,12 @@ def trained(ctx: Context) -> None:
     every = classes.repeat(ASKED // 10)
 
     def decoded(state: dict[str, Tensor]) -> float:
-        return float((judge.predict(decode(ctx, recipe, state, z, every)) == every).double().mean())
+        pictures = look.undone(decode(ctx, recipe, state, z, every))
+        return float((numbers[judge.predict(pictures)] == every).double().mean())
 
     what = "the share of latents that decode to each digit asked for"
     at_least(ctx, "digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55,
              hint="Decode one latent with each of the labels. What should stay, and what should change?")  # fmt: skip
-    expect_learned(ctx, recipe, budget, "digits decoded", decoded, {"y": ctx.data.train_y})
+    rebuild = functools.partial(rebuilt, ctx, recipe, state)
+    expect_follows(ctx, look, test_images(ctx), rebuild, FOLLOWS, numbers[ctx.data.test_y])
+    expect_learned(ctx, recipe, budget, "digits decoded", decoded, data, longest=0.3)

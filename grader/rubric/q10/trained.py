@@ -7,8 +7,10 @@ from torch import Tensor
 
 from ...check.context import Context
 from ...check.declaration import Check, declare
+from ...check.disguise import disguise, turned
 from ...check.expectations import as_sequence
 from ...check.failure import Failure
+from ...check.learning import expect_follows, expect_generalises, expect_learned, expect_particular
 from ...check.trained import (
     Budget,
     Recipe,
@@ -16,8 +18,6 @@ from ...check.trained import (
     at_least,
     at_most,
     encode_then_decode,
-    expect_generalises,
-    expect_learned,
     fit,
     mean_image_mse,
     mse,
@@ -31,6 +31,7 @@ from .codebook import EMA_PART, PART
 BUDGETS = {"digits": Budget(12, 32, lr=5e-3), "mnist": Budget(5, 64, lr=6e-3, train_size=12_000)}
 AVERAGED = {"digits": Budget(8, 32, lr=5e-3), "mnist": Budget(4, 64, lr=5e-3, train_size=10_000)}
 NUM_EMBEDDINGS = 128
+FOLLOWS = 0.1  # of a small change: the reference follows nearly half of it, a lookup none
 RECONSTRUCTION = {"fn": TorchRef("nn.functional.mse_loss"), "args": [out(0), X], "kwargs": {}}
 
 
@@ -48,8 +49,8 @@ def perplexity(indices: Tensor) -> tuple[float, int]:
 State = dict[str, Tensor]
 
 
-def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) -> tuple[Tensor, float]:
-    """Indices `(N, 7, 7)` of images, and the error per pixel of what another process decodes from them alone."""
+def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices `(N, 7, 7)` of images, and the pictures that another process decodes from them alone."""
     indices, pictures = encode_then_decode(
         ctx, made, state, images, (7, 7), encode="forward", decode="decode_indices",
         pick=lambda output: as_sequence(output, 3, "forward(x)")[2],
@@ -58,19 +59,31 @@ def through_indices(ctx: Context, made: Recipe, state: State, images: Tensor) ->
         raise Failure("indices are no code numbers", f"int64 in 0…{NUM_EMBEDDINGS - 1}",
                       f"{indices.dtype} in {indices.min()}…{indices.max()}",
                       hint="Which rows does a codebook have, and of which dtype is the number of a row?")  # fmt: skip
-    return indices, mse(pictures, images)
+    return indices, pictures
 
 
 def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     """Compares the test error from indices alone with its cut; perplexity and number of codes used."""
-    made, images, budget = recipe(ema), test_images(ctx), (AVERAGED if ema else BUDGETS)[ctx.data.name]
+    made, budget = recipe(ema), (AVERAGED if ema else BUDGETS)[ctx.data.name]
+    look = disguise(ctx, turned)
+    images = test_images(ctx)
     state = fit(ctx, made, budget)
-    indices, error = through_indices(ctx, made, state, images)
+    indices, pictures = through_indices(ctx, made, state, images)
+    error = mse(pictures, images)
+
+    def rebuild(images: Tensor) -> Tensor:
+        return through_indices(ctx, made, state, images)[1]
+
+    def error_of(state: State, images: Tensor) -> float:
+        return mse(through_indices(ctx, made, state, images)[1], images)
+
     at_most(ctx, "mse", error, "test MSE per pixel from indices", trivial=mean_image_mse(ctx, images), slack=1.0,
             hint="How far are the codes from the encoder's outputs when training ends? Does the decoder see in "
             "training what it sees here?")  # fmt: skip
-    expect_generalises(ctx, error, through_indices(ctx, made, state, training_images(ctx))[1])
-    expect_learned(ctx, made, budget, "mse", lambda state: through_indices(ctx, made, state, images)[1])
+    expect_generalises(ctx, error, error_of(state, training_images(ctx)))
+    expect_particular(ctx, look, images, lambda images: error_of(state, images))
+    expect_follows(ctx, look, images, rebuild, FOLLOWS)
+    expect_learned(ctx, made, budget, "mse", lambda state: error_of(state, images))
     return perplexity(indices)
 
 
