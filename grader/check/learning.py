@@ -29,7 +29,7 @@ LOOKS = 300
 
 Rebuild = Callable[..., Tensor]  # images (and labels) -> what the trained model makes of them
 Value = Callable[[dict[str, Tensor]], float]  # state -> a metric of it
-WRONG = Slot("wrong")
+WRONG = Slot("target")  # to the loop, and to whoever looks into it, a target like another
 BROUGHT = "Where does what your model knows come from, if not from the training it was given?"
 
 
