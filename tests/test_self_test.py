@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from grader.boundary.box import BACKENDS, Box, NoBox, choose
-from grader.boundary.box.selftest import ATTACKS, MARKER, Ward, find_shared, observe
+from grader.boundary.box.selftest import ATTACKS, MARKER, Seen, Trial, Ward, find_shared, observe
 from grader.boundary.launch import Worker
 
 from .conftest import ROOT
@@ -162,3 +162,19 @@ def test_a_worker_that_dies_in_the_middle_is_replaced(monkeypatch: pytest.Monkey
     assert second.seen == "the canary came back"
     assert len(started) == 2
     assert not [worker for worker in started if worker.alive]
+
+
+def test_an_oracle_that_cannot_speak_finds_no_box_tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process that should look is ended, nothing is known, and that is not taken for a box that holds."""
+
+    def blind(trial: Trial) -> Seen:
+        trial.look("end_parent")
+        return Seen(trial.look("marker") == "never", "it was seen")
+
+    def silent(trial: Trial) -> Seen:
+        return Seen(bool(trial.look("no_such_attack")), "it was seen")
+
+    monkeypatch.setattr("grader.boundary.box.selftest.ATTACKS", [("blind", blind), ("silent", silent)])
+    found = list(observe(choose("none")))
+    assert [one.held for one in found] == [False, False]
+    assert all("could not be seen" in one.seen for one in found)

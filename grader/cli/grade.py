@@ -31,7 +31,10 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
     submissions, own = read_all(options.paths, folder.out, err)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
     box = box_of_a_run(options.box, plan.device, own=own, unsafe=options.unsafe_no_box)
-    plan = replace(plan, box=box, self_test=None if own else tested(box, unsafe=options.unsafe_no_box))
+    if not own:
+        with err.status("trying the box"):  # in a terminal: it takes as long as importing torch
+            plan = replace(plan, self_test=tested(box, unsafe=options.unsafe_no_box))
+    plan = replace(plan, box=box)
     folder.begin()
     terminal.print_setting(err, plan, submissions)
     reports: dict[int, Report] = {}

@@ -28,16 +28,17 @@ from ..ends import SessionEnded, StudentRaised
 from ..launch import GraderFault, Worker, WorkerDied
 from ..session import Limits, Session
 from . import Box, Observation
-from .rules import FILE_BYTES, PROCESSES, SHM_BYTES, TEMP_BYTES
+from .rules import FILE_BYTES, PROCESSES, TEMP_BYTES
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 MARKER = "a7-marker-0000000000000000"  # as hostile.py has it
-LIMITS = Limits(request_s=5.0, check_s=15.0, memory=1200 << 20, threads=1)
-BEYOND = 256 << 20  # so much more memory than may be used is asked for
+LIMITS = Limits(request_s=20.0, check_s=60.0, memory=800 << 20, threads=1)
+BEYOND = 128 << 20  # so much more memory than may be used is asked for
 END_SECONDS = 0.1  # in which a process that was signalled is gone
 LOOPBACK = "127.0.0.1"
 FORKED = 12  # processes that are started where nothing forbids it; threads count as much and cost less
-LARGE, FULL, EACH = 2 * FILE_BYTES, TEMP_BYTES + SHM_BYTES + (256 << 20), 64 << 20
+EACH = 64 << 20
+LARGE, FULL = 2 * FILE_BYTES, 2 * TEMP_BYTES + EACH
 LONGEST = 160
 # where Python lies in root's own home, a lent user keeps the right to read; what it can read was tried above
 READING = 1 << 2
@@ -452,7 +453,15 @@ def observe(box: Box) -> Iterator[Observation]:
         if (said := trial.ask("marker")) != MARKER:
             raise GraderFault(f"the self-test did not start in the box: {said}")
         for what, attack in ATTACKS:
-            held, seen = attack(trial)
+            try:
+                held, seen = attack(trial)
+            except (
+                SessionEnded,
+                StudentRaised,
+                WorkerDied,
+            ) as ended:  # an oracle in the box that did not come to speak
+                held, seen = False, f"what came of it could not be seen: {ended}"
+                trial.renew()
             yield Observation(what, held, one_line(seen))
 
 
