@@ -20,8 +20,9 @@ import psutil
 import pytest
 
 from grader.boundary.box import BACKENDS, Box, NoBox, choose
-from grader.boundary.box.selftest import ATTACKS, MARKER, Seen, Trial, Ward, find_shared, observe
+from grader.boundary.box.selftest import ATTACKS, LIMITS, MARKER, Seen, Trial, Ward, find_shared, observe
 from grader.boundary.launch import Worker
+from grader.boundary.session import Session
 
 from .conftest import ROOT
 
@@ -168,8 +169,10 @@ def test_an_oracle_that_cannot_speak_finds_no_box_tight(monkeypatch: pytest.Monk
     """Where the process that should look is ended, nothing is known, and that is not taken for a box that holds."""
 
     def blind(trial: Trial) -> Seen:
-        trial.look("end_parent")
-        return Seen(trial.look("marker") == "never", "it was seen")
+        trial.look("marker")
+        trial.worker.process.kill()
+        trial.worker.process.wait()
+        return Seen(trial.session is not None and bool(Session(trial.worker, 0, LIMITS)), "it was seen")
 
     def silent(trial: Trial) -> Seen:
         return Seen(bool(trial.look("no_such_attack")), "it was seen")
