@@ -120,7 +120,6 @@ class Worker:
             found = self.ask("reap", pid=child.pid, folder=child.folder)
         finally:
             self.control.settimeout(START_SECONDS)
-        self.started.sweep()
         if found.get("stuck"):
             self._destroy()
             raise WorkerDied("a process could not be ended")

@@ -36,7 +36,7 @@ from .values import DType, Gen, Gradients, Handle, Image8, Params, Probe, Ref, S
 PRINTED_KEPT = 4000
 PRINTED_BYTES = 256 << 20  # of one check
 Frame = wire.Frame
-POLL_SECONDS, FILES_SECONDS = 0.05, 0.5  # how often memory and processes, and files, are looked at
+POLL_SECONDS = 0.05  # how often memory, processes and files are looked at
 RATIO = 4  # an answer may hold so many times the numbers that were sent
 OF_PARAMETERS = frozenset({"state", "grads", "vjp"})  # what is as large as the model that a student has chosen
 # fields of a request that are the protocol's own; all others hold values, and travel as trees of them
@@ -89,7 +89,7 @@ class Session:
     """One fresh process with the submission. Use as a context manager.
 
     `fresh`: one in which nothing of it has been imported yet; else it may be a copy of one that has just imported it.
-    `sealed`: fresh, and with nobody to talk to: no sockets, no shared memory.
+    `sealed`: fresh, and alone: all other processes of the submission are ended before it starts.
     """
 
     def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
@@ -118,7 +118,7 @@ class Session:
             os.close(out)
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
-        self.files_looked_at, self.printed_bytes = self.started, 0
+        self.printed_bytes = 0
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
         self.poll = select.poll()
@@ -425,11 +425,9 @@ class Session:
             return ends.TooManyProcesses(f"more than {PROCESSES} processes and threads were running")
         if self.printed_bytes > PRINTED_BYTES:
             return ends.PrintedTooMuch(f"more than {PRINTED_BYTES >> 20} MB were printed")
-        if time.monotonic() - self.files_looked_at > FILES_SECONDS and used:
-            self.files_looked_at = time.monotonic()
+        if used:
             with contextlib.suppress(WorkerDied):  # then the socket says so, too
-                written = self.worker.temporary()
-                if written > TEMP_BYTES:
+                if self.worker.temporary() > TEMP_BYTES:
                     return ends.DiskFull(f"more than {TEMP_BYTES >> 20} MB in files")
         if memory > self.limits.memory > 0:
             return OutOfMemory(f"more than {self.limits.memory >> 20} MB used")

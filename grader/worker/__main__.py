@@ -8,7 +8,7 @@ file descriptors along, the child's data socket and its output pipe:
 * ``{"op": "preload", "modules": [...]}`` imports libraries that the submission uses, so that no check pays for them
 * ``{"op": "submission", "sources": {name: text}, "aliases": [...], "blocked": {name: why}}`` replaces the submission
 * ``{"op": "fork", "seed", "threads", "memory", "cpu", "folder", "sealed"}`` starts a child and answers
-  ``{"pid": ...}``; a sealed one has nobody to talk to
+  ``{"pid": ...}``; before a sealed one starts, all others are ended and their files removed
 * ``{"op": "nursery", "memory", "cpu", "folder"}`` starts a child that imports the submission and forks in our place
   (`nursery`)
 * ``{"op": "reap", "pid": ..., "folder": ...}`` kills a child, or a child of the nursery, and everything that it
@@ -95,8 +95,11 @@ class Zygote:
                 raise wire.ProtocolError(f"unknown request {other!r}")
 
     def fork(self, request: dict[str, Any], data: int, output: int) -> int:
+        if request.get("sealed"):
+            self.close()
+            for name in os.listdir(self.root):
+                processes.sweep(os.path.join(self.root, name))
         folder = self.folder(request["folder"])
-        kind = "sealed" if request.get("sealed") else "check"
 
         def run() -> None:
             if request["op"] == "fork":
@@ -106,7 +109,7 @@ class Zygote:
 
         def give_up() -> None:
             self.control.close()
-            confine.enter(self.rules.get(kind, {}), folder=folder, cpu=int(request["cpu"]))
+            confine.enter(self.rules.get("check", {}), folder=folder, cpu=int(request["cpu"]))
 
         pid = int(processes.fork(run, output, folder, give_up))
         self.forked.add(pid)
@@ -120,7 +123,7 @@ class Zygote:
 
     def temporary(self) -> int:
         """Bytes in files; where the box has file systems of its own these know it at once."""
-        if self.rules.get("shm") == "all":
+        if self.rules.get("own_tmp"):
             usages = [shutil.disk_usage(folder) for folder in (self.root, shared.FOLDER)]
             return sum(usage.used for usage in usages)
         return int(processes.used(self.root))
@@ -138,7 +141,7 @@ class Zygote:
         if not self.kill_orphans():
             found["stuck"] = 1
         processes.sweep(self.folder(folder))
-        if self.rules.get("shm") in ("all", "own") and not self.forked - self.nurseries:
+        if self.rules.get("own_shm") and not self.forked - self.nurseries:
             shared.sweep()
         return found
 
@@ -162,6 +165,7 @@ class Zygote:
             for process in (pid, *processes.descendants(pid)):
                 processes.kill(process)
         self.forked.clear()
+        self.nurseries.clear()
         self.kill_orphans()
 
 
@@ -175,7 +179,8 @@ def serve() -> None:
     main.__spec__ = None
     del main.__file__
     if RULES.get("by_value"):
-        by_value.install()
+        with open(by_value.__file__, encoding="utf-8") as file:
+            by_value.install(file.read())
     processes.gather_memory()
     zygote = Zygote(control, os.getcwd(), RULES)
     with contextlib.suppress(EOFError, ConnectionError):

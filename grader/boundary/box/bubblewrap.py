@@ -69,7 +69,7 @@ class Bubblewrap:
         if not self.inside.seccomp:
             yield []
             return
-        fd = exported(filtered(sockets=True))
+        fd = exported(filtered())
         try:
             yield [fd]
         finally:
@@ -142,7 +142,7 @@ def programs() -> list[str]:
 def find(device: str) -> Box:
     """The first way that works."""
     said = "bubblewrap is not installed"
-    inside = Inside(INSIDE, has_landlock(), has_seccomp(), outer=False, shm="all", device=device)
+    inside = Inside(INSIDE, has_landlock(), has_seccomp(), outer=False, lonely=True, device=device)
     kind = groups.find()
     layers = ("file system", "network", "other processes", "limits", *inside.layers(), *kind.layers())
     missing = (*without(inside), *kind.missing())

@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from . import groups, users
 from .python import WORKER, environment, folders, interpreter
-from .rules import Inside, has_landlock, has_seccomp, without
+from .rules import PROCESSES, Inside, has_landlock, has_seccomp, without
 from .values import Box, Sandbox, Started, Unavailable
 
 TRY_SECONDS = 20.0
@@ -61,8 +59,7 @@ class InPlace:
             group.remove()
             shutil.rmtree(home, ignore_errors=True)
 
-        sweep: Callable[[], None] = Newcomers(user.number if user else os.geteuid()).sweep
-        return Started(process, home, close, sweep, group.out_of_memory)
+        return Started(process, home, close, group.out_of_memory)
 
     def become(self, user: users.User | None) -> list[str]:
         """What stands before the interpreter."""
@@ -74,52 +71,6 @@ class InPlace:
         if "files" in rules["worker"]:
             rules["worker"]["files"]["writable"] = [*rules["worker"]["files"]["writable"], home]
         return json.dumps(rules)
-
-
-class Newcomers:
-    """Files of a user's in /dev/shm that have come since, and that no process has open: a check has left them."""
-
-    def __init__(self, owner: int) -> None:
-        self.owner = owner
-        self.before = self.present()
-
-    def present(self) -> dict[str, int]:
-        """What lies there of the user's, by name."""
-        found: dict[str, int] = {}
-        with contextlib.suppress(OSError):
-            for entry in os.scandir("/dev/shm"):
-                with contextlib.suppress(OSError):
-                    about = entry.stat(follow_symlinks=False)
-                    if about.st_uid == self.owner and not entry.is_dir(follow_symlinks=False):
-                        found[entry.path] = about.st_ino
-        return found
-
-    def sweep(self) -> None:
-        """Removes them."""
-        new = {path: number for path, number in self.present().items() if self.before.get(path) != number}
-        if not new:
-            return
-        held = in_use()
-        for path, number in new.items():
-            if number not in held:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-
-
-def in_use() -> set[int]:
-    """Numbers of the files of /dev/shm that processes have open or mapped."""
-    found: set[int] = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            for line in (process / "maps").read_text(errors="replace").splitlines():
-                if "/dev/shm/" in line:
-                    found.add(int(line.split()[4]))
-        with contextlib.suppress(OSError):
-            for fd in (process / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if os.readlink(fd).startswith("/dev/shm/"):
-                        found.add(fd.stat().st_ino)
-    return found
 
 
 def starts(become: Sequence[str]) -> bool:
@@ -151,13 +102,18 @@ def find_uid(device: str) -> Box:
     if not has_seccomp():
         raise NO_SECCOMP
     landlock = has_landlock()
-    inside = Inside(str(WORKER), landlock, True, outer=True, shm="own", device=device)
+    inside = Inside(str(WORKER), landlock, True, outer=True, lonely=True, device=device)
     keep_reading = reading(landlock)
     kind = groups.find()
     layers = ("user", "network", "limits", *(("file system", "other processes") if landlock else ()),
               *inside.layers(), *kind.layers())  # fmt: skip
-    missing = (*(() if landlock else ("file system (what everybody may read)",)), *without(inside), *kind.missing())
-    return InPlace(inside, True, keep_reading, kind, Sandbox("uid", layers, missing))
+    missing = (
+        *(() if landlock else ("file system (what everybody may read)",)),
+        *(("no privilege (it may read root's own files, where its rules let it)",) if keep_reading else ()),
+        *without(inside),
+        *kind.missing(),
+    )
+    return InPlace(inside, True, keep_reading, kind, Sandbox("uid", layers, tuple(missing)))
 
 
 def find_landlock(device: str) -> Box:
@@ -166,11 +122,12 @@ def find_landlock(device: str) -> Box:
         raise NO_LANDLOCK
     if not has_seccomp():
         raise NO_SECCOMP
-    # the kernel counts all processes of our user, whose others are none of a submission's: they are looked at instead
-    inside = Inside(str(WORKER), True, True, outer=True, shm="careful", processes=None, device=device)
+    root = os.geteuid() == 0
+    # the kernel counts all processes of a user, and ours may have others: then they are looked at from outside
+    inside = Inside(
+        str(WORKER), True, True, outer=True, lonely=root, processes=PROCESSES if root else None, device=device
+    )
     kind = groups.find()
     layers = ("file system", "network", "signals", "limits", *inside.layers(), *kind.layers())
-    shared = "shared memory of your own programs in /dev/shm"
-    missing = ("a user of its own", shared, *without(inside), *kind.missing())
-    root = os.geteuid() == 0
+    missing = ("a user of its own", *without(inside), *kind.missing())
     return InPlace(inside, root, root and reading(True), kind, Sandbox("landlock", layers, missing))

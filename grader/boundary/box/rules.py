@@ -7,11 +7,11 @@ import glob
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from .python import CORES, DEVICES, SETTINGS, SYSTEM, folders
 
-PROCESSES, OPEN_FILES, FILE_BYTES = 256, 512, 256 << 20  # of one check; threads count as processes
+PROCESSES, OPEN_FILES, FILE_BYTES = 128, 512, 256 << 20  # of one check; threads count as processes
 TEMP_BYTES, SHM_BYTES = 512 << 20, 512 << 20  # of one box, beside what its processes have in memory
 LIMITS = {"nofile": OPEN_FILES, "fsize": FILE_BYTES, "core": 0, "msgqueue": 0, "memlock": 8 << 20, "rtprio": 0}
 HARMLESS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/filesystems",
@@ -30,6 +30,8 @@ REFUSED: Mapping[str, Sequence[str]] = {
     "memory that is no file's": ("shmget", "shmat", "shmctl", "shmdt", "msgget", "msgsnd", "msgrcv", "msgctl", "semget",
                                  "semop", "semtimedop", "semctl", "mq_open", "mq_unlink", "mq_timedsend",
                                  "mq_timedreceive", "mq_notify", "mq_getsetattr", "memfd_create", "memfd_secret"),
+    "somebody to talk to": ("socket", "connect", "bind", "listen", "accept", "accept4", "sendmsg", "sendmmsg"),
+    "which parts of a shared file were read before": ("cachestat", "preadv2", "mincore"),
     "keys": ("keyctl", "add_key", "request_key"),
     "namespaces and mounts": ("unshare", "setns", "mount", "umount2", "move_mount", "fsopen", "fsconfig", "fsmount",
                               "fspick", "open_tree", "open_tree_attr", "mount_setattr", "pivot_root", "chroot",
@@ -41,12 +43,10 @@ REFUSED: Mapping[str, Sequence[str]] = {
                     "swapon", "swapoff", "acct", "quotactl", "quotactl_fd", "syslog", "iopl", "ioperm", "settimeofday",
                     "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "vhangup"),
 }  # fmt: skip
-SOCKETS = ("socket", "connect", "bind", "listen", "accept", "accept4", "sendmsg", "sendmmsg")
-TRACES = ("cachestat", "preadv2", "mincore")  # which parts of a shared file somebody has read before
 
 
-def filtered(*, sockets: bool) -> list[Syscall]:
-    """System calls that are refused in a box; `sockets`: those of Unix may be opened and connected."""
+def filtered() -> list[Syscall]:
+    """System calls that are refused in a box."""
     rules: list[Syscall] = [(errno.EPERM, name, []) for names in REFUSED.values() for name in names]
     rules += [(errno.EPERM, "clone", [[0, MASKED_EQ, flag, flag]]) for flag in NEW_NAMESPACES]
     rules.append((errno.ENOSYS, "clone3", []))  # its flags cannot be seen; libraries then use clone
@@ -55,15 +55,7 @@ def filtered(*, sockets: bool) -> list[Syscall]:
     rules += [(errno.EPERM, "fcntl", [[1, EQ, command, 0]]) for command in (F_SETOWN, F_SETSIG, F_SETOWN_EX)]
     rules += [(errno.EPERM, "ioctl", [[1, MASKED_EQ, 0xFFFFFFFF, command]])
               for command in (FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX)]  # fmt: skip
-    rules += no_sockets() if not sockets else []
-    rules += [(errno.EAFNOSUPPORT, name, [[0, NE, AF_UNIX, 0]]) for name in ("socket", "socketpair")
-              if sockets or name == "socketpair"]  # fmt: skip
-    return [rule for rule in rules if known(rule[1])]
-
-
-def no_sockets() -> list[Syscall]:
-    """Nobody to talk to, except over what was open already."""
-    rules: list[Syscall] = [(errno.EPERM, name, []) for name in (*SOCKETS, *TRACES)]
+    rules.append((errno.EAFNOSUPPORT, "socketpair", [[0, NE, AF_UNIX, 0]]))
     rules.append((errno.EPERM, "sendto", [[4, NE, 0, 0]]))  # to an address
     return [rule for rule in rules if known(rule[1])]
 
@@ -125,7 +117,7 @@ class Inside:
     landlock: bool
     seccomp: bool
     outer: bool  # whether files and system calls of the whole worker are confined from the inside, too
-    shm: Literal["all", "own", "careful"]  # whose files of /dev/shm the worker removes after a check; careful: none
+    lonely: bool  # whether the worker's user, or its space, has nothing in it but a submission
     processes: int | None = PROCESSES
     device: str = "cpu"
 
@@ -135,32 +127,22 @@ class Inside:
         return sorted(glob.glob("/dev/nvidia*")) if self.device.startswith("cuda") else []
 
     def rules(self) -> dict[str, Any]:
-        """For the worker, for a check's process, and for one that has nobody to talk to."""
+        """For the worker, and for a check's process."""
         check: dict[str, Any] = {"limits": LIMITS | ({"nproc": self.processes} if self.processes else {})}
         devices = [*DEVICES, *self.extra]
         if self.landlock:
-            check["files"] = {"readable": [*self.python(), *HARMLESS, "/proc/self"], "writable": [*devices, "/dev/shm"]}
+            check["files"] = {"readable": [*self.python(), *HARMLESS, "/proc/self"], "writable": devices}
         elif self.seccomp:
             check["syscalls"] = own_signals()
-        sealed = dict(check)
-        if self.landlock:
-            sealed["files"] = check["files"] | {"writable": devices}
-        if self.seccomp:
-            sealed["syscalls"] = [*check.get("syscalls", []), *(no_sockets() if not self.outer else [])]
         worker: dict[str, Any] = {"dumpable": False, "limits": {"core": 0}}
         if self.outer and self.landlock:
-            worker["files"] = {"readable": [*self.python(), "/proc"], "writable": [*devices, "/dev/shm"]}
+            worker["files"] = {"readable": [*self.python(), "/proc"], "writable": devices}
         if self.outer and self.seccomp:
-            worker["syscalls"] = filtered(sockets=False)
-        alone = self.shm != "careful" or self.landlock  # whether "all that we may reach" is a submission's
-        return {
-            "worker": worker,
-            "check": check,
-            "sealed": sealed,
-            "shm": self.shm,
-            "by_value": self.outer,
-            "alone": alone,
-        }
+            worker["syscalls"] = filtered()
+        own_tmp = not self.outer  # file systems of its own, which know how full they are
+        alone = self.lonely or (self.outer and self.landlock)  # all that it could reach is a submission's
+        kinds = {"worker": worker, "check": check}
+        return kinds | {"own_tmp": own_tmp, "own_shm": self.lonely, "alone": alone, "by_value": self.seccomp}
 
     def python(self) -> list[str]:
         """What everything that runs there may read."""

@@ -31,14 +31,12 @@ class Sandbox:
 class Started:
     """A worker's process. `home` is its folder as it sees it.
 
-    `close` ends what is left of it and removes its files, once it has ended; `sweep` removes, from outside, what a
-    check has left, where the worker cannot.
+    `close` ends what is left of it and removes its files, once it has ended.
     """
 
     process: subprocess.Popen[bytes]
     home: str
     close: Callable[[], None] = lambda: None
-    sweep: Callable[[], None] = lambda: None
     out_of_memory: Callable[[], bool] = lambda: False  # whether the kernel has killed something for want of memory
 
 
