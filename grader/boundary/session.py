@@ -118,7 +118,7 @@ class Session:
             os.close(out)
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
-        self.printed_bytes = 0
+        self.printed_bytes, self.kills = 0, worker.started.kills()
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
         self.poll = select.poll()
@@ -383,6 +383,8 @@ class Session:
         how = self.close()
         if how == f"signal {int(signal.SIGXCPU)}":
             return ends.CpuTimeUsedUp(f"more than {self.limits.cpu} s of processor time used by one process")
+        if isinstance(fault, Crashed) and self.worker.started.kills() > self.kills:
+            return OutOfMemory("the memory of its box was used up")
         return type(fault)(f"{fault} ({how})") if how and isinstance(fault, Crashed) else fault
 
     def _wait(self, event: int, deadline: float) -> None:

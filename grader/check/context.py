@@ -47,19 +47,31 @@ class Context:
         self.case: Mapping[str, Any] = {}  # what `forall` has drawn
         self._data, self._thresholds = data, thresholds
         self._sessions: list[Session] = []
+        self._own: Session | None = None  # the process of a trained check that trains
         self._wrong: defaultdict[str, list[Pair]] = defaultdict(list)  # numbers that were wrong, by what they are
 
     # ---- processes ----------------------------------------------------------------------------------------------
 
     @property
     def session(self) -> Session:
-        """The check's process, started on first use."""
+        """The check's process, started on first use; in a trained check also after another one was needed."""
+        if self.imports_afresh:
+            self._own = self._own if self._own is not None else self.fresh()
+            return self._own
         return self._sessions[0] if self._sessions else self.fresh()
 
     def fresh(self) -> Session:
-        """Another process, which has seen nothing of what happened in the first."""
+        """Another process, which has seen nothing of what happened in the first.
+
+        Of a trained check one runs at a time, so that none can tell another what it has seen. What works with parts of
+        the grader's leaves nothing behind either, and nothing that lives longer has seen them.
+        """
         number = len(self._sessions)
-        session = Session(self.worker, derive(self.seed, f"session {number}"), self.limits, fresh=self.imports_afresh)
+        if self.imports_afresh:
+            self.close()
+            self._own = None
+        session = Session(self.worker, derive(self.seed, f"session {number}"), self.limits,
+                          fresh=bool(self.stand_ins), sealed=self.imports_afresh)  # fmt: skip
         self._sessions.append(session)
         if self.device != "cpu":
             session.use_device(self.device)

@@ -56,12 +56,12 @@ class Bubblewrap:
             )  # fmt: skip
 
         def close() -> None:
-            group.remove()
             if user is not None:
                 user.end()
                 user.release()
+            group.remove()
 
-        return Started(process, HOME, close, out_of_memory=group.out_of_memory)
+        return Started(process, HOME, close, kills=group.kills)
 
     @contextlib.contextmanager
     def filter(self) -> Iterator[list[int]]:

@@ -9,13 +9,15 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MOST_MEMORY, MOST_TASKS = 12 << 30, 1024  # a backstop: limits of a check are lower
 ROOT = Path("/sys/fs/cgroup")
-TRY_SECONDS = 5.0
+TRY_SECONDS, REMOVE_SECONDS, OLD_SECONDS = 5.0, 2.0, 600.0
+PREFIX = "a7-"
 JOIN = 'for group in $A7_GROUPS; do echo $$ > "$group/cgroup.procs"; done; unset A7_GROUPS; exec "$@"'
 
 
@@ -44,21 +46,27 @@ class Group:
     folders: tuple[Path, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
-    def out_of_memory(self) -> bool:
-        """Whether the kernel has killed something in it for want of memory."""
+    def kills(self) -> int:
+        """How many of its processes the kernel has killed for want of memory."""
+        total = 0
         for folder in self.folders:
             for name in ("memory.oom_control", "memory.events"):
                 with contextlib.suppress(OSError):
                     words = [line.split() for line in (folder / name).read_text().splitlines()]
-                    if any(word[0] == "oom_kill" and word[1] != "0" for word in words):
-                        return True
-        return False
+                    total += sum(int(word[1]) for word in words if word[0] == "oom_kill")
+        return total
 
     def remove(self) -> None:
-        """Once nothing runs in it."""
+        """Once nothing runs in it: what was killed a moment ago may still be on its way out."""
+        until = time.monotonic() + REMOVE_SECONDS
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            while folder.is_dir():
+                try:
+                    folder.rmdir()
+                except OSError:
+                    if time.monotonic() > until:
+                        break
+                    time.sleep(0.005)
 
 
 def make(kind: Kind) -> Group:
@@ -67,7 +75,7 @@ def make(kind: Kind) -> Group:
         return Group(kind.scope)
     if not kind.memory:
         return Group()
-    name = f"a7-{uuid.uuid4().hex[:12]}"
+    name = f"{PREFIX}{uuid.uuid4().hex[:12]}"
     folders = tuple(dict.fromkeys(Path(parent, name) for parent in (kind.memory, kind.tasks) if parent))
     for folder in folders:
         folder.mkdir()
@@ -77,6 +85,14 @@ def make(kind: Kind) -> Group:
                 (folder / file).write_text(str(most))
     joined = {"A7_GROUPS": " ".join(map(str, folders))}
     return Group(("/bin/sh", "-c", JOIN, "sh"), folders, joined)
+
+
+def forget_old(folder: Path) -> None:
+    """Groups of a grader that was killed: what is in use cannot be removed."""
+    for group in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - group.stat().st_mtime > OLD_SECONDS:
+                group.rmdir()
 
 
 def find() -> Kind:
@@ -90,6 +106,8 @@ def find() -> Kind:
             done = subprocess.run([*group.enter, "true"], env={**os.environ, **group.environment}, check=False,
                                   capture_output=True, timeout=TRY_SECONDS)  # fmt: skip
             if not done.returncode and not done.stderr:
+                for folder in group.folders:
+                    forget_old(folder.parent)
                 return kind
         except (OSError, subprocess.TimeoutExpired):
             continue

@@ -59,7 +59,7 @@ class InPlace:
             group.remove()
             shutil.rmtree(home, ignore_errors=True)
 
-        return Started(process, home, close, group.out_of_memory)
+        return Started(process, home, close, group.kills)
 
     def become(self, user: users.User | None) -> list[str]:
         """What stands before the interpreter."""

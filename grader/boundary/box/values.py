@@ -37,7 +37,7 @@ class Started:
     process: subprocess.Popen[bytes]
     home: str
     close: Callable[[], None] = lambda: None
-    out_of_memory: Callable[[], bool] = lambda: False  # whether the kernel has killed something for want of memory
+    kills: Callable[[], int] = lambda: 0  # how many processes the kernel has killed for want of memory
 
 
 class Box(Protocol):

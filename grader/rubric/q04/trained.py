@@ -115,9 +115,10 @@ def trained_conv(ctx: Context) -> None:
 
 def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
     """Errors of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
-    first, second = ctx.fresh(), ctx.fresh()
+    first = ctx.fresh()
     z, skips = as_sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
     maps = [as_tensor(skip, None, "a skip") for skip in skips]
+    second = ctx.fresh()
     model = recipe.build(second, state)
     errors = []
     for given in (maps, [torch.zeros_like(skip) for skip in maps]):
