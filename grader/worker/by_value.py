@@ -110,6 +110,7 @@ class SemLock:
 def install(text: str) -> None:
     """For this process and all that come from it; `text` is that of this module."""
     import _multiprocessing  # type: ignore[import-not-found]
+    import multiprocessing.heap
     import multiprocessing.synchronize
 
     import torch
@@ -122,6 +123,7 @@ def install(text: str) -> None:
         lambda cls, size, *, device="cpu": cls(size, device=device)
     )
     _multiprocessing.SemLock = SemLock
+    multiprocessing.heap.Arena._dir_candidates = []  # type: ignore[attr-defined]  # in its own folder, then
     command_line = multiprocessing.spawn.get_command_line
     prelude = (
         f"import sys, types; sys.path[:] = {sys.path!r}; made = sys.modules[{NAME!r}] = types.ModuleType({NAME!r}); "

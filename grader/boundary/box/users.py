@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,7 +43,7 @@ class User:
     def end(self) -> None:
         """Kills all processes of this user, all at one moment: none is born while others are looked for."""
         until = time.monotonic() + END_SECONDS
-        while any(owner == self.number for owner in owners()) and time.monotonic() < until:
+        while self.number in owners() and time.monotonic() < until:
             subprocess.run([*self.become(), "/bin/sh", "-c", "kill -9 -1"], check=False, capture_output=True)
             time.sleep(0.002)
 
@@ -70,13 +69,14 @@ def setpriv() -> str:
     return found
 
 
-def owners() -> Iterator[int]:
+def owners() -> set[int]:
     """Users of all processes."""
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                lines = Path(entry.path, "status").read_text(errors="replace").splitlines()
-                yield from (int(line.split()[1]) for line in lines if line.startswith("Uid:"))
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            lines = status.read_text(errors="replace").splitlines()
+            found |= {int(line.split()[1]) for line in lines if line.startswith("Uid:")}
+    return found
 
 
 def objects(kind: str, owner: int) -> list[str]:
@@ -96,7 +96,7 @@ def lend() -> User:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.geteuid() or folder.is_symlink():
         raise Unavailable(f"{folder} is somebody else's", f"remove {folder}")
-    taken = set(owners()) | {entry.pw_uid for entry in pwd.getpwall()}
+    taken = owners() | {entry.pw_uid for entry in pwd.getpwall()}
     for number in NUMBERS:
         if number in taken:
             continue
