@@ -20,7 +20,7 @@ from .nursery import MOST_PID, ImportEnded, Nursery, Unusable
 from .patience import Patience
 
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
-REAP_SECONDS = 15.0  # a little more than the worker needs to give up
+REAP_SECONDS = 60.0  # more than the worker needs to give up
 IMPORT_MEMORY, IMPORT_CPU = 3 << 30, 600
 
 

@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25
 HUGE_PAGE = 1 << 21
 FAILED = 70
-LEAVING_SECONDS = 5.0
+LEAVING_SECONDS = 20.0
 
 
 PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # found before any fork: a child should touch little
