@@ -21,12 +21,15 @@ class Log:
 
     def __init__(self) -> None:
         self.last: Call | None = None
+        self.names: set[str] = set()  # "module.name" of all that has been asked of the submission
         self.when = 0.0
         self.made: dict[int, Call] = {}  # what constructed an object, by handle
         self.set: dict[int, dict[str, str]] = {}  # mode and precision that it was put into
 
     def note(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A call is about to be made."""
+        given = [value for value in (*args, *kwargs.values()) if isinstance(value, Ref | Handle)]
+        self.names |= {self.name(value) for value in (target, *given)} - {""}
         if isinstance(target, TorchRef) or self.is_ours(target):
             return
         if isinstance(target, tuple) and isinstance(target[0], Handle) and target[1] in ("train", "double", "to"):

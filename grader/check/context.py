@@ -90,6 +90,11 @@ class Context:
         return self._sessions[0].printed if self._sessions else b""
 
     @property
+    def asked(self) -> frozenset[str]:
+        """ "module.name" of all that the check has asked about, in any of its processes."""
+        return frozenset().union(*(session.log.names for session in self._sessions))
+
+    @property
     def odd(self) -> str:
         """A value that the student's code returned and with which no check can go on."""
         return next((session.odd for session in self._sessions if session.odd), "")

@@ -35,3 +35,4 @@ class Outcome:
     duration_s: float = 0.0
     looks: str = ""
     call: str = ""  # what failed, as the student would type it
+    asked: frozenset[str] = frozenset()  # "module.name" of what was called of the submission

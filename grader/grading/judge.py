@@ -150,6 +150,11 @@ def judge(
     return replace(median, message=message, duration_s=sum(one.duration_s for one in found))
 
 
+def hollow(outcome: Outcome, stand_ins: Sequence[Part]) -> bool:
+    """Whether all that was asked about is the grader's own: then nothing of the submission has earned anything."""
+    return outcome.asked <= {part.name for part in stand_ins}
+
+
 def follow_through(
     check: Check, parts: Sequence[Part], lent: Sequence[Part], bench: Bench, setting: Setting
 ) -> Outcome | None:
@@ -158,7 +163,7 @@ def follow_through(
     `lent` are parts of other questions, which cost nothing here.
     """
     outcome = judge(check, bench, setting, [*lent, *parts])
-    if not outcome.earned:
+    if not outcome.earned or hollow(outcome, [*lent, *parts]):
         return None
     names = " and ".join(part.name for part in parts)
     message = f"with the grader's {names} in place of yours, for {FOLLOW_THROUGH:.0%} of the points: {outcome.message}"
@@ -191,7 +196,7 @@ def second_look(
         return outcome
     parts = [part for parts in elsewhere.values() for part in parts]
     again = judge(check, bench, setting, parts, repeat=repeat)
-    if again.earned > outcome.earned:
+    if again.earned > outcome.earned and not hollow(again, parts):
         names = " and ".join(part.name for part in parts)
         message = f"with the grader's {names} in place of yours, which is graded elsewhere"
         return replace(again, message=f"{message}: {again.message}" if again.message else message)
@@ -213,7 +218,7 @@ def paid_once(
         return outcome
     lent = [part for owned in elsewhere.values() for part in owned]
     again = judge(check, bench, setting, [*lent, *parts])
-    if again.earned <= outcome.earned:
+    if again.earned <= outcome.earned or hollow(again, [*lent, *parts]):
         return outcome
     names = " and ".join(part.name for part in parts)
     owners = ", ".join(dict.fromkeys(name for part in parts for name in part.checks))
@@ -267,7 +272,9 @@ def run(
     printed = context.printed.decode(errors="replace") if context is not None else ""
     measured = dict(context.credit.measured) if context is not None else {}
     fell_short = context is not None and context.credit.fell_short
-    return replace(outcome, printed=printed, measured=measured, duration_s=time.monotonic() - began), fell_short
+    asked = context.asked if context is not None else frozenset()
+    took = time.monotonic() - began
+    return replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked), fell_short
 
 
 def killed(check: Check) -> Outcome:
