@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).with_name("lent")
-PROBES, FUNCTIONS = ("probes", "watching", "elsewhere", "loop"), ("given", "parts")
+PROBES, FUNCTIONS = ("probes", "watching", "telling", "elsewhere", "loop"), ("given", "parts")
 HAS_PARTS = (FOLDER / "parts.py").exists()  # students' copies leave them out
 DISGUISES = 32
 # attributes by which a probe would be known, and what else they may be called
@@ -29,6 +29,7 @@ ATTRIBUTES: Mapping[str, Sequence[str]] = {
     "widths": ("dims_", "sizes_", "z_sizes", "latents_"), "given": ("outs", "outputs_", "returned", "recons"),
     "told": ("values_", "levels_", "losses_", "curve"), "batches": ("targets_", "goals_", "refs", "wanted_"),
     "asked": ("events", "acts_", "steps_", "ops"), "cleared": ("zeroed", "clean_", "fresh_", "marks"),
+    "spoilt": ("off_", "bad_", "lost_", "tainted"), "arrivals": ("hits", "seen_", "came", "count_of"),
     "inner": ("core_", "body_", "net_", "wrapped_"), "narrow": ("to_z", "enc_lin", "squeeze_", "inward"),
     "widen": ("from_z", "dec_lin", "expand_", "outward"), "tally": ("ticks", "count_", "meter", "passes_"),
 }  # fmt: skip

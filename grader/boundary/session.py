@@ -29,6 +29,7 @@ from .ends import Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
 from .lending import Lends
 from .log import Call, Log
+from .noted import noted
 from .patience import TRIES
 from .replies import Answered, Malformed
 from .values import DType, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
@@ -258,7 +259,8 @@ class Session:
         if op in ("call", "effects", "vjp") and not self.odd:
             self.odd = replies.oddity(answered[1])
         with self.strictly():
-            return self.lends.inward(op, forms.result(op, answered, asked, self, self.device))
+            value = self.lends.inward(op, forms.result(op, answered, asked, self, self.device))
+            return noted(self.log, self.lends, asked, value) if op == "get" else value
 
     def ask_together(self, requests: Sequence[Frame]) -> list[Answered]:
         """Sends several requests at once, in this order; what costs most of a request is the way there and back."""

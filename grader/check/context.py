@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..boundary.ends import StudentRaised
 from ..boundary.launch import Worker
-from ..boundary.log import Log
+from ..boundary.log import Call, Log
 from ..boundary.session import Limits, Session
 from ..boundary.values import Handle, Probe, Target
 from .credit import Credit
@@ -142,6 +142,11 @@ class Context:
     def images(self, batch: int, side: int = 28, dtype: torch.dtype = torch.float32) -> Tensor:
         """Images `(batch, 1, side, side)` of uniform noise in [0, 1]."""
         return self.rand(batch, 1, side, side, dtype=dtype)
+
+    @property
+    def last(self) -> Call | None:
+        """The last call of the submission."""
+        return self._log.last if self._sessions else None
 
     def typed(self) -> str:
         """The last call of the submission, as a student would type it."""

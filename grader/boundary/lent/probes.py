@@ -91,15 +91,17 @@ class IdentityDecoder(nn.Module):
     The posterior mean of an image is its first `latent_dim` pixels, the log-variance is constant. With a `label_step`
     every pixel also shows the class it was decoded with: that many times the label is added. `modes` notes whether any
     layer is in training mode, `grads` whether what a call returned has a graph, `widths` the size of each latent. With
-    `views` the mean is a view of the image.
+    `views` the mean is a view of the image. Images are off by 1000 where a latent has another size, and, if `strict`,
+    where they are decoded or encoded in training mode or with a graph.
     """
 
     def __init__(
-        self, side: int, num_classes: int = 10, logvar: float = 1.0, label_step: float = 0.0, views: bool = False
-    ) -> None:
+        self, side: int, num_classes: int = 10, logvar: float = 1.0, label_step: float = 0.0, views: bool = False,
+        strict: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.latent_dim, self.side, self.num_classes, self.logvar = side * side, side, num_classes, logvar
-        self.label_step, self.views = label_step, views
+        self.label_step, self.views, self.strict = label_step, views, strict
         self.scale = nn.Parameter(torch.ones(()))
         self.layer = nn.Identity()  # stands for dropout or a normalisation inside
         self.modes = Notes()
@@ -111,6 +113,7 @@ class IdentityDecoder(nn.Module):
         mu = mu if self.views else mu * self.scale
         self.modes.append(self.training or self.layer.training)
         self.grads.append(mu.requires_grad)
+        mu = mu + 1000 if self.strict and (self.training or self.layer.training or mu.requires_grad) else mu
         return mu, torch.full_like(mu, self.logvar)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -120,6 +123,8 @@ class IdentityDecoder(nn.Module):
             shown = shown + self.label_step * y.to(z.dtype).unsqueeze(1)
         self.modes.append(self.training or self.layer.training)
         self.grads.append(shown.requires_grad)
+        wrong = self.strict and (self.training or self.layer.training or shown.requires_grad)
+        shown = shown + 1000 if wrong or z.shape[-1] != self.latent_dim else shown
         return shown.view(-1, 1, self.side, self.side)
 
     def forward(
@@ -135,14 +140,15 @@ class TableModel(nn.Module):
     """An autoregressive prior with known probabilities: logits of each position from a fixed table.
 
     Position 0 uses `first` (K,), every later one row `previous code` of `table` (K, K): a Markov chain in raster order.
+    If `strict`, all codes are 0 in training mode or with gradients on.
     """
 
-    def __init__(self, first: Tensor, table: Tensor) -> None:
+    def __init__(self, first: Tensor, table: Tensor, strict: bool = False) -> None:
         super().__init__()
         self.register_buffer("first", first)
         self.register_buffer("table", table)
         self.weight = nn.Parameter(torch.zeros(()))
-        self.num_embeddings = len(first)
+        self.num_embeddings, self.strict = len(first), strict
         self.modes = Notes()
         self.grads = Notes()
 
@@ -152,6 +158,8 @@ class TableModel(nn.Module):
         flat = indices.flatten(1)
         first, table = self.get_buffer("first"), self.get_buffer("table")
         logits = torch.cat([first.expand(len(flat), 1, -1), table[flat[:, :-1]]], dim=1) + self.weight
+        if self.strict and (self.training or torch.is_grad_enabled()):
+            logits = logits - 1000 * (torch.arange(len(first), device=logits.device) > 0)
         return logits.transpose(1, 2).reshape(len(flat), -1, *indices.shape[1:])
 
 
@@ -332,14 +340,15 @@ def leave_gradients(model: nn.Module, value: float) -> None:
 class BernoulliVAE(nn.Module):
     """A VAE whose parts the grader knows: decode(z) = sigmoid(W z + b), posterior N(A x, diag exp(logvar)).
 
-    `weight` (s², L), `bias` (s²,), `to_mu` (L, s²), `logvar` (L,). Notes mode and gradients of every call.
+    `weight` (s², L), `bias` (s²,), `to_mu` (L, s²), `logvar` (L,). Notes mode and gradients of every call. If `strict`,
+    every pixel is nearly black in training mode or with gradients on.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, to_mu: Tensor, logvar: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, to_mu: Tensor, logvar: Tensor, strict: bool = False) -> None:
         super().__init__()
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.to_mu, self.logvar = nn.Parameter(to_mu), nn.Parameter(logvar)
-        self.latent_dim, self.side = len(logvar), int(len(bias) ** 0.5)
+        self.latent_dim, self.side, self.strict = len(logvar), int(len(bias) ** 0.5), strict
         self.modes = Notes()
         self.grads = Notes()
 
@@ -352,7 +361,8 @@ class BernoulliVAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         self.modes.append(self.training)
         self.grads.append(torch.is_grad_enabled())
-        flat = torch.sigmoid(z.reshape(-1, self.latent_dim) @ self.weight.T + self.bias)
+        off = 9.0 * (self.strict and (self.training or torch.is_grad_enabled()))
+        flat = torch.sigmoid(z.reshape(-1, self.latent_dim) @ self.weight.T + self.bias - off)
         return flat.view(-1, 1, self.side, self.side)
 
     def forward(
@@ -374,7 +384,8 @@ def plain_step(model: nn.Module, x: Tensor, optimizer: torch.optim.Optimizer) ->
 class Denoiser(nn.Module):
     """Stands in for a denoising autoencoder: notes how it is called, what with, and what it gives back.
 
-    x_recon = scale (x + noise / 2) with uniform noise from `generator`, in [0, 1]; the code is the mean pixel.
+    x_recon = scale (x + noise / 2) with uniform noise from `generator`, in [0, 1], where noise is asked for, and
+    scale x where not; scale/4 more in training mode; the code is the mean pixel.
     """
 
     def __init__(self) -> None:
@@ -390,6 +401,7 @@ class Denoiser(nn.Module):
         seed = None if generator is None else generator.initial_seed()
         self.calls.append({"add_noise": add_noise, "seed": seed, "training": self.training})
         self.seen.append(x.detach().clone())
-        x_recon = self.scale * (x + torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) / 2)
+        noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) / 2
+        x_recon = self.scale * (x + noise * (add_noise is True) + self.training / 4)
         self.given.append(x_recon.detach().clone())
         return x_recon, x_recon.flatten(1).mean(1, keepdim=True)

@@ -16,6 +16,7 @@ from ...check.patterns import Reading
 from ...check.shown import kind_of
 from ...check.values import Handle, Probe
 from ..shared.latents import stir
+from ..shared.told import Told, expect_told
 from .pca import PCA_PART, Reference
 
 COMPARE = "pca.compare_with_pca"
@@ -156,6 +157,11 @@ def compare_mode(ctx: Context) -> None:
         leaves_gradients_on(ctx, "compare_with_pca")
     leaves_gradients_off(ctx, COMPARE, model, train, test, 3)
     expect_on_device(ctx, "compare_with_pca", COMPARE, opponent(ctx)[0], train, test, 3)
+    told = Told(ctx, 16, mode="evaluation", graph=False, pair=True)
+    answer = ctx.call(COMPARE, told.model.train(), train, test, 3)
+    value = answer.get("ae_mse") if isinstance(answer, Mapping) else None
+    expect_told(ctx, value, told.error(test), FLOAT64, "ae_mse", "in training mode or with gradients",
+                hint=WHILE_JUDGED)  # fmt: skip
     for name, value in inner.state().items():
         matches(ctx, value, before[name], EXACT, f"{name} of the model after the comparison",
                     hint="What in a model changes when it is only called, and in which mode?")  # fmt: skip

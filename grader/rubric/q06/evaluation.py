@@ -14,6 +14,7 @@ from ...check.failure import EXACT, FLOAT64, INHERIT
 from ...check.forall import forall
 from ...check.values import Probe, TorchRef
 from ..shared.loops import Known, asking, tells
+from ..shared.told import Told, expect_told
 from .models import EVALUATE, LOSS, linear
 from .step import expect_whole_output
 
@@ -93,7 +94,7 @@ def evaluate_state(ctx: Context) -> None:
            hint="Which layers behave differently while the model learns, and is it learning here?")  # fmt: skip
     expect(not any(call["grad"] for call in calls), "evaluate records gradients", "off", "on",
            hint="What is kept of every batch for a backward pass that never comes?")  # fmt: skip
-    largest = max(call["rows"] for call in calls)
+    largest = max((call["rows"] for call in calls), default=0)
     expect(largest <= 4, "with batch_size=4, a batch of evaluate has more than 4 rows", "at most 4 rows",
            f"{largest} of the 11 rows",
            hint="How many rows go through the model at once, and who says so?")  # fmt: skip
@@ -112,3 +113,8 @@ def evaluate_state(ctx: Context) -> None:
     with asking("What does evaluate do with a model that returns (x_recon, z): who takes its output apart?"):
         ctx.call(EVALUATE, whole, ctx.images(5, 3), loss, batch_size=4)
     expect_whole_output(loss.get("calls"), "evaluate")
+    told, data = Told(ctx, 3, mode="evaluation", graph=False, most=4, pair=True), ctx.randn(11, 3)
+    value = ctx.call(EVALUATE, told.model.train(), data, told.loss, batch_size=4)
+    expect_told(ctx, value, told.error(data), FLOAT64, "the mean loss", "in training mode, with gradients or on more "
+                "than 4 rows",
+                hint="What does evaluate ask of the model: in which mode, with which batches?")  # fmt: skip

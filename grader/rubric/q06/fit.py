@@ -32,6 +32,7 @@ from ..shared.loops import (
     losses_of,
     tells,
 )
+from ..shared.told import Told, expect_told
 from .models import FIT, LOSS, THE_EVALUATION, THE_STEP, THE_STOPPING, linear, sgd
 from .step import expect_whole_output
 
@@ -139,10 +140,15 @@ def fit_history(ctx: Context) -> None:
     with asking("What does your loop do with a model that returns (x_recon, z): who takes its output apart?"):
         ctx.call(FIT, whole, ctx.images(5, 3), noted, sgd(ctx, whole, lr=0.0), 1, batch_size=4)
     expect_whole_output(noted.get("calls"), "fit")
+    told = Told(ctx, 3, mode="any", pair=True)
+    value = ctx.call(FIT, told.model, data, told.loss, sgd(ctx, told.model, lr=0.0), 1, batch_size=11)
+    expect_told(ctx, losses_of(history_of(value)[0], 1, TRAIN)[0], told.error(data), FLOAT64, "the training loss",
+                "where its output is taken apart", hint="Who knows what a model's output means, and should take it "
+                "apart?")  # fmt: skip
     loss = ctx.new(Probe("DoublingLoss"))
     with asking(OF_ITS_EPOCH):
         train, _ = history_of(ctx.call(FIT, model, data, loss, sgd(ctx, model, lr=0.0), 4, batch_size=11))
-    expect_own_losses(losses_of(train, 4, TRAIN), loss.get("told"), TRAIN)
+    expect_own_losses(losses_of(train, 4, TRAIN), [2.0**call for call in range(40)], TRAIN)
 
 
 def used(batches: list[list[int]], epochs: int, size: int) -> list[list[list[int]]]:
@@ -203,6 +209,21 @@ def fit_modes(ctx: Context) -> None:
         tells(ctx, float(model.state()["inner.w"]), wanted, FLOAT64,
               f"the parameter after {steps} batches in 4 epochs of gradient descent", known,
               hint="How often does the optimizer step, along which gradient, and whose optimizer is it?")  # fmt: skip
+    modes_in_values(ctx, held_out)
+
+
+def modes_in_values(ctx: Context, held_out: Tensor) -> None:
+    """Training passes in training mode and looks at the validation data in evaluation mode, as the losses show."""
+    told, data = Told(ctx, 3, mode="as recorded", pair=True), ctx.randn(8, 3)
+    optimizer = sgd(ctx, told.model, lr=0.0)
+    value = ctx.call(FIT, told.model, data, told.loss, optimizer, 3, batch_size=8, validation=held_out)
+    train, validation = history_of(value)
+    for entries, rows, what in ((train, data, TRAIN), (validation, held_out, VALIDATION)):
+        for entry in losses_of(entries, 3, what):
+            expect_told(ctx, entry, told.error(rows), FLOAT64, f"{what}: the loss", "where it learns in evaluation "
+                        "mode, or is looked at in training mode or with gradients",
+                        hint="After the validation of the first epoch: in which mode does the second one "
+                        "run?")  # fmt: skip
 
 
 def piled_up(target: float, steps: int, cleared_after: int) -> float:

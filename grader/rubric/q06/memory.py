@@ -11,12 +11,13 @@ from torch.nn import functional as F
 from ...check.context import Context
 from ...check.declaration import Check, declare
 from ...check.devices import expect_on_device
-from ...check.expectations import as_tensor, expect, matches, preserves
+from ...check.expectations import as_number, as_tensor, expect, matches, preserves
 from ...check.failure import EXACT, FLOAT64, Failure, Tolerance, failure_of
 from ...check.shown import kind_of, show
 from ...check.values import DType, Handle, Params, Probe, Ref, StudentRaised, TorchRef
 from ..shared.loops import PILE_UP, Known, asking, tells
-from .models import CHECKPOINTED, LOSS, MIXED
+from ..shared.told import Told, expect_told
+from .models import CHECKPOINTED, LOSS, MIXED, sgd
 
 LR, LEFT, SCALE = 0.5, 30.0, 1024.0  # of the optimizer; in every .grad when a step begins; of the gradient scaler
 UNSCALED = "Who divides the scaled gradients again before the optimizer uses them?"
@@ -151,10 +152,11 @@ def mixed_step(ctx: Context) -> None:
     if not isinstance(value, float):
         raise Failure("mixed_precision_step does not return a float", "a Python float", kind_of(value),
                       hint="What else does a tensor of shape () hold on to, besides its number?")  # fmt: skip
-    expect(bool(model.get("calls")) and bool(loss.get("calls")),
+    calls, told = model.get("calls"), loss.get("calls")
+    expect(bool(calls) and bool(told),
            "mixed_precision_step does not call the model and loss_fn", "one call of each", "none",
            hint="Who computes the output, and who the loss?")  # fmt: skip
-    call, given, now = model.get("calls")[0], loss.get("calls")[-1], inner.state()
+    call, given, now = calls[0], told[-1], inner.state()
     for name, parameter in now.items():
         expect(parameter.dtype == torch.float32, f"the model's {name} is in lower precision after the step",
                "float32, as before", str(parameter.dtype),
@@ -171,7 +173,7 @@ def mixed_step(ctx: Context) -> None:
            f"output in {given['output']}, batch in {given['batch']}",
            hint="In which precision does a layer answer under autocast, and in which does the loss want its "
            "numbers?")  # fmt: skip
-    matches(ctx, loss.get("batches")[-1], x, EXACT, "the batch that loss_fn gets",
+    matches(ctx, (loss.get("batches") or [None])[-1], x, EXACT, "the batch that loss_fn gets",
                 hint="Through which precisions does the target go on its way to the loss?")  # fmt: skip
     low = F.linear(x.bfloat16(), state["weight"].bfloat16(), state["bias"].bfloat16()).float()
     matches(ctx, value, float((low - x).square().mean()), BFLOAT16, "the loss that the step returns",
@@ -179,9 +181,28 @@ def mixed_step(ctx: Context) -> None:
     expect_step(ctx, state, now, x, "mixed_precision_step")
     several_outputs(ctx, loss, ctx.randn(6, 4, dtype=torch.float32))
     ctx.call(MIXED, model, x, loss, optimizer, dtype=DType("float16"))
-    kind = model.get("calls")[-1]["dtype"]
+    kind = next((call["dtype"] for call in reversed(model.get("calls"))), "no call")
     expect(kind == "float16", "with dtype=torch.float16, the forward pass is in another precision", "float16", kind,
            hint="Which of the arguments decides about the precision?")  # fmt: skip
+    # a model that says again what it is told: its error is what the precision of the forward pass takes from 1.00220
+    for options, off in (({}, FINE), ({"dtype": DType("float16")}, FINER)):
+        told = echo(ctx, "training")
+        value = ctx.call(MIXED, told.model.eval(), SAID, told.loss, sgd(ctx, told.model, lr=LR), **options)
+        expect_told(ctx, value, off**2, FLOAT64, f"the loss of a step in {'float16' if options else 'bfloat16'}",
+                    "in evaluation mode", hint="Which part of a step is in low precision, in which one, and where does "
+                    "that part end?")  # fmt: skip
+
+
+# 1 + 2^-9 + 2^-12: bfloat16 knows 1 of it, float16 all but 2^-12, float32 everything
+SAID = torch.full((2, 3), 1 + 2.0**-9 + 2.0**-12)
+FINE, FINER = 2.0**-9 + 2.0**-12, 2.0**-12
+
+
+def echo(ctx: Context, mode: str) -> Told:
+    """A model that answers what it is asked, in its precision, and its other sign in the wrong mode."""
+    told = Told(ctx, 3, dtype=torch.float32, mode=mode, pair=True)
+    told.model.load({"weight": torch.eye(3), "bias": torch.zeros(3)})
+    return told
 
 
 def expect_step(
@@ -209,7 +230,8 @@ def several_outputs(ctx: Context, loss: Handle, x: Tensor) -> None:
     parts = [*(ctx.new(TorchRef("nn.Linear"), 4, 4) for _ in range(2)), ctx.new(Probe("Largest"))]
     model = ctx.new(Probe("Several"), parts)
     ctx.call(MIXED, model, x, loss, ctx.new(TorchRef("optim.SGD"), Params(model), lr=0.5))
-    *kinds, whole = loss.get("calls")[-1]["outputs"]
+    told = [call["outputs"] for call in loss.get("calls")]
+    *kinds, whole = told[-1] if told and told[-1] else [""]
     expect(kinds == ["torch.float32"] * 2, "the loss of a model with several outputs is not computed from float32 "
                "values", "every floating-point output in torch.float32", ", ".join(kinds),
                hint="What happens to a model's outputs before the loss if there are several, in a tuple?")  # fmt: skip
@@ -243,7 +265,10 @@ def mixed_scaler(ctx: Context) -> None:
         asked = ", ".join(scaler.get("asked")) or "nothing"
         failure.message, failure.hint = f"{failure.message}; asked of the scaler: {asked}", of_scaler(scaler)
         raise failure from None
-    call = model.get("calls")[0]
+    calls = model.get("calls")
+    expect(bool(calls), "mixed_precision_step does not call the model", "one call", "none",
+           hint="Who computes the output?")  # fmt: skip
+    call = calls[0]
     expect(call["dtype"] in ("bfloat16", "float32"), "with a scaler the forward pass is not in `dtype`", "bfloat16",
            call["dtype"],
            hint="What decides about the precision of the forward pass: dtype, or the scaler?")  # fmt: skip
@@ -265,6 +290,13 @@ def mixed_scaler(ctx: Context) -> None:
         expect(torch.equal(now, old), f"a step with infinite gradients changes the {name}, though a scaler is given",
                "no change", f"{show(now)[:60]} …; asked of the scaler: {asked}", hint=hint)  # fmt: skip
     scale = scaler.call("get_scale")
+    told = echo(ctx, "any" if plain else "training")
+    optimizer = ctx.new(TorchRef("optim.SGD"), Params(told.model), lr=LR)
+    value = as_number(ctx.call(MIXED, told.model.train(plain is False), SAID, told.loss, optimizer, scaler=scaler),
+                      "the loss of a step with a scaler")  # fmt: skip
+    expect(min(abs(value - FINE**2), abs(value)) < 1e-9, "with a scaler the forward pass is not in `dtype` and in "
+           "training mode", f"a loss of {FINE**2:.3g} from bfloat16", f"{value:.3g}",
+           hint="What decides about the precision of the forward pass: dtype, or the scaler?")  # fmt: skip
     expect(scale < SCALE, "the scaler is not updated after a step with infinite gradients",
            f"a scale below {SCALE:g}", f"{scale:g}", hint=hint)  # fmt: skip
 
@@ -275,7 +307,7 @@ def prepares(ctx: Context, x: Tensor) -> bool:
     model = ctx.new(Probe("Recorder"), inner).eval()
     ctx.call(Probe("leave_gradients"), model, 1e6)
     ctx.call(MIXED, model, x, LOSS, ctx.new(TorchRef("optim.SGD"), Params(inner), lr=LR))
-    return bool(model.get("calls")[0]["training"]) and float(inner.state()["weight"].abs().max()) < 1e4
+    return all(call["training"] for call in model.get("calls")[:1]) and float(inner.state()["weight"].abs().max()) < 1e4
 
 
 def of_scaler(scaler: Handle) -> str:

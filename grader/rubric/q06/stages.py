@@ -19,6 +19,7 @@ from ..shared.loops import (
     BATCH_SIZE,
     LEARNING_RATE,
     NUMBER_OF_EPOCHS,
+    PILE_UP,
     WEIGHTED,
     WHOSE_STREAM,
     Known,
@@ -27,9 +28,11 @@ from ..shared.loops import (
     clearing,
     expect_cleared,
     learned_batches,
+    learned_from,
     losses_of,
     tells,
 )
+from ..shared.told import Told, expect_unspoilt
 from .models import LAYERWISE, STACK, STAGE, THE_LOOP, THE_STAGE, THE_STEP
 
 WIDTHS = (6, 5, 4, 3)  # all different, so that a wrong stage does not fit by chance
@@ -263,6 +266,11 @@ def stage_arguments(ctx: Context) -> None:
     expect(first == again, "pretrain_stage: generators with the same seed give different orders",
            "with two generators of one seed, twice the same order",
            f"{begins(first)}, then {begins(again)}", hint=WHOSE_STREAM)  # fmt: skip
+    encoders, decoders = layers(ctx)
+    encoders[1] = Told(ctx, WIDTHS[1], WIDTHS[2], mode="any").model
+    ctx.call(STAGE, encoders, decoders, 1, data, epochs=2, batch_size=6, lr=0.01)
+    expect_unspoilt(encoders[1], "pretrain_stage", "where gradients of one batch are still there in the next",
+                    hint=PILE_UP)  # fmt: skip
     expect_on_device(ctx, "pretrain_stage", STAGE, *layers(ctx), 1, data, batch_size=8, lr=0.01)
 
 
@@ -296,7 +304,7 @@ def layerwise(ctx: Context) -> None:
     h = stale = data
     for stage, encoder in enumerate(encoders):
         # an encoder's own stage is the one that goes through it with gradients; later ones only pass through
-        own = [x for call, x in zip(encoder.get("calls"), encoder.get("seen"), strict=True) if call["grad"]][:5]
+        own = learned_from(encoder)[:5]
         before = f"the codes that encoders[{stage - 1}] gives"
         if not same_rows(own, h):
             inputs = {
@@ -326,7 +334,7 @@ def arguments_reach(ctx: Context, data: Tensor) -> None:
             moved = any(not torch.equal(value, before[stage][name]) for name, value in encoder.state().items())
             expect(not moved, f"stage {stage} of pretrain_layerwise learns with lr=0", "no change", "other weights",
                    hint="Which of the arguments does pretrain_layerwise hand on to its stages?")  # fmt: skip
-            learned = [x for call, x in zip(encoder.get("calls"), encoder.get("seen"), strict=True) if call["grad"]]
+            learned = learned_from(encoder)
             rows = sorted({len(x) for x in learned})
             expect(max(rows, default=0) <= 7, f"the batches of stage {stage} do not have batch_size=7 rows",
                    "at most 7", f"batches of {rows}", hint=BATCH_SIZE)  # fmt: skip

@@ -15,6 +15,7 @@ from ...check.failure import FLOAT64, Failure
 from ...check.shown import kind_of
 from ...check.values import Probe, Ref, TorchRef
 from ..shared.loops import Known, asking, tells
+from ..shared.told import Told, expect_told
 from .models import EVALUATE, LOSS, MIXED, STEP, linear, sgd
 
 LR, LEFT = 0.1, 3.0  # of the optimizer; in every .grad when the first step begins
@@ -115,6 +116,11 @@ def step_mode(ctx: Context) -> None:
            "evaluation mode, as before",
            hint="What did the last evaluation leave the model in? Which layers behave differently there?")  # fmt: skip
     expect_whole_output(given, "train_step")
+    told, x = Told(ctx, 4, mode="training", pair=True), ctx.randn(5, 4)
+    value = ctx.call(STEP, told.model.eval(), x, told.loss, sgd(ctx, told.model, lr=0.1))
+    expect_told(ctx, value, told.error(x), FLOAT64, "the loss that train_step returns", "in evaluation mode",
+                hint="What did the last evaluation leave the model in, and what does your loss get of its "
+                "output?")  # fmt: skip
 
 
 def expect_whole_output(given: list[dict[str, str]], what: str) -> None:

@@ -21,6 +21,7 @@ from ...check.failure import FLOAT64
 from ...check.forall import forall
 from ...check.values import Probe, TorchRef
 from ..shared.loops import Known, asking, tells
+from ..shared.told import Told, expect_told
 from .models import ACCURACY, PIXELS, SIDE, some_labels
 
 WHICH_COUNT = "Which rows may count, in the numerator and in the denominator?"
@@ -138,10 +139,15 @@ def accuracy_state(ctx: Context) -> None:
     leaves_gradients_off(ctx, ACCURACY, model, ctx.images(5, SIDE), ctx.randint(0, 4, 5), batch_size=4)
     expect(model.parameters() == asks, "accuracy changes which parameters require a gradient", "the same as before",
                "others", hint="Which parameters required a gradient before you looked at the model?")  # fmt: skip
+    told = Told(ctx, PIXELS, 4, dtype=torch.float32, mode="evaluation", graph=False, most=4)
+    images = ctx.images(11, SIDE)
+    value = ctx.call(ACCURACY, told.model.train(), images, told.answer(images).argmax(1), batch_size=4)
     largest = max((call["rows"] for call in calls), default=0)
     expect(largest <= 4, "with batch_size=4, a batch of accuracy has more than 4 rows", "at most 4 rows",
            f"{largest} of the 11 rows",
            hint="How many rows go through the model at once, and who says so?")  # fmt: skip
+    expect_told(ctx, value, 1.0, FLOAT64, "the accuracy", "in training mode, with gradients or on more than 4 rows",
+                hint="What does accuracy ask of the model: in which mode, with which batches?")  # fmt: skip
     after = model.state()
     changed = [name for name, old in before.items() if not torch.equal(after[name], old)]
     expect(not changed, "accuracy changes the model", "no change", ", ".join(changed),

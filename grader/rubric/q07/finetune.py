@@ -14,6 +14,8 @@ from ...check.values import Gen, Handle, Probe, TorchRef
 from ..shared.loops import (
     LEARNING_RATE,
     OF_ITS_EPOCH,
+    PILE_UP,
+    TRAINING_MODE,
     WEIGHTED,
     Known,
     Members,
@@ -32,6 +34,7 @@ from ..shared.loops import (
     split,
     tells,
 )
+from ..shared.told import Told, expect_told
 from .models import FINETUNE, PIXELS, SIDE, THE_LOSS, each_entropy, striped
 
 NO_LABEL = "What can a row without a label teach a classifier?"
@@ -150,6 +153,12 @@ def finetune_loop(ctx: Context) -> None:
     again = orders(ctx.seed, False)
     expect_training(task.classifier.get("calls"), "a classifier that came to finetune in evaluation mode")
     expect_repeatable(first, again, orders(ctx.seed + 1, True), "finetune")
+    told = Told(ctx, PIXELS, 3, dtype=torch.float32, mode="as recorded")
+    value = ctx.call(FINETUNE, told.model.eval(), task.images, task.labels, 3, batch_size=7, lr=0.0)
+    wanted = float(each_entropy(told.answer(task.images), task.labels)[task.given].mean())
+    for entry in losses_of(value, 3, "what finetune returns"):
+        expect_told(ctx, entry, wanted, FLOAT32, "the loss", "where it learns in evaluation mode or from old gradients",
+                    hint=f"{TRAINING_MODE} {PILE_UP}")  # fmt: skip
     expect_on_device(ctx, "finetune", FINETUNE, task.classifier, task.images, task.labels, 1, batch_size=7, lr=0.01)
 
 

@@ -12,7 +12,7 @@ from ...check.failure import FLOAT32, Failure
 from ...check.values import Probe
 from ..shared.loops import asking
 from .classifier import expect_affine
-from .models import JOINT, LATENT, SIDE, stir_head, watched
+from .models import JOINT, LATENT, PIXELS, SIDE, off_affine, stir_head, watched
 
 ORDER = "Which of the two values comes first, and what is each of them?"
 
@@ -59,6 +59,15 @@ def joint_model(ctx: Context) -> None:
                       follows if turn else "Of which code are the logits made, and what is done to them?")  # fmt: skip
         state = autoencoder.state()
         autoencoder.load({name: 1.5 * value + 0.1 for name, value in state.items()})
+    noisy = ctx.new(Probe("Watched"), PIXELS, LATENT, noise=1.0)
+    joint = ctx.new(JOINT, noisy, LATENT, num_classes=3).eval()
+    noisy.train()  # only the encoder is noisy: a head may have dropout
+    recon, logits = as_sequence(ctx.call(joint, x), 2, "forward of JointModel")
+    recon, logits = as_tensor(recon, (60, 1, SIDE, SIDE), "x_recon"), as_tensor(logits, (60, 3), "the logits")
+    expect(not float(logits.std(0).max()) > 1e-4 or off_affine(recon.flatten(1), logits) < 0.01,
+           "the two outputs of JointModel come from different codes of a noisy encoder",
+           "logits of the code that is decoded", "logits of another code", hint="A denoising encoder gives another "
+           "code each time it is asked: do your two outputs come from the same one?")  # fmt: skip
     for at, (what, hint) in enumerate((("x_recon", "Should the error of the reconstruction shape the code?"),
                                        ("the logits", "Should the labels shape the code?"))):  # fmt: skip
         slope = ctx.session.vjp(model, x, wrt=(0,), cotangents=[((at,), None)]).args[0]

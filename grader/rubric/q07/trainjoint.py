@@ -16,6 +16,8 @@ from ...check.shown import alike
 from ...check.values import Gen, Handle, Probe
 from ..shared.loops import (
     LEARNING_RATE,
+    PILE_UP,
+    TRAINING_MODE,
     WEIGHTED,
     Known,
     Members,
@@ -35,7 +37,10 @@ from ..shared.loops import (
     split,
     tells,
 )
+from ..shared.told import expect_unspoilt
 from .models import (
+    LATENT,
+    PIXELS,
     SIDE,
     THE_JOINT_LOSS,
     THE_JOINT_MODEL,
@@ -163,7 +168,8 @@ def trainjoint_rows(ctx: Context) -> None:
         epochs = rows_in(autoencoder, images, labels, known, 2, "train_joint")
         found = losses_of(value, 2, "what train_joint returns")
         if passes or steady:  # a loop that goes past Module.__call__ shows nothing of a head with dropout
-            losses = epoch_losses(passes, at_rest, images, labels, alpha)
+            # where nothing is random the model itself says what its outputs are, not a note of them
+            losses = epoch_losses([] if steady else passes, at_rest, images, labels, alpha)
             for number, (entry, wanted, batches) in enumerate(zip(found, losses, epochs, strict=True), 1):
                 tells(ctx, entry, wanted, FLOAT32,
                       f"the loss of epoch {number}, in which nothing was learned (alpha={alpha:g}, batches of "
@@ -236,6 +242,11 @@ def trainjoint_loop(ctx: Context) -> None:
     if not torch.equal(autoencoder.state()["narrow.weight"], before):  # that all parts learn is asked elsewhere
         expect_cleared(watch, sum(map(len, first)), "train_joint")
     expect_repeatable(first, orders(ctx.seed, False), orders(ctx.seed + 1, True), "train_joint")
+    strict = ctx.new(Probe("StrictAutoencoder"), PIXELS, LATENT)
+    joint = joint_of(ctx, strict, 3)
+    ctx.call(TRAIN_JOINT, joint.eval(), images, labels, 0.7, 2, batch_size=8, lr=0.01)
+    expect_unspoilt(strict, "train_joint", "where it learns in evaluation mode or from old gradients",
+                    hint=f"{TRAINING_MODE} {PILE_UP}")  # fmt: skip
     expect_on_device(ctx, "train_joint", TRAIN_JOINT, model, images, labels, 0.7, 1, batch_size=8, lr=0.01)
 
 

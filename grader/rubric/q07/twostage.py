@@ -13,11 +13,13 @@ from ...check.declaration import Check, declare
 from ...check.expectations import as_tensor, expect, matches, preserves
 from ...check.failure import EXACT, Failure
 from ...check.shown import kind_of
-from ...check.values import Gen, Handle
+from ...check.values import Gen, Handle, Probe
 from ..shared.loops import (
     BATCH_SIZE,
     DRAWN_TWICE,
     LEARNING_RATE,
+    PILE_UP,
+    TRAINING_MODE,
     Members,
     asking,
     clearing,
@@ -26,11 +28,14 @@ from ..shared.loops import (
     expect_repeatable,
     expect_training,
     learned_batches,
+    learned_from,
     piles_up,
     rows_of,
 )
+from ..shared.told import expect_unspoilt
 from .models import (
     LATENT,
+    PIXELS,
     SIDE,
     THE_CLASSIFIER,
     THE_FINE_TUNING,
@@ -169,13 +174,16 @@ def twostage_arguments(ctx: Context) -> None:
     expect(max(sizes, default=0) == 7, "the batches of the first stage do not have batch_size=7 rows",
            "at most 7 rows, and 7 where there are enough", f"batches of {sizes[:8]}", hint=BATCH_SIZE)  # fmt: skip
     expect_cleared(watch, len(sizes), "the first stage")
+    strict = ctx.new(Probe("StrictAutoencoder"), PIXELS, LATENT).eval()
+    ctx.call(TWO_STAGE, strict, images, labels, LATENT, 2, 0, batch_size=7, lr=0.01)
+    expect_unspoilt(strict, "the first stage", "where it learns in evaluation mode or from old gradients",
+                    hint=f"{TRAINING_MODE} {PILE_UP}")  # fmt: skip
     some = torch.where(torch.arange(24) < 11, labels, -1)
 
     def orders(seed: int) -> tuple[list[int], list[int]]:
         model = watched(ctx)
         ctx.call(TWO_STAGE, model, images, some, LATENT, 1, 1, batch_size=8, lr=0.01, generator=Gen(seed))
-        seen = [x for call, x in zip(model.get("calls"), model.get("seen"), strict=True) if call["grad"]]
-        rows = rows_of(seen, images)
+        rows = rows_of(learned_from(model), images)
         return rows[:24], rows[24:]
 
     first, again, another = orders(ctx.seed), orders(ctx.seed), orders(ctx.seed + 1)

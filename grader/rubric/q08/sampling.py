@@ -41,9 +41,9 @@ WHOSE_MEAN = "Whose tensor is it that encode gives you, and who else may be usin
 FRAMES = "How many frames are asked for when the caller names no number?"
 
 
-def showing_latents(ctx: Context, side: int, dtype: torch.dtype = torch.float64) -> Handle:
+def showing_latents(ctx: Context, side: int, dtype: torch.dtype = torch.float64, strict: bool = False) -> Handle:
     """A model with side * side latents whose decoder returns them, and whose posterior mean is the image."""
-    model = ctx.new(Probe("IdentityDecoder"), side)
+    model = ctx.new(Probe("IdentityDecoder"), side, strict=strict)
     return model.double() if dtype == torch.float64 else model
 
 
@@ -85,7 +85,7 @@ def generate_prior(ctx: Context) -> None:
 )  # fmt: skip
 def generate_model(ctx: Context) -> None:
     for dtype in (torch.float32, torch.float64):
-        probe = showing_latents(ctx, 2, dtype)
+        probe = showing_latents(ctx, 2, dtype, strict=True)
         expect_evaluation(ctx, GENERATE, probe, 3)
         what = f"generate(model, 3) of a model in {str(dtype).removeprefix('torch.')}"
         images = as_tensor(ctx.call(GENERATE, probe, 3), None, what)
@@ -169,7 +169,7 @@ def places(frames: Tensor, x1: Tensor, x2: Tensor, wanted: Tensor) -> None:
     needs=(),
 )  # fmt: skip
 def interpolate_model(ctx: Context) -> None:
-    probe = showing_latents(ctx, 2)
+    probe = showing_latents(ctx, 2, strict=True)
     x1, x2 = ctx.rand(1, 1, 2, 2), ctx.rand(1, 1, 2, 2)
     expect_evaluation(ctx, INTERPOLATE, probe, x1, x2, 4)
     double, x = small(ctx, batch=2)

@@ -116,7 +116,7 @@ def generate(ctx: Context) -> None:
 )  # fmt: skip
 def generate_model(ctx: Context) -> None:
     few = torch.tensor([2, 3, 1])
-    expect_evaluation(ctx, GENERATE, ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP), few)
+    expect_evaluation(ctx, GENERATE, ctx.new(Probe("IdentityDecoder"), 3, label_step=STEP, strict=True), few)
     what = "generate_class of a model in float64"
     double = as_tensor(ctx.call(GENERATE, ctx.new(Probe("IdentityDecoder"), 2).double(), few), None, what)
     as_tensor(double, None, what, dtype=torch.float64, hint=WHOSE_DTYPE)

@@ -14,6 +14,7 @@ from ...check.failure import INHERIT
 from ...check.shown import alike
 from ...check.statistics import FALSE_ALARM, correlation_bound, mean_bound, normal_p_value, variance_bounds
 from ...check.values import Gen, Handle, TorchRef
+from .told import expect_small
 
 TWICE = "Where does your randomness come from, and does the argument generator reach it?"
 ONLY_ONE = "What becomes of your latents when there is only one of them?"
@@ -134,9 +135,10 @@ def expect_generator(ctx: Context, draw: Callable[[Any], Any], what: str) -> Non
 def expect_evaluation(ctx: Context, target: str, probe: Handle, *args: Any) -> None:
     """`target` uses the model in evaluation mode without gradients, and leaves mode and gradients as it found them."""
     what = target.partition(".")[2]
+    shown = []
     for training in (True, False):
         probe.train(training)
-        ctx.call(target, probe, *args)
+        shown.append(ctx.call(target, probe, *args))
         expect(
             probe.get("training") is training,
             f"{what} does not give the model its mode back",
@@ -163,6 +165,10 @@ def expect_evaluation(ctx: Context, target: str, probe: Handle, *args: Any) -> N
         "gradients are on",
         hint="Will anybody call backward on these images?",
     )
+    for images in shown:  # of a probe that is `strict`
+        expect_small(images, f"images of {what}", "in training mode or with a graph of gradients",
+                     hint="What would BatchNorm and Dropout do to these images, and who calls backward on "
+                     "them?")  # fmt: skip
     leaves_gradients_on(ctx, what)
     leaves_gradients_off(ctx, target, probe, *args)
     for trained in (True, False):

@@ -17,7 +17,7 @@ from ...check.context import Context
 from ...check.expectations import UNUSABLE, as_number, expect, matches
 from ...check.failure import Failure, Tolerance, failure_of
 from ...check.shown import alike, kind_of
-from ...check.values import Handle, Probe, StudentRaised
+from ...check.values import Handle, Probe, StudentRaised, Violation
 
 # the questions of conditions that all loops have in common
 HOW_MANY_NUMBERS = "How many epochs were asked for, and how many numbers should each of them leave behind?"
@@ -128,8 +128,15 @@ def rows_of(seen: Sequence[Tensor], data: Tensor) -> list[int]:
 
 def learned_batches(probe: Handle, data: Tensor, since: int = 0) -> list[list[int]]:
     """Numbers of the rows of each batch that went through a probe with gradients on, from its call `since` on."""
-    pairs = zip(probe.get("calls")[since:], probe.get("seen")[since:], strict=True)
-    return [rows_of([seen], data) for call, seen in pairs if call["grad"]]
+    return [rows_of([seen], data) for seen in learned_from(probe, since)]
+
+
+def learned_from(probe: Handle, since: int = 0) -> list[Tensor]:
+    """What went through a probe with gradients on, from its call `since` on."""
+    calls, seen = probe.get("calls"), probe.get("seen")
+    if len(calls) != len(seen):
+        raise Violation("what a helper of the grader has noted was changed")
+    return [x for call, x in zip(calls[since:], seen[since:], strict=True) if call["grad"]]
 
 
 class Members(NamedTuple):
