@@ -201,16 +201,17 @@ class Disguise:
                 self.names[name] = pool.pop()
         self.attributes = {name: draw.choice(others) for name, others in ATTRIBUTES.items()}
 
-    def pieces(self, name: str) -> list[Piece]:
-        """`name` and all that it rests on, in the order in which they are to be executed."""
-        found = []
-        for one in needed(name):
-            text = ast.unparse(definitions()[one].statement)
-            if definitions()[one].probe:
+        self.made: dict[str, Piece] = {}
+
+    def piece(self, name: str) -> Piece:
+        """A definition under its name here, made once."""
+        if name not in self.made:
+            text = ast.unparse(definitions()[name].statement)
+            if definitions()[name].probe:
                 renamed = Renamed(self.names, self.attributes).visit(ast.parse(text))
                 text = ast.unparse(ast.fix_missing_locations(renamed))
-            found.append(Piece(self.names.get(one, one), text))
-        return found
+            self.made[name] = Piece(self.names.get(name, name), text)
+        return self.made[name]
 
 
 @functools.lru_cache(DISGUISES)
@@ -221,8 +222,8 @@ def disguise(seed: int) -> Disguise:
 
 @functools.lru_cache(1024)
 def pieces(name: str, variant: int) -> tuple[Piece, ...]:
-    """`Disguise.pieces`, made once."""
-    return tuple(disguise(variant).pieces(name))
+    """`name` and all that it rests on, in the order in which they are to be executed."""
+    return tuple(disguise(variant).piece(one) for one in needed(name))
 
 
 class Lends:

@@ -44,6 +44,7 @@ class Context:
         self.seed = derive(run_seed, name)
         self.rng = torch.Generator().manual_seed(self.seed)
         self.credit = Credit()
+        self.excused = ""  # the check in which that has its price for which this one did not ask everything
         self.case: Mapping[str, Any] = {}  # what `forall` has drawn
         self._data, self._thresholds = data, thresholds
         self._sessions: list[Session] = []

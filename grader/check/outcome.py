@@ -35,4 +35,5 @@ class Outcome:
     duration_s: float = 0.0
     looks: str = ""
     call: str = ""  # what failed, as the student would type it
+    excused: str = ""  # the check that must have found that for which this one did not ask everything
     asked: frozenset[str] = frozenset()  # "module.name" of what was called of the submission

@@ -273,8 +273,10 @@ def run(
     measured = dict(context.credit.measured) if context is not None else {}
     fell_short = context is not None and context.credit.fell_short
     asked = context.asked if context is not None else frozenset()
+    excused = context.excused if context is not None else ""
     took = time.monotonic() - began
-    return replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked), fell_short
+    judged = replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked, excused=excused)
+    return judged, fell_short
 
 
 def killed(check: Check) -> Outcome:
@@ -353,6 +355,9 @@ def judge_all(
                 outcome = second_look(check, outcome, elsewhere, bench, setting, repeat=not parts)
             if parts and check.kind != "trained":
                 outcome = paid_once(check, outcome, parts, elsewhere, bench, setting)
+        if outcome.earned and outcome.excused and status.get(outcome.excused) == "passed":
+            outcome = failed(check, Failure("what it learns was not looked at, as old gradients seemed to pile up, "
+                                            f"which {outcome.excused} has not found", "the same in both"))  # fmt: skip
         trained = check.kind == "trained" and wanted(check) and outcome.status != "error"
         if parts and trained and outcome.earned < FOLLOW_THROUGH * check.points:
             lent = [part for owned in borrowed(check, status).values() for part in owned]

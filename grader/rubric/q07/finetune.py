@@ -189,7 +189,7 @@ def finetune_learns(ctx: Context) -> None:
     for name, old in frozen.items():
         matches(ctx, first.state()[name], old, EXACT, f"the {name} of a frozen layer after finetune", hint=thawed)
     expect_moved(free, {"middle": middle, "last": last})
-    if piles_up(watch):  # whether it still learns depends on the numbers drawn: `q7.finetune.loop` says why
+    if piles_up(ctx, watch, "q7.finetune.loop"):  # whether it still learns depends on the numbers drawn
         return
     expect(losses[-1] < 0.5 * losses[0], "the loss hardly falls in 25 epochs of an easy problem",
            f"below half of {losses[0]:.3g}", f"{losses[-1]:.3g}",

@@ -270,7 +270,7 @@ def trainjoint_learns(ctx: Context) -> None:
     value = ctx.call(TRAIN_JOINT, model, images, labels, 3.0, 30, batch_size=16, lr=0.03)
     losses = losses_of(value, 30, "what train_joint returns")
     still(autoencoder, given, model, start, head)
-    if piles_up(watch):  # whether it still learns depends on the numbers drawn: `q7.trainjoint.loop` says why
+    if piles_up(ctx, watch, "q7.trainjoint.loop"):  # whether it still learns depends on the numbers drawn
         return
     expect(losses[-1] < 0.5 * losses[0], "the joint loss hardly falls in 30 epochs of an easy problem",
            f"below half of {losses[0]:.3g}", f"{losses[-1]:.3g}",

@@ -219,7 +219,7 @@ def twostage_encoder(ctx: Context) -> None:
         with asking(frozen if freeze else ON_IMAGES):
             classifier = ctx.call(TWO_STAGE, autoencoder, images, labels, LATENT, 8, epochs, batch_size=16, lr=0.02,
                                   freeze=freeze)  # fmt: skip
-        if not piles_up(watch):  # whether it still learns then is up to chance: `q7.twostage.arguments` says why
+        if not piles_up(ctx, watch, "q7.twostage.arguments"):  # else it is up to chance whether it learns
             taught(autoencoder, given, at_first, error(autoencoder), freeze, frozen)
         same_encoder(ctx, autoencoder, given, classifier, images, freeze)
     before = autoencoder.state()

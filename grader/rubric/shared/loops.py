@@ -278,10 +278,14 @@ def expect_cleared(watch: Handle, batches: int, what: str) -> None:
            f"cleared {cleared} times in {len(passes)} backward passes", hint=PILE_UP)  # fmt: skip
 
 
-def piles_up(watch: Handle) -> bool:
-    """Whether most backward passes found the gradients of an earlier one.
+def piles_up(ctx: Context, watch: Handle, paid_in: str) -> bool:
+    """Whether most backward passes found the gradients of an earlier one, for which the check `paid_in` has its price.
 
-    What such a loop ends with is a matter of chance, whatever else is right or wrong about it.
+    What such a loop ends with is a matter of chance, whatever else is right or wrong about it. Notes may be forged:
+    where that check has passed this is no excuse (`judge_all`).
     """
     later = watch.get("cleared")[1:]
-    return bool(2 * sum(later) < len(later))
+    found = bool(2 * sum(later) < len(later))
+    if found:
+        ctx.excused = paid_in
+    return found
