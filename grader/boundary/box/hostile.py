@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 MARKER = "a7-marker-0000000000000000"
 BAIT = re.compile(rb"a7-(?:canary|victim)-[0-9a-f]{16}")
@@ -78,6 +78,23 @@ def write(path: str, text: str) -> str:
     with open(path, "wb") as file:
         file.write(text.encode())
     return "written"
+
+
+def change(path: str) -> str:
+    """Changes who may read a file, and how old it is, without opening it."""
+    done, last = [], "nothing tried"
+    attempts: dict[str, Callable[[], object]] = {
+        "mode": lambda: os.chmod(path, 0o666), "times": lambda: os.utime(path, (1, 1)),
+        "owner": lambda: os.chown(path, os.getuid(), -1),
+        "attribute": lambda: os.setxattr(path, "user.a7", b"1") if sys.platform == "linux" else None,
+    }  # fmt: skip
+    for what, attempt in attempts.items():
+        try:
+            attempt()
+            done.append(what)
+        except OSError as error:
+            last = f"{type(error).__name__}: {error}"
+    return f"changed: {', '.join(done)}" if done else last
 
 
 def leave(name: str) -> str:

@@ -212,6 +212,22 @@ def write_outside(trial: Trial) -> Seen:
     return Seen(held, said[0])
 
 
+def change_outside(trial: Trial) -> Seen:
+    """Who may read a file, and how old it is: for that nothing has to be opened."""
+    paths = (trial.ward.canary, trial.ward.private)
+    before = [about(path) for path in paths]
+    said = [trial.ask("change", str(path)) for path in paths]
+    held = [about(path) for path in paths] == before
+    return Seen(held, said[0])
+
+
+def about(path: Path) -> tuple[object, ...]:
+    """What a system says of a file besides its content."""
+    found = path.stat()
+    names = os.listxattr(path) if sys.platform == "linux" else []
+    return found.st_mode, found.st_uid, found.st_mtime_ns, tuple(names)
+
+
 def write_shared_folders(trial: Trial) -> Seen:
     """Into folders that every user of the machine may write to: what lies there when the check has ended."""
     said = trial.ask("leave", trial.ward.name)
@@ -425,6 +441,7 @@ ATTACKS: Sequence[tuple[str, Callable[[Trial], Seen]]] = (
     ("a socket in a folder of the grader", path_socket),
     ("reading a file outside", read_outside),
     ("writing a file outside", write_outside),
+    ("mode, owner and times of a file outside", change_outside),
     ("leaving files in the shared temporary folders", write_shared_folders),
     ("seeing another process", visible),
     ("the environment of another process", environment),
