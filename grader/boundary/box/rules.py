@@ -31,7 +31,8 @@ REFUSED: Mapping[str, Sequence[str]] = {
                                  "semop", "semtimedop", "semctl", "mq_open", "mq_unlink", "mq_timedsend",
                                  "mq_timedreceive", "mq_notify", "mq_getsetattr", "memfd_create", "memfd_secret"),
     "somebody to talk to": ("socket", "connect", "bind", "listen", "accept", "accept4", "sendmsg", "sendmmsg"),
-    "which parts of a shared file were read before": ("cachestat", "preadv2", "mincore"),
+    "what others do with files": ("cachestat", "preadv2", "mincore", "inotify_init", "inotify_init1",
+                                  "inotify_add_watch"),
     "keys": ("keyctl", "add_key", "request_key"),
     "namespaces and mounts": ("unshare", "setns", "mount", "umount2", "move_mount", "fsopen", "fsconfig", "fsmount",
                               "fspick", "open_tree", "open_tree_attr", "mount_setattr", "pivot_root", "chroot",
@@ -45,9 +46,16 @@ REFUSED: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def filtered() -> list[Syscall]:
-    """System calls that are refused in a box."""
+# what Landlock does not see to: of a file that is our own user's all this can be changed without opening it
+METADATA = ("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
+            "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr",
+            "fremovexattr", "removexattrat", "file_setattr")  # fmt: skip
+
+
+def filtered(*, lonely: bool = True) -> list[Syscall]:
+    """System calls that are refused in a box; not `lonely`: its user has files besides those of the submission."""
     rules: list[Syscall] = [(errno.EPERM, name, []) for names in REFUSED.values() for name in names]
+    rules += [] if lonely else [(errno.EPERM, name, []) for name in METADATA]
     rules += [(errno.EPERM, "clone", [[0, MASKED_EQ, flag, flag]]) for flag in NEW_NAMESPACES]
     rules.append((errno.ENOSYS, "clone3", []))  # its flags cannot be seen; libraries then use clone
     rules.append((errno.EPERM, "prlimit64", [[0, NE, 0, 0]]))
@@ -138,7 +146,7 @@ class Inside:
         if self.outer and self.landlock:
             worker["files"] = {"readable": [*self.python(), "/proc"], "writable": devices}
         if self.outer and self.seccomp:
-            worker["syscalls"] = filtered()
+            worker["syscalls"] = filtered(lonely=self.lonely)
         own_tmp = not self.outer  # file systems of its own, which know how full they are
         alone = self.lonely or (self.outer and self.landlock)  # all that it could reach is a submission's
         kinds = {"worker": worker, "check": check}
