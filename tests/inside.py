@@ -73,9 +73,7 @@ class Here:
 class Inside(Session):
     """`Session` without a process."""
 
-    def __init__(
-        self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False
-    ) -> None:
+    def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
         self.worker, self.limits = worker, limits
         self.started = time.monotonic()
         self.device, self.printed, self.nonce, self.odd, self.open = "cpu", b"", 0, "", True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from grader.boundary import ends, watching
-from grader.boundary.box import BACKENDS, Box, NoBox, choose
+from grader.boundary.box import BACKENDS, Box, NoBox, bubblewrap, choose, python
 from grader.boundary.box import rules as box_rules
 from grader.boundary.box.users import NUMBERS, User, lend, owners
 from grader.boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut
@@ -117,6 +118,35 @@ def test_nothing_outside_can_be_read(ask: Asker, tmp_path: Path) -> None:
     found = ask("return [said(lambda: open(path).read(20)) for path in args[0]]", paths)
     assert isinstance(found, list)
     assert all(item in ("no: EACCES", "no: ENOENT", "no: EPERM") for item in found), found
+
+
+@pytest.fixture
+def libraries() -> Iterator[Path]:
+    """A folder of libraries that everybody may read, with the grader among them."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    shutil.copytree(ROOT / "grader", folder / "grader", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "other.py").write_text("")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_graders_own_files_are_hidden_where_they_lie_among_the_libraries(
+    libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = available("bubblewrap")
+    monkeypatch.setattr(bubblewrap, "folders", lambda: (*python.folders(), str(libraries)))
+    monkeypatch.setattr(bubblewrap, "WORKER", libraries / "grader" / "worker")
+    parts, other = libraries / "grader" / "boundary" / "lent" / "parts.py", libraries / "other.py"
+    assert parts.exists()
+    code = "import os\ndef f(paths):\n    return [os.path.exists(path) for path in paths]"
+    worker = Worker(box)
+    try:
+        worker.submit({"vae": code}, [])
+        with Session(worker, 1, PATIENT) as session:
+            assert session.call("vae.f", [str(parts), str(other)]) == [False, True]
+    finally:
+        worker.close()
 
 
 def test_only_its_own_folder_can_be_written(ask: Asker, tmp_path: Path) -> None:

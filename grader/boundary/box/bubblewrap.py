@@ -100,6 +100,9 @@ class Bubblewrap:
             shown += ["--perms", "0755", "--dir", folder]  # else for root alone
         for path in (*SETTINGS, *folders(), *CORES):
             shown += ["--ro-bind-try", os.path.realpath(path), path]
+        package = WORKER.parent  # ours, where it is installed among the libraries that are shown
+        if any(package.is_relative_to(path) for path in (*SYSTEM, *folders())):
+            shown += ["--perms", "0755", "--tmpfs", str(package), "--remount-ro", str(package)]
         shown += ["--ro-bind", str(WORKER), INSIDE, "--proc", "/proc", "--dev", "/dev"]
         for path in self.inside.extra:
             shown += ["--dev-bind-try", path, path]
