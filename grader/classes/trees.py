@@ -193,11 +193,14 @@ def list_item(tree: Tree, item: os.DirEntry[str], depth: int, counter: Counter, 
         for sub in listed(item.path) if depth < MAX_DEPTH else []:
             if not is_litter([sub.name]) and not is_it(sub, skip):
                 list_item(below, sub, depth + 1, counter, skip)
-    elif item.is_file(follow_symlinks=False):
+    elif not item.is_file(follow_symlinks=False):
+        tree.odd[name] = "no regular file"
+    elif item.stat(follow_symlinks=False).st_nlink > 1:  # its other name may be that of anybody's file
+        counter.one_more()
+        tree.odd[name] = "a hard link"
+    else:
         # unpacked on a system that has no such separator, a7\vae.py is one name
         tree.add(name, file_entry(Path(item.path)), counter)
-    else:
-        tree.odd[name] = "no regular file"
 
 
 def file_entry(path: Path) -> Entry:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from .streams import BROKEN, CHUNK, DECODER_MEMORY, Decompressor, Inflate, one_stream
-from .trees import Budget, Counter, Damaged, Entry, IngestError, TooLarge, Tree, naming
+from .streams import BROKEN, CHUNK, DECODER_MEMORY, Decompressor, Inflate, allowance, bounded, one_stream
+from .trees import MAX_DECOMPRESSED, Budget, Counter, Damaged, Entry, IngestError, TooLarge, Tree, naming
 
 END = struct.Struct("<4s4H2LH")
 END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -195,13 +195,15 @@ def unpacked(file: BinaryIO, member: Member, data: int, limit: int) -> bytes:
         return piece
 
     pieces = iter(lambda: read(CHUNK), b"") if member.method == STORED else one_stream(read, opened(member, read))
-    content = b""
+    held = bytearray()  # grows in place: bytes would be copied for every piece
     enough = min(member.size, limit + 1)
-    while len(content) < enough and (piece := next(pieces, b"")):
-        content += piece
-    if member.size > limit and len(content) > limit:
-        return content[: limit + 1]
-    content = content[: member.size]
+    for piece in bounded(pieces, allowance(member.packed, MAX_DECOMPRESSED)):
+        held += piece
+        if len(held) >= enough:
+            break
+    if member.size > limit and len(held) > limit:
+        return bytes(held[: limit + 1])
+    content = bytes(held[: member.size])
     if len(content) != member.size or zlib.crc32(content) != member.crc:
         raise Damaged("a checksum is wrong")
     return content
