@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.classes.ingest import MAX_FILE, IngestError, read_submission
+from grader.classes.ingest import MAX_FILE, IngestError, read_class, read_submission
 
 MODULES = ("gaussians", "vae")
 TWO = {"gaussians.py": "a = 1\n", "vae.py": "b = 2\n"}
@@ -138,6 +139,28 @@ def test_hard_links_devices_and_sparse_files_are_no_files(tmp_path: Path) -> Non
         "prior.py is a sparse file",
     ):
         assert name in said
+
+
+def test_hard_links_pipes_and_sockets_in_a_folder_are_no_files(tmp_path: Path) -> None:
+    """The other name of a hard link may be that of a file which its owner has shown to nobody."""
+    inside = tmp_path / "s"
+    inside.mkdir()
+    secret = tmp_path / "secret.py"
+    secret.write_text("SECRET = 1")
+    os.link(secret, inside / "vae.py")
+    os.link(secret, inside / "prior.zip")
+    os.mkfifo(inside / "pca.py")
+    (inside / "gaussians.py").write_text("a = 1")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(inside / "prior.py"))
+        submission = read_submission(inside, ("gaussians", "vae", "pca", "prior"))
+    assert submission.sources == {"gaussians": "a = 1"}
+    said = " ".join(submission.problems)
+    for words in ("vae.py is a hard link and was not read", "pca.py is no regular file", "prior.py is no regular file"):
+        assert words in said
+    assert "SECRET" not in said
+    [row] = read_class([tmp_path], ("gaussians", "vae")).submissions[-1:]
+    assert "SECRET" not in str(row)
 
 
 @pytest.mark.parametrize(

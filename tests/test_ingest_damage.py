@@ -244,6 +244,21 @@ def test_a_bomb_in_a_zip_is_a_file_that_is_too_large(
     assert sum(count) < 3 << 20
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_in_a_zip_that_grows_out_of_proportion_is_not_opened(
+    method: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """190 bytes cost 13 seconds: each piece was put behind a copy of all before it."""
+    with zipfile.ZipFile(tmp_path / "s.zip", "w", method) as archive:
+        archive.writestr("inner.zip", bytes(63 << 20))
+        archive.writestr("gaussians.py", "a = 1\n")
+    count = counted(monkeypatch, "grader.classes.zips.one_stream")
+    found = read_submission(tmp_path / "s.zip", MODULES)
+    assert found.sources == {"gaussians": "a = 1\n"}
+    assert any("it unpacks to more than" in problem for problem in found.problems)
+    assert sum(count) < 100 << 20
+
+
 @pytest.mark.parametrize(
     ("name", "pack"), [("s.tar.gz", gzip.compress), ("s.tar.bz2", bz2.compress), ("s.tar.xz", lzma.compress)]
 )

@@ -130,7 +130,9 @@ class Twist:
         """An exception in the place of a value."""
         kinds = draw.choice((["ValueError"], ["E" * 200], ["NotImplementedError"], ["MemoryError"], ["TooMuch"], ["SystemExit"],
                              ["NeverImported"], ["KeyError", "LookupError"], ["MissingName"], ["RuntimeError"]))  # fmt: skip
-        message = draw.choice(("", "x", "\x1b[2J", "a leaf Variable that requires grad is being used in an in-place operation"))
+        message = draw.choice(
+            ("", "x", "\x1b[2J", "a leaf Variable that requires grad is being used in an in-place operation")
+        )
         frame = {"file": "vae.py", "line": 3, "function": "f", "code": "`| <b>"}
         return {"error": {"kinds": kinds, "message": message, "frames": draw.choice(([], [frame]))}}
 
@@ -156,13 +158,13 @@ class Plan:
         return number == self.first or (self.on and self.of == name)
 
 
-def session(plan: Plan) -> type[Inside]:
-    """A kind of session that follows the plan."""
+def session(plan: Plan, worker: object) -> type[Inside]:
+    """A kind of session that follows the plan, with this worker."""
 
     class Twisted(Inside):
         def answered(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Frame:
             answer, found = super().answered(header, tensors)
-            if header["op"] not in NOT_TWISTED and plan.meets(header):
+            if self.worker is worker and header["op"] not in NOT_TWISTED and plan.meets(header):
                 twisted, found = plan.twist({k: v for k, v in answer.items() if k != "nonce"}, found)
                 answer = {"nonce": answer["nonce"], **twisted}
             return answer, found
@@ -181,5 +183,8 @@ def twisted(check: Check, bench: Bench, setting: Setting, plan: Plan, tell: Call
             tell(traceback.format_exc())
             raise
 
-    with mock.patch.object(context, "Session", session(plan)), mock.patch.object(judge, "attempt", attempted):
+    with (
+        mock.patch.object(context, "Session", session(plan, bench.worker)),
+        mock.patch.object(judge, "attempt", attempted),
+    ):
         return judge.run(check, bench, setting, (), together=False)[0]

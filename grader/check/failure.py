@@ -70,6 +70,9 @@ def failure_of(raised: StudentRaised, counterexample: Mapping[str, str]) -> Fail
         where = f" at {frame.file}, line {frame.line}: {frame.code}"
     if "MissingName" in kinds:
         return Failure(raised.message, actual="missing", hint="Is it there, and spelled as in the handout?")
+    if "TooMuch" in kinds:
+        return Failure(raised.message, "numbers of the size that was asked for", "many times more",
+                       hint="Which of your operations makes more of two arguments than either of them is?")  # fmt: skip
     if "SystemExit" in kinds:
         return Failure(f"your code ended the program{where}", "a return value", "sys.exit or exit was called",
                        hint="Who should decide that a program ends: a function, or whoever calls it?")  # fmt: skip

@@ -14,12 +14,14 @@ from ..boundary.log import Call
 from ..boundary.values import Handle, Target
 from .context import Context
 from .expectations import as_tensor, matches
-from .failure import DIFFERENCES, GUARDED, Failure, Tolerance
+from .failure import DIFFERENCES, GUARDED, INHERIT, Failure, Tolerance
 from .patterns import Reading, recognised
+from .shown import kind_of
 from .typed import argument_names, typed
 
 WHERE_CUT = "Follow the number from the argument to the result: at which step does autograd lose sight of it?"
 WHICH_PART = "The value depends on it in several places: does each of them take part in the gradient?"
+SAME_EACH_TIME = "What decides about the shape of your result, besides the arguments?"
 NOTHING_BACK = "nothing flows back: autograd sees no path from the result to it"
 LEAF_CHANGED = "a leaf Variable that requires grad is being used in an in-place operation"
 FINITE_DIFFERENCE_STEP = 1e-5
@@ -92,10 +94,10 @@ def _gradient_matches(
 ) -> None:  # fmt: skip
     target, args, kwargs = call
 
-    def pick(value: Any) -> Tensor:
+    def pick(value: Any, shape: Sequence[int] | None = None) -> Tensor:
         for key in path:
-            value = value[key]
-        found = as_tensor(value, None, what)
+            value = part_of(value, key, what)
+        found = as_tensor(value, shape, what, hint=SAME_EACH_TIME if shape is not None else INHERIT)
         if not found.is_floating_point():
             raise Failure(f"{what}: the value has none", "floating-point numbers", str(found.dtype), hint=WHERE_CUT)
         return found
@@ -105,7 +107,7 @@ def _gradient_matches(
     found = ctx.session.vjp(target, *args, wrt=wrt, params=params, cotangents=[(path, weights)], **kwargs)
 
     def weighted(at_args: Sequence[Any], at_kwargs: Mapping[str, Any]) -> float:
-        return float((pick(ctx.call(target, *at_args, **at_kwargs)) * weights).sum())
+        return float((pick(ctx.call(target, *at_args, **at_kwargs), weights.shape) * weights).sum())
 
     names = argument_names(ctx.session.log, target, len(args))
     for where in wrt:
@@ -130,6 +132,9 @@ def _gradient_matches(
         compare(ctx, slopes, step, tol, f"{what} to the argument {name}", hint)
     for handle, grads in zip(params, found.params, strict=True):
         state = handle.state()
+        if any(name not in state or not has_shape(grad, state[name]) for name, grad in grads.items()):
+            raise Failure(f"{what}: the parameters and the state of the model are not the same", "one name for both",
+                          ", ".join(grads)[:200], hint=SAME_EACH_TIME)  # fmt: skip
         missing = [name for name, grad in grads.items() if grad is None]
         if missing:
             raise Failure(
@@ -147,6 +152,21 @@ def _gradient_matches(
             slope = sum(float((g * along_all[n]).sum()) for n, g in grads.items() if g is not None)
             slopes.append((slope, *sides))
         compare(ctx, slopes, step, tol, f"{what} to the parameters", hint)
+
+
+def part_of(value: Any, key: int | str, what: str) -> Any:
+    """A part of what a call returns, which the first call has returned."""
+    if isinstance(value, dict) and key in value:
+        return value[key]
+    if isinstance(value, list | tuple) and isinstance(key, int) and -len(value) <= key < len(value):
+        return value[key]
+    raise Failure(f"{what}: the value has no part {key!r}", "as many parts in each call", kind_of(value),
+                  hint=SAME_EACH_TIME)  # fmt: skip
+
+
+def has_shape(grad: Tensor | None, held: Tensor) -> bool:
+    """Whether a gradient, if there is one, is one to this tensor."""
+    return held.is_floating_point() and (grad is None or grad.shape == held.shape)
 
 
 def compare(

@@ -181,7 +181,7 @@ def encode_then_decode(
     first = ctx.fresh()
     encoder = recipe.build(first, state)
     codes = torch.cat([
-        as_tensor(pick(code), (len(code_rows(pick(code), ctx, encode)), *code_shape), f"{encode}(x)")
+        as_tensor(pick(code), (rows_in(as_tensor(pick(code), None, f"{encode}(x)")), *code_shape), f"{encode}(x)")
         for code in in_chunks(lambda x: first.infer((encoder, encode), x), images)
     ])  # fmt: skip
     first.close()
@@ -189,9 +189,7 @@ def encode_then_decode(
     decoder = recipe.build(second, state)
     decoded = in_chunks(lambda z: second.infer((decoder, decode), z), blurred(ctx, codes, blur))
     shape = images.shape[1:]
-    pictures = torch.cat(
-        [as_tensor(p, (len(p) if isinstance(p, Tensor) else 0, *shape), f"{decode}(z)") for p in decoded]
-    )
+    pictures = torch.cat([as_tensor(p, (rows_in(p), *shape), f"{decode}(z)") for p in decoded])
     second.close()
     if len(codes) != len(images) or len(pictures) != len(images):
         raise Failure("the number of images changes on the way through the model", str(len(images)), str(len(pictures)),
@@ -207,9 +205,9 @@ def blurred(ctx: Context, codes: Tensor, blur: float) -> Tensor:
     return (codes + blur * spread * ctx.randn(*codes.shape)).to(codes.dtype)
 
 
-def code_rows(code: Any, ctx: Context, what: str) -> Tensor:
-    """The code as a tensor, so that its rows can be counted."""
-    return as_tensor(code, None, f"{what}(x)")
+def rows_in(value: Any) -> int:
+    """How many rows a tensor has; what is none, and a single number, has none."""
+    return len(value) if isinstance(value, Tensor) and value.ndim else 0
 
 
 def forward(ctx: Context, recipe: Recipe, state: Mapping[str, Tensor], *arrays: Tensor, **kwargs: Any) -> list[Any]:

@@ -195,12 +195,20 @@ def list_item(tree: Tree, item: os.DirEntry[str], depth: int, counter: Counter, 
                 list_item(below, sub, depth + 1, counter, skip)
     elif not item.is_file(follow_symlinks=False):
         tree.odd[name] = "no regular file"
-    elif item.stat(follow_symlinks=False).st_nlink > 1:  # its other name may be that of anybody's file
+    elif is_shared(item):
         counter.one_more()
         tree.odd[name] = "a hard link"
     else:
         # unpacked on a system that has no such separator, a7\vae.py is one name
         tree.add(name, file_entry(Path(item.path)), counter)
+
+
+def is_shared(item: os.DirEntry[str]) -> bool:
+    """Whether a real file has another name, which may be that of anybody's file. Raises DiskError."""
+    try:
+        return item.stat(follow_symlinks=False).st_nlink > 1
+    except OSError as error:
+        raise DiskError(f"{printable(item.name)} cannot be read here ({error.strerror})") from error
 
 
 def file_entry(path: Path) -> Entry:

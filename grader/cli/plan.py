@@ -21,6 +21,12 @@ def handed_out() -> frozenset[str]:
     return starter_digests(Path(__file__).resolve().parents[2] / "starter", MODULES)
 
 
+def known_right() -> Path | None:
+    """The reference solution, where it lies beside the grader: students' copies of the kit have none."""
+    folder = Path(__file__).resolve().parents[2] / "solution"
+    return folder if all((folder / f"{module}.py").is_file() for module in MODULES) else None
+
+
 def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: frozenset[str]) -> Plan:
     """What the options ask for. Raises UsageError and DataError."""
     name, reason, device = "none", "no trained checks were asked for", "cpu"
@@ -32,7 +38,7 @@ def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: 
         seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
         device=device, dataset=name, dataset_reason=reason, data_root=options.data,
         questions=frozenset(options.question) if options.question else frozenset(q.number for q in QUESTIONS),
-        kinds=kinds, visibilities=visibilities, jobs=options.jobs or cores(),
+        kinds=kinds, visibilities=visibilities, jobs=options.jobs or cores(), control=known_right(),
     )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
     Violation: ("violation", "What does your code write to, besides what it returns and prints?"),
 }  # fmt: skip
 LOADS = {question.number: question.loads for question in QUESTIONS}
+USABLE = "real numbers, in shapes and types that stay the same from call to call and are those of the handout"
+MOST_SAID = 300  # characters of what Python says about values that cannot be used
 PATIENCE = 4  # a model that falls short is trained again, so many times as long
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS, answer=64 << 20, parameters=512 << 20)
@@ -62,6 +64,7 @@ class Setting:
     patience: int = 1  # factor on the epochs of a model of the submission
     quick: Limits = QUICK
     trained: Limits = TRAINED
+    control: Bench | None = None  # work that is known to be right: see `tripped`
 
 
 class Bench:
@@ -261,9 +264,7 @@ def run(
         outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {fault}")
     # a bug in a check is ours as well: it must not end a class run, and must not look like the student's
     except Exception as bug:  # noqa: BLE001
-        outcome = Outcome(check, "error", 0.0, f"the grader failed, not the submission: {type(bug).__name__}: {bug}")
-        if context is not None and context.odd:
-            outcome = failed(check, Failure("your code returned what cannot be used", "real numbers", context.odd))
+        outcome = tripped(check, setting, stand_ins, context, bug)
     finally:
         if context is not None:
             context.close()
@@ -277,6 +278,26 @@ def run(
     took = time.monotonic() - began
     judged = replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked, excused=excused)
     return judged, fell_short
+
+
+def tripped(
+    check: Check, setting: Setting, stand_ins: Sequence[Part], context: Context | None, bug: Exception
+) -> Outcome:  # fmt: skip
+    """Outcome of a check whose own code could not go on. Whose doing that is, a control decides.
+
+    The same check with the same draws is asked of work that is known to be right. If it comes to a verdict there, it is
+    what the submission has returned that it could not work with: a shape that changes from call to call, say. If it
+    does not, the fault is the grader's. Where there is no such work, what no check can work with decides.
+    """
+    said = f"{type(bug).__name__}: {bug}"
+    odd = context.odd if context is not None else ""
+    if setting.control is not None and context is not None:
+        context.close()
+        outcome, _ = run(check, setting.control, replace(setting, control=None), stand_ins, together=False)
+        odd = (odd or said) if outcome.status in ("passed", "partial", "failed") else ""
+    if odd:
+        return failed(check, Failure("your code returned what cannot be used", USABLE, odd[:MOST_SAID]))
+    return Outcome(check, "error", 0.0, f"the grader failed, not the submission: {said}")
 
 
 def killed(check: Check) -> Outcome:

@@ -22,9 +22,9 @@ from ..check.declaration import OPTIMIZERS, Check
 from ..check.outcome import Outcome, Status
 from ..check.threads import THREADS
 from ..check.thresholds import load_thresholds
-from ..classes.ingest import Submission
+from ..classes.ingest import Submission, read_submission
 from ..report.model import Circumstances, Report, complete
-from ..rubric import CHECKS, QUESTIONS
+from ..rubric import CHECKS, MODULES, QUESTIONS
 from .judge import LOADS, Bench, Setting, judge_all, libraries
 from .lanes import Lanes
 from .pool import Pool
@@ -48,6 +48,7 @@ class Plan:
     jobs: int
     box: Box = field(default_factory=lambda: choose("none"))  # what the code runs in
     self_test: tuple[Observation, ...] | None = None  # what was seen of it; None: it was not tried
+    control: Path | None = None  # a folder with work that is known to be right, where there is one (`judge.tripped`)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -82,7 +83,8 @@ class Lane:
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(THREADS)
         self.plan = plan
-        self.setting = Setting(plan.seed, plan.device)
+        self.control = Bench(read_submission(plan.control, MODULES)) if plan.control is not None else None
+        self.setting = Setting(plan.seed, plan.device, control=self.control)
         self.pool = Pool(plan.box)
         self.bench: Bench | None = None
 
@@ -112,6 +114,8 @@ class Lane:
         """Ends the workers."""
         self.leave()
         self.pool.close()
+        if self.control is not None:
+            self.control.close()
 
 
 @functools.cache

@@ -119,8 +119,12 @@ def encode(value: Any, out: Outgoing, special: Callable[[Any], Any], depth: int 
         return opaque(f"a {type(value).__name__} of {len(value)} values")
     out.items_left -= count
     if isinstance(value, dict):
-        pairs = [[encode(item, out, special, depth + 1) for item in pair] for pair in value.items()]
-        return {"is": "dict", "pairs": pairs}
+        plain_keys = all(isinstance(key, str | int | float | None | np.generic) for key in value)
+        keys = [encode(key, out, special, depth + 1) for key in value] if plain_keys else [opaque("")]
+        if any(isinstance(key, dict) and key["is"] != "float" for key in keys):
+            return opaque("a dict whose keys are neither text nor numbers")
+        held = [encode(item, out, special, depth + 1) for item in value.values()]
+        return {"is": "dict", "pairs": [list(pair) for pair in zip(keys, held, strict=True)]}
     items = [encode(item, out, special, depth + 1) for item in value]
     return {"is": "list" if isinstance(value, list) else "tuple", "items": items}
 
