@@ -123,11 +123,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     variants = [*sample(QUICK_MISTAKES, options.mistakes, options.seed),
                 *sample(ALTERNATIVES, options.alternatives, options.seed)]  # fmt: skip
     count, wrong = 0, []
-    for _, different, said in differences(variants, box, options.seed):
+    for number, (name, different, said) in enumerate(differences(variants, box, options.seed), 1):
         count += len(said)
         wrong += different
+        print(
+            f"[{number}/{len(variants)}] {name}: {len(said)} checks, {len(different)} differ",
+            file=sys.stderr,
+            flush=True,
+        )
         for one in different:
-            print(one)
+            print(one, flush=True)
     if options.trained:
         more = trained_differences(box, options.seed)
         wrong += more

@@ -32,7 +32,7 @@ from .rules import FILE_BYTES, PROCESSES, TEMP_BYTES
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 MARKER = "a7-marker-0000000000000000"  # as hostile.py has it
-LIMITS = Limits(request_s=20.0, check_s=60.0, memory=800 << 20, threads=1)
+LIMITS = Limits(request_s=60.0, check_s=120.0, memory=800 << 20, threads=1)
 BEYOND = 128 << 20  # so much more memory than may be used is asked for
 END_SECONDS = 0.1  # in which a process that was signalled is gone
 LOOPBACK = "127.0.0.1"
@@ -65,12 +65,14 @@ class Ward:
         self.listeners = (self.tcp, self.udp, self.abstract, self.path)
         self.tcp.bind((LOOPBACK, 0))
         self.udp.bind((LOOPBACK, 0))
-        self.abstract.bind(f"\0{self.name}")
+        if sys.platform == "linux":  # others have no such names
+            self.abstract.bind(f"\0{self.name}")
+            self.abstract.listen()
         self.path.bind(str(self.folder / "socket"))
         (self.folder / "socket").chmod(0o777)
         for listener in self.listeners:
             listener.setblocking(False)  # whatever came has come when the attack has ended
-        for stream in (self.tcp, self.abstract, self.path):
+        for stream in (self.tcp, self.path):
             stream.listen()
         self.victim = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", VICTIM, self.victim_secret], env={"A7_SECRET": self.victim_secret},
