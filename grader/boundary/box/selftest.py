@@ -74,10 +74,14 @@ class Ward:
             listener.setblocking(False)  # whatever came has come when the attack has ended
         for stream in (self.tcp, self.path):
             stream.listen()
-        self.victim = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", VICTIM, self.victim_secret], env={"A7_SECRET": self.victim_secret},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        try:
+            self.victim = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", VICTIM, self.victim_secret], env={"A7_SECRET": self.victim_secret},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self.clear()
+            raise GraderFault(f"the self-test cannot start this Python a second time: {error}") from error
         assert self.victim.stdout is not None
         self.victim.stdout.read(1)
 
@@ -89,6 +93,10 @@ class Ward:
     ) -> None:
         self.victim.kill()
         self.victim.communicate()
+        self.clear()
+
+    def clear(self) -> None:
+        """Removes all that was made, and what attacks have left where no box held them."""
         for listener in self.listeners:
             listener.close()
         forget_shared(self.key, self.name)
@@ -115,7 +123,11 @@ class Trial:
 
     def _started(self) -> Worker:
         worker = Worker(self.box)
-        worker.submit({"hostile": HOSTILE.read_text(encoding="utf-8")}, [])
+        try:
+            worker.submit({"hostile": HOSTILE.read_text(encoding="utf-8")}, [])
+        except WorkerDied:
+            worker.close()
+            raise
         return worker
 
     def ask(self, name: str, *args: object) -> str:
