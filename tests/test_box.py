@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ import torch
 from grader.boundary import ends, watching
 from grader.boundary.box import BACKENDS, Box, NoBox, bubblewrap, choose, python
 from grader.boundary.box import rules as box_rules
+from grader.boundary.box.bubblewrap import Bubblewrap
 from grader.boundary.box.users import NUMBERS, User, lend, owners
 from grader.boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut
 from grader.boundary.launch import Worker, WorkerDied
@@ -181,7 +183,10 @@ def test_what_a_check_leaves_is_gone_before_the_next_starts(boxed: Worker) -> No
         + """
 def leave():
     os.makedirs('deep/er')
-    os.chmod('deep', 0)
+    said(os.chmod, 'deep', 0)
+    os.mkdir('closed', 0)
+    os.mkdir('blind', 0o300)
+    open('blind/note', 'w').write('x')
     for name in ('note', 'pipe'):
         said(lambda: os.mkfifo(name) if name == 'pipe' else open(name, 'w').write('x'))
     path = 'd'
@@ -205,9 +210,18 @@ def look(home): return [said(os.listdir, path) for path in (home, os.path.dirnam
     with Session(boxed, 1, PATIENT, fresh=True) as session:
         assert all(str(found).startswith("no: ") for found in session.call("vae.look", home))
     assert boxed.temporary() < 1 << 20
+    assert left_behind(boxed) == []
     usage = boxed.usage()
     assert usage is not None
     assert usage.tasks == 0
+
+
+def left_behind(worker: Worker) -> list[str]:
+    """Folders of checks that have not gone, where the box's folder can be seen from here; what nobody may list stays."""
+    folder = Path(worker.home)
+    return (
+        [] if not folder.is_dir() else [entry.name for entry in folder.iterdir() if not entry.name.startswith("left-")]
+    )
 
 
 # ---- other processes, and ways to talk --------------------------------------------------------------------------
@@ -223,6 +237,7 @@ found += [said(lambda: open(f'/proc/{pid}/{name}').read(1)) for pid in (parent, 
           for name in ('mem', 'maps', 'environ', 'cmdline', 'status')]
 found += [called('ptrace', 16, pid, 0, 0) for pid in (parent, args[0])]
 found += [called('syscall', number, parent, 0, 0, 0, 0, 0) for number in (310, 311, 312)]
+found += [called('syscall', 56, 0x8000 | 17, 0, 0, 0, 0)]  # a brother
 found += [said(resource.prlimit, parent, resource.RLIMIT_CPU, (1, 1))]
 return found
 """
@@ -476,3 +491,38 @@ def test_a_worker_that_stops_answering_is_replaced(boxed: Worker) -> None:
         session.close()
     finally:
         own.close()
+
+
+# ---- kernels that have less -------------------------------------------------------------------------------------
+
+
+def test_without_landlock_signals_reach_nobody_and_folders_are_emptied() -> None:
+    box = available("bubblewrap")
+    assert isinstance(box, Bubblewrap)
+    inside = replace(box.inside, landlock=False)
+    assert not any("Landlock" in missing for missing in box_rules.without(box.inside)) or not box.inside.landlock
+    assert any("Landlock" in missing for missing in box_rules.without(inside))
+    worker = Worker(replace(box, inside=inside))
+    try:
+        text = (
+            TRY
+            + """
+def f():
+    with open('/dev/shm/note', 'w') as note: note.write('x')
+    pids = [int(name) for name in os.listdir('/proc') if name.isdigit() and int(name) != os.getpid()]
+    found = [said(os.kill, pid, signal.SIGSTOP) for pid in (*pids, -1, 0)]
+    found += [said(lambda: open(f'/proc/{pid}/mem').read(1)) for pid in pids]
+    return found, said(os.kill, os.getpid(), 0), os.path.dirname(os.getcwd())
+def g(root): return [os.listdir('/dev/shm'), [name for name in os.listdir(root) if name != os.path.basename(os.getcwd())]]
+"""
+        )
+        worker.submit({"vae": text}, [])
+        with Session(worker, 1, PATIENT, fresh=True) as session:
+            others, itself, root = session.call("vae.f")
+        assert others
+        assert all(str(item).startswith("no: ") for item in others), others
+        assert itself is None
+        with Session(worker, 1, PATIENT, fresh=True) as session:
+            assert session.call("vae.g", root) == [[], []]
+    finally:
+        worker.close()

@@ -159,6 +159,12 @@ def fork(run: Callable[[], None], output: int, folder: str, confine: Callable[[]
         os._exit(code)  # not sys.exit: the child must never run the parent's code
 
 
+def open_up(folder: str) -> None:
+    """Lets us in, where we may change that; one that was made closed is empty then."""
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+
+
 def sweep(folder: str) -> None:
     """Removes what a process has left in its home: however deep it is nested, and whatever may not be entered."""
     if os.path.islink(folder):
@@ -169,16 +175,22 @@ def sweep(folder: str) -> None:
     names = (os.path.join(heap, str(number)) for number in itertools.count())
     while waiting:
         path = waiting.pop()
+        open_up(path)
+        entries: list[os.DirEntry[str]] = []
         with contextlib.suppress(OSError):
-            os.chmod(path, 0o700)
-            for entry in [*os.scandir(path)]:
-                if entry.is_dir(follow_symlinks=False):
-                    os.chmod(entry.path, 0o700)  # a folder that may not be written cannot be moved either
-                    waiting.append(next(names))
-                    os.rename(entry.path, waiting[-1])  # up here: no path becomes longer than the system takes
-                else:
+            entries = [*os.scandir(path)]
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)
-            os.rmdir(path)
+                    continue
+                open_up(entry.path)  # a folder that may not be written cannot be moved either
+                above = next(names)
+                os.rename(entry.path, above)  # up here: no path becomes longer than the system takes
+                waiting.append(above)
+        for closed in (*(entry.path for entry in entries), path):
+            with contextlib.suppress(OSError):
+                os.rmdir(closed)
     shutil.rmtree(heap, ignore_errors=True)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from . import groups, users
+from .folders import remove
 from .python import WORKER, environment, folders, interpreter
 from .rules import PROCESSES, Inside, has_landlock, has_seccomp, without
 from .values import Box, Sandbox, Started, Unavailable
@@ -57,7 +57,7 @@ class InPlace:
                 user.sweep()
                 user.release()
             group.remove()
-            shutil.rmtree(home, ignore_errors=True)
+            remove(home)
 
         return Started(process, home, close, group.kills)
 

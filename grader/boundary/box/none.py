@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from .folders import remove
 from .python import WORKER, environment, interpreter
 from .values import Box, Sandbox, Started
 
@@ -32,7 +32,7 @@ class Bare:
             [*interpreter(str(WORKER)), *arguments], pass_fds=fds, cwd=home, env=environment(home),
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
-        return Started(process, home, lambda: shutil.rmtree(home, ignore_errors=True))
+        return Started(process, home, lambda: remove(home))
 
 
 def find(device: str) -> Box:

@@ -17,6 +17,7 @@ LIMITS = {"nofile": OPEN_FILES, "fsize": FILE_BYTES, "core": 0, "msgqueue": 0, "
 HARMLESS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/filesystems",
             "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease")  # fmt: skip
 NE, EQ, MASKED_EQ = 1, 4, 7  # comparisons of seccomp
+CLONE_PARENT = 0x00008000  # a brother, which nobody knows whose it is
 NEW_NAMESPACES = (0x00000080, 0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 AF_UNIX, PRIO_PROCESS = 1, 0
 F_SETOWN, F_SETSIG, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX = 8, 10, 15, 0x8901, 0x8902, 0x5412, 0x541C
@@ -56,7 +57,7 @@ def filtered(*, lonely: bool = True) -> list[Syscall]:
     """System calls that are refused in a box; not `lonely`: its user has files besides those of the submission."""
     rules: list[Syscall] = [(errno.EPERM, name, []) for names in REFUSED.values() for name in names]
     rules += [] if lonely else [(errno.EPERM, name, []) for name in METADATA]
-    rules += [(errno.EPERM, "clone", [[0, MASKED_EQ, flag, flag]]) for flag in NEW_NAMESPACES]
+    rules += [(errno.EPERM, "clone", [[0, MASKED_EQ, flag, flag]]) for flag in (CLONE_PARENT, *NEW_NAMESPACES)]
     rules.append((errno.ENOSYS, "clone3", []))  # its flags cannot be seen; libraries then use clone
     rules.append((errno.EPERM, "prlimit64", [[0, NE, 0, 0]]))
     rules += [(errno.EPERM, "setpriority", [[at, NE, PRIO_PROCESS, 0]]) for at in (0, 1)]
