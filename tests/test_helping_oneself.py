@@ -267,6 +267,33 @@ def test_a_patch_is_worth_nothing(patch: str, bench: Bench, reference: Submissio
     assert without["q2.standard.value"] == 0
 
 
+# what has changed is said to be what it was when it was read first: the head alone has learned
+REMEMBERS = """
+
+def _remember():
+    import torch
+    first, own = {}, torch.nn.Module.state_dict
+    def state_dict(self, *args, **kwargs):
+        now = own(self, *args, **kwargs)
+        for name in now:
+            if getattr(self, "freeze", False) and not name.startswith("head"):
+                now[name] = first.setdefault((id(self), name), now[name].clone())
+        return now
+    torch.nn.Module.state_dict = state_dict
+    for value in list(globals().values()):
+        if isinstance(value, type) and issubclass(value, torch.nn.Module) and value.__module__ == __name__:
+            value.state_dict = state_dict
+_remember()
+"""
+
+
+@pytest.mark.parametrize("name", ["q7-freeze-ignored", "q7-frozen-statistics-move", "q7-frozen-by-momentum"])
+def test_a_state_that_is_made_up_is_worth_nothing(name: str, bench: Bench, reference: Submission) -> None:
+    sources = bank.apply(reference.sources, BY_ID[name])
+    sources["semi_supervised"] += REMEMBERS
+    assert points(bench, sources, "q7.classifier.freeze")["q7.classifier.freeze"] == 0
+
+
 # ---- for the grader's eyes only -----------------------------------------------------------------------------------
 
 ONLY_FLOAT64 = """

@@ -216,7 +216,9 @@ class Session:
     @staticmethod
     def op_state(request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
         held = read(request["on"])
-        return {k: v for k, v in held.state_dict().items() if isinstance(v, Tensor)}
+        if not isinstance(held, nn.Module):
+            return {k: v for k, v in held.state_dict().items() if isinstance(v, Tensor)}
+        return {k: v for name, part in parts_of(held) for k, v in held_by(name, part, buffers=True)}
 
     @staticmethod
     def op_load(request: Mapping[str, Any], read: Callable[[Any], Any]) -> None:
@@ -224,11 +226,11 @@ class Session:
 
     @staticmethod
     def op_parameters(request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
-        return {k: p.requires_grad for k, p in read(request["on"]).named_parameters()}
+        return {k: p.requires_grad for k, p in parameters_of(read(request["on"])).items()}
 
     @staticmethod
     def op_grads(request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
-        return {k: p.grad for k, p in read(request["on"]).named_parameters()}
+        return {k: p.grad for k, p in parameters_of(read(request["on"])).items()}
 
     def op_saved(self, request: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
         function, args, kwargs = self.target(request, read), read(request["args"]), read(request["kwargs"])
@@ -278,6 +280,40 @@ def frame_of(file: str, line: int | None, function: str, code: str | None) -> di
     number = line if isinstance(line, int) and 0 < line < MAX_LINE else 0
     return {"file": values.plain(file), "line": number, "function": values.plain(function),
             "code": values.plain((code or "").strip())}  # fmt: skip
+
+
+# What a module holds is read where it lies, as torch's own methods read it: a submission may have put others in their
+# place, or in those of its classes, which say of what has changed what it was before.
+
+
+def parts_of(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """A module and all inside of it, each with what stands before the names of what it holds."""
+    yield name, module
+    for own, part in module.__dict__["_modules"].items():
+        if part is not None:
+            yield from parts_of(part, f"{name}{own}.")
+
+
+def held_by(name: str, module: nn.Module, *, buffers: bool) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of one module: its parameters, and the buffers that belong to its state."""
+    inside = module.__dict__
+    for own, tensor in inside["_parameters"].items():
+        if tensor is not None:
+            yield f"{name}{own}", tensor
+    for own, tensor in inside["_buffers"].items() if buffers else ():
+        if tensor is not None and own not in inside["_non_persistent_buffers_set"]:
+            yield f"{name}{own}", tensor
+
+
+def parameters_of(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters by name, each once."""
+    seen: dict[int, str] = {}
+    found: dict[str, Tensor] = {}
+    for name, part in parts_of(module):
+        for own, tensor in held_by(name, part, buffers=False):
+            if seen.setdefault(id(tensor), own) == own:
+                found[own] = tensor
+    return found
 
 
 class Kept:
