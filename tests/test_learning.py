@@ -141,6 +141,21 @@ def test_what_describes_all_images_has_not_learned_these(error: Any, words: str,
     assert ctx.credit.fell_short
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (lambda x: mse(0.98 * x, x), "pixels mixed up"),
+        (lambda x: 0.8 if x[:, :, :, :2].mean() < 0.02 else 1.0, "as they stand in the file"),
+    ],
+)
+def test_what_passes_images_through_has_learned_to(error: Any, words: str, digits: Dataset) -> None:
+    """The image itself, a shade darker; and a model that was trained on the file's orientation."""
+    ctx = context(digits)
+    look = Disguise(torch.arange(784).view(28, 28).T.flatten())
+    with pytest.raises(Failure, match=words):
+        expect_particular(ctx, look, look.shown(to_float(digits.test_x)), error, passes_through=True)
+
+
 def test_a_model_of_its_own_images_is_particular(digits: Dataset) -> None:
     ctx, images = context(digits), to_float(digits.test_x)
     look = turned(ctx)

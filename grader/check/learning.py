@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from .context import Context
-from .disguise import Disguise, warped
-from .failure import INHERIT
+from .disguise import Disguise, any_order, warped
 from .trained import Budget, Recipe, X, expect_of_training, state_after
 from .values import Image8, Slot
 
 HELD_BACK = 0.5  # of the points: what a model may at most reach that was trained on the wrong images
 MEMORISED = 0.1  # error on training images, relative to unseen ones; the reference's are nearly equal
-STRANGE = 1.05  # error on images of another kind, relative to those of the run: at least 1.2 was seen, mostly 2 to 20
+# Error on images of another kind, relative to those of the run. What treats all pixels alike, or all orientations, has
+# exactly 1; of the reference 1.2 was seen at the least, mostly 2 to 20. A U-Net hands the image through its skips, in
+# every orientation nearly alike; one that was trained on another orientation is better there by a fifth.
+STRANGE, NO_BETTER = 1.02, 0.95
 FEWEST_STEPS = 16
 LOOKS = 300
 
@@ -79,21 +81,27 @@ def expect_generalises(ctx: Context, error: float, on_training_images: float) ->
 
 
 def expect_particular(
-    ctx: Context, look: Disguise, images: Tensor, error_of: Callable[[Tensor], float], hint: str = INHERIT
+    ctx: Context, look: Disguise, images: Tensor, error_of: Callable[[Tensor], float], *, passes_through: bool = False
 ) -> None:
     """Images of another kind than those of the run are described worse: what fits all images was not learned here.
 
-    The other kinds are the images as the file has them, and their negatives.
+    The other kinds are the images as the file has them, and their negatives. Of a model that `passes_through` most of
+    the image, those of the file may be described as well, but no better; those with their pixels mixed up may not.
     """
     some = images[:LOOKS]
     own = error_of(some)
-    others = {"as they stand in the file": look.undone(some), "with black and white exchanged": 1 - some}
-    for kind, other in others.items():
+    others = {
+        "as they stand in the file": (look.undone(some), NO_BETTER if passes_through else STRANGE),
+        "with black and white exchanged": (1 - some, STRANGE),
+    }
+    if passes_through:
+        others["with their pixels mixed up"] = (any_order(ctx).shown(some), STRANGE)
+    for kind, (other, least) in others.items():
         error = error_of(other)
         expect_of_training(
-            ctx, error > STRANGE * own, f"the model describes images {kind} as well as those that it was trained on",
-            f"an error above {STRANGE * own:.4g}, that on held-out images of the training's kind", error,
-            hint=BROUGHT if hint is INHERIT else hint,
+            ctx, error > least * own, f"the model describes images {kind} as well as those that it was trained on",
+            f"an error above {least * own:.4g}, where held-out images of the training's kind have {own:.4g}", error,
+            hint=BROUGHT,
         )  # fmt: skip
 
 

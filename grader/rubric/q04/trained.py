@@ -162,7 +162,7 @@ def trained_unet(ctx: Context) -> None:
     with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
     what = "the error where the skips are replaced by zeros, relative to that with them,"
     at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)
-    expect_particular(ctx, look, images, of)
+    expect_particular(ctx, look, images, of, passes_through=True)
     expect_follows(ctx, look, images, rebuilder(state), FOLLOWS)
     expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(rebuilder(state))(images))
 
