@@ -21,9 +21,8 @@ import torch
 from msgspec import UNSET
 from torch import Tensor
 
-from ..worker import values as wire_values
 from ..worker import wire
-from . import ends, forms, replies, watching
+from . import ends, forms, replies, requests, watching
 from .box.rules import PROCESSES, TEMP_BYTES
 from .ends import Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
@@ -32,7 +31,7 @@ from .log import Call, Log
 from .noted import noted
 from .patience import TRIES
 from .replies import Answered, Malformed
-from .values import DType, Gen, Gradients, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
+from .values import Gradients, Handle, Image8, Probe, Slot, Target
 
 PRINTED_KEPT = 4000
 PRINTED_BYTES = 256 << 20  # of one check
@@ -40,8 +39,6 @@ Frame = wire.Frame
 POLL_SECONDS = 0.05  # how often memory, processes and files are looked at
 RATIO = 4  # an answer may hold so many times the numbers that were sent
 OF_PARAMETERS = frozenset({"state", "grads", "vjp"})  # what is as large as the model that a student has chosen
-# fields of a request that are the protocol's own; all others hold values, and travel as trees of them
-OWN = frozenset({"method", "name", "module", "device", "wrt", "params", "epochs", "batch_size", "lr", "seed", "grad"})
 
 
 # ---- the session ------------------------------------------------------------------------------------------------
@@ -153,24 +150,24 @@ class Session:
     def call(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a function of the submission ("module.name"), a handle, or a method (handle, "name")."""
         self.log.note(target, args, kwargs)
-        return self.request("call", **self._target(target), args=list(args), kwargs=kwargs)
+        return self.request("call", **requests.target_of(target), args=list(args), kwargs=kwargs)
 
     def infer(self, target: Target, /, *args: Any, **kwargs: Any) -> Any:
         """`call` without gradients: large batches need much less memory."""
         self.log.note(target, args, kwargs)
-        return self.request("call", **self._target(target), args=list(args), kwargs=kwargs, grad=False)
+        return self.request("call", **requests.target_of(target), args=list(args), kwargs=kwargs, grad=False)
 
     def effects(self, target: Target, /, *args: Any, **kwargs: Any) -> tuple[Any, list[Any], dict[str, Any]]:
         """`call`, and the arguments as the call left them."""
         self.log.note(target, args, kwargs)
         found: tuple[Any, list[Any], dict[str, Any]]
-        found = self.request("effects", **self._target(target), args=list(args), kwargs=kwargs)
+        found = self.request("effects", **requests.target_of(target), args=list(args), kwargs=kwargs)
         return found
 
     def new(self, target: Target, /, *args: Any, **kwargs: Any) -> Handle:
         """Calls, and keeps the result as a handle whatever it is."""
         self.log.note(target, args, kwargs)
-        made: Handle = self.request("new", **self._target(target), args=list(args), kwargs=kwargs)
+        made: Handle = self.request("new", **requests.target_of(target), args=list(args), kwargs=kwargs)
         self.log.made[made.number] = Call(target, args, kwargs)
         return made
 
@@ -184,7 +181,7 @@ class Session:
         """
         self.log.note(target, args, kwargs)
         found: forms.Derived = self.request(
-            "vjp", **self._target(target), args=list(args), kwargs=kwargs, wrt=list(wrt),
+            "vjp", **requests.target_of(target), args=list(args), kwargs=kwargs, wrt=list(wrt),
             params=[handle.number for handle in params], cotangents=[[list(path), w] for path, w in cotangents],
         )  # fmt: skip
         return Gradients(found.value, dict(zip(wrt, found.grads, strict=True)), found.params)
@@ -193,7 +190,7 @@ class Session:
         """Bytes of activations that autograd keeps after the call (parameters of `params` not counted)."""
         self.log.note(target, args, kwargs)
         numbers = [handle.number for handle in params]
-        return int(self.request("saved", **self._target(target), args=list(args), kwargs=kwargs, params=numbers))
+        return int(self.request("saved", **requests.target_of(target), args=list(args), kwargs=kwargs, params=numbers))
 
     def train(
         self, model: Handle, data: Mapping[str, Tensor | Image8], objective: Sequence[Mapping[str, Any]], *,
@@ -230,12 +227,6 @@ class Session:
         self.request("device", device=device)
         self.device = device
 
-    @staticmethod
-    def _target(target: Target) -> dict[str, Any]:
-        if isinstance(target, tuple) and not isinstance(target, Ref | TorchRef | Probe):
-            return {"of": target[0], "method": target[1]}
-        return {"of": Ref(target) if isinstance(target, str) else target}
-
     def request(self, op: str, **fields: Any) -> Any:
         """One request and its checked answer."""
         if not self.open:
@@ -244,12 +235,9 @@ class Session:
             raise GraderFault(f"there is no request {op!r}")
         if any(str(fields.get(name)).startswith("_") for name in ("method", "name")):
             raise GraderFault(f"request {op!r} is about something that is not public")
-        out = wire_values.Outgoing()
         fields = self.lends.outward(op, fields)
-        body = {k: v if k in OWN else self._encode(v, out) for k, v in fields.items()}
-        if "cotangents" in fields:
-            body["cotangents"] = [[path, self._encode(w, out)] for path, w in fields["cotangents"]]
-        return self.opened(op, self._answer({"op": op, **body}, out.tensors), fields)
+        body, tensors = requests.body_of(fields, self.lend)
+        return self.opened(op, self._answer({"op": op, **body}, tensors), fields)
 
     def opened(self, op: str, answered: Answered, asked: Mapping[str, Any]) -> Any:
         """What an answer holds."""
@@ -340,44 +328,6 @@ class Session:
         except Late:
             patience.note(name)
             raise self._end(TimedOut(f"no answer within {seconds:.3g} s{self._busy_with()}")) from None
-
-    # ---- values -------------------------------------------------------------------------------------------------
-
-    def _encode(self, value: Any, out: wire_values.Outgoing) -> Any:
-        def tree(item: Any) -> Any:
-            if item is None or type(item) in (bool, int, float, str):  # most of what travels
-                return item
-            match item:
-                case Handle():
-                    return {"handle": item.number}
-                case Ref():
-                    module, _, name = item.name.partition(".")
-                    return {"ref": f"{module}:{name}"}
-                case TorchRef():
-                    return {"torch": item.name}
-                case Probe():
-                    return {"lent": self.lend(item.name)}
-                case Gen():
-                    return {"generator": item.seed}
-                case Params():
-                    return {"params": item.of.number}
-                case DType():
-                    return {"dtype": item.name}
-                case Slot():
-                    return {"slot": list(item), "kind": self.lend("Slot")}
-                case Image8():
-                    return {"image8": out.add(item.pixels)}
-                case Tensor():
-                    return {"tensor": out.add(item)}
-                case dict():
-                    return {"dict": [[tree(k), tree(v)] for k, v in item.items()]}
-                case list():
-                    return [tree(part) for part in item]
-                case tuple():
-                    return {"tuple": [tree(part) for part in item]}
-            raise GraderFault(f"a check sent a value that does not travel: {type(item).__name__}")
-
-        return tree(value)
 
     # ---- bytes --------------------------------------------------------------------------------------------------
 
