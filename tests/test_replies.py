@@ -330,6 +330,19 @@ def test_a_submission_that_forges_costs_itself_and_the_next_check_is_judged(code
             assert session.call("vae.f") == 1
 
 
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [("torch.zeros(2000, 2000)", "far larger than what was asked for"), ("10**400", "more than 64 bits"),
+     ("torch.zeros(mu.shape).to(torch.float8_e5m2)", "float8_e5m2")],
+)  # fmt: skip
+def test_an_odd_value_is_a_failure_in_words(expression: str, words: str) -> None:
+    code = f"import torch\ndef reparameterize(mu, logvar, eps=None, generator=None):\n    return {expression}\n"
+    with Bench(Submission("s", {"vae": code})) as bench:
+        outcome = judge(CHECK, bench, Setting(1))
+    assert outcome.status == "failed"
+    assert words in outcome.message + outcome.actual
+
+
 def test_a_fault_of_ours_in_a_check_leaves_the_bench_usable() -> None:
     """The check's processes are ended before their parent: the other way round the clean-up itself failed."""
 

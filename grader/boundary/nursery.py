@@ -37,6 +37,7 @@ class Said(Struct, forbid_unknown_fields=True, frozen=True):
     pid: Annotated[int, Meta(gt=1, le=MOST_PID)] | None = None
     signal: int | None = None
     exit: int | None = None
+    stuck: int = 0  # a process that could not be ended
 
 
 SAID = msgspec.json.Decoder(Said)
