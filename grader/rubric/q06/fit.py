@@ -34,7 +34,7 @@ from ..shared.loops import (
 )
 from ..shared.told import Told, expect_told
 from .models import FIT, LOSS, THE_EVALUATION, THE_STEP, THE_STOPPING, linear, sgd
-from .step import expect_whole_output
+from .step import down, expect_whole_output, loss_and_gradients
 
 TRAIN, VALIDATION = "the history 'train'", "the history 'validation'"
 
@@ -210,6 +210,31 @@ def fit_modes(ctx: Context) -> None:
               f"the parameter after {steps} batches in 4 epochs of gradient descent", known,
               hint="How often does the optimizer step, along which gradient, and whose optimizer is it?")  # fmt: skip
     modes_in_values(ctx, held_out)
+    led_here(ctx)
+
+
+def led_here(ctx: Context) -> None:
+    """The weights are those to which the noted batches lead, in their order: a note of it may be forged.
+
+    Asked as where the order is judged, so that it cannot be told which of the two it is.
+    """
+    data = ctx.randn(29, 3)
+    inner, state = linear(ctx, 3)
+    model = ctx.new(Probe("Recorder"), inner)
+    ctx.call(FIT, model, data, LOSS, sgd(ctx, model, lr=0.01), 3, batch_size=8, generator=Gen(ctx.seed))
+    batches = learned_batches(model, data)
+    if any(-1 in batch for batch in batches):
+        return  # that these are no rows of the data is said elsewhere
+    now = [state[name] for name in ("weight", "bias")]
+    for rows in batches:
+        _, grads = loss_and_gradients(now, data[rows])
+        now = down(now, grads, 0.01)
+    apart = max(
+        float((inner.state()[name] - part).abs().max()) for name, part in zip(("weight", "bias"), now, strict=True)
+    )
+    expect(apart < 1e-6, "the weights after fit are not those to which one step for each batch leads, in their order",
+           "steps along the gradients of these batches", f"weights that are off by up to {apart:.3g}",
+           hint="How often does the optimizer step, along which gradient, and of which rows?")  # fmt: skip
 
 
 def modes_in_values(ctx: Context, held_out: Tensor) -> None:

@@ -117,6 +117,18 @@ def checkpoint_memory(ctx: Context) -> None:
     expect(min(again[:-1]) >= 2, "a layer is not computed again in the backward pass", "2 passes through each layer",
            f"{again} passes",
            hint="Where do activations that nobody has kept come from when the backward pass needs them?")  # fmt: skip
+    links = [
+        ctx.new(TorchRef("nn.Sequential"), ctx.new(Probe("Fading")), ctx.new(TorchRef("nn.Tanh"))) for _ in range(4)
+    ]
+    point = ctx.rand(30, low=0.5, high=1.5).requires_grad_()
+    once = torch.autograd.grad(point.tanh().tanh().tanh().tanh().sum(), point)[0]
+    slope = as_tensor(
+        ctx.session.vjp(CHECKPOINTED, links, point.detach(), wrt=(1,)).args[1], (30,), "the gradient to x"
+    )
+    passes = float((slope / once).min())
+    expect(passes > 7.9, "layers whose gradient tells how often they were computed are not computed again",
+           "a gradient of layers that were computed twice, but for the last", f"a product of {passes:.3g} passes",
+           hint="Where do activations that nobody has kept come from when the backward pass needs them?")  # fmt: skip
     # y = mask·x/(1-p) and its gradient is mask/(1-p): the two masks must agree
     dropout, point = [ctx.new(TorchRef("nn.Dropout"), 0.5)], ctx.rand(400, low=1.0, high=2.0)
     found = ctx.session.vjp(CHECKPOINTED, dropout, point, wrt=(1,))
