@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -42,7 +43,24 @@ def folders() -> tuple[str, ...]:
     """Folders besides the system's from which this Python, its packages and their libraries are loaded."""
     found = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     found |= {folder for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":") if os.path.isdir(folder)}
+    found |= libraries()
     kept = sorted(os.path.abspath(folder) for folder in found)
-    inside = [*SYSTEM, *kept]
-    return tuple(folder for folder in kept if not any(folder.startswith(f"{outer}/") for outer in inside)
-                 and folder not in SYSTEM)  # fmt: skip
+
+    def shown_by(outer: str, folder: str) -> bool:
+        return folder.startswith(f"{outer}/") or (
+            folder != outer and os.path.realpath(folder).startswith(f"{os.path.realpath(outer)}/")
+        )
+
+    return tuple(folder for folder in kept if folder not in SYSTEM and not any(
+        shown_by(outer, folder) for outer in (*SYSTEM, *kept)))  # fmt: skip
+
+
+def libraries() -> set[str]:
+    """Folders, called so, of the libraries that this process has loaded: a cluster has them anywhere."""
+    found = set()
+    with contextlib.suppress(OSError), open("/proc/self/maps") as listing:
+        for line in listing:
+            folder, _, name = line.rstrip("\n").partition("/")[2].rpartition("/")
+            if ".so" in name and os.path.basename(folder) in ("lib", "lib64"):
+                found.add(f"/{folder}")
+    return found
