@@ -26,6 +26,9 @@ import psutil
 
 LEFT = "a7-left"  # the name that an attack gives to a process which is to outlive its check
 KEPT_BYTES = b"untouched"
+# of a run, so that it can clear away what an attack has left lying by ending whoever would have cleared it away
+PREFIX = f"a7-bait-{os.environ.get('A7_RUN', 'alone')}-"
+SHARED = ("/dev/shm", "/var/tmp", str(Path.home()))
 VICTIM = """
 import ctypes, sys
 kept = ctypes.create_string_buffer(sys.argv[1].encode(), 64)
@@ -171,7 +174,7 @@ class Baits:
             else:
                 path.write_text(f"# {self.secret}\n")
             self.bait[name] = str(path)
-        self.shared = [self._elsewhere(place) for place in ("/dev/shm", "/var/tmp", str(Path.home()))]
+        self.shared = [self._elsewhere(place) for place in SHARED]
         self.bait["shared"] = [str(path) for path in self.shared]
         self._setuid()
         self.listeners = Listeners(folder, self.secret)
@@ -196,7 +199,7 @@ class Baits:
         self.before = self.files()
 
     def _elsewhere(self, place: str) -> Path:
-        handle, name = tempfile.mkstemp(prefix="a7-bait-", dir=place)
+        handle, name = tempfile.mkstemp(prefix=PREFIX, dir=place)
         os.write(handle, f"# {self.secret}\n".encode())
         os.close(handle)
         return Path(name)
@@ -245,7 +248,7 @@ class Baits:
         """A line for each file that an attack could change."""
         found = {}
         library = list(Path(self.bait["python"]).glob("*.pth"))
-        for path in (*sorted(self.folder.rglob("*")), *self.shared, *library, Path(self.bait["python"])):
+        for path in (*sorted(self.folder.rglob("*")), *self.shared, *library):
             with contextlib.suppress(FileNotFoundError):
                 found[str(path)] = self._line(path)
         return found
@@ -319,7 +322,7 @@ class Baits:
 @contextlib.contextmanager
 def laid_out() -> Iterator[Baits]:
     """Baits, and a folder for them."""
-    with tempfile.TemporaryDirectory(prefix="a7-bait-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
         baits = Baits(Path(folder))
         try:
             yield baits
@@ -334,3 +337,14 @@ def memory_of(processes: Mapping[int, psutil.Process]) -> int:
         with contextlib.suppress(psutil.Error):
             total += int(process.memory_full_info().pss)
     return total
+
+
+def clear_away(run: str) -> None:
+    """What is left of a run's baits."""
+    for place in (tempfile.gettempdir(), *SHARED):
+        for path in Path(place).glob(f"a7-bait-{run}-*"):
+            with contextlib.suppress(OSError):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()

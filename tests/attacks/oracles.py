@@ -7,8 +7,10 @@ says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from markdown_it import MarkdownIt
 
 HUNG_S = 30.0  # a grader that waits so long for one check of theirs, over and above the check's own limit
 
@@ -100,6 +102,14 @@ TAG = re.compile(r"<(?!/?(?:details|summary|sub|sup|br|b|i)\b)[a-zA-Z!/]")
 LONGEST_LINE = 20_000
 
 
+def html_of(page: str) -> Iterator[str]:
+    """What a reader of Markdown takes for HTML."""
+    for token in MarkdownIt("commonmark").enable("table").parse(page):
+        for part in (token, *(token.children or ())):
+            if part.type in ("html_block", "html_inline"):
+                yield part.content.strip()
+
+
 def unescaped(seen: Seen) -> str:
     """A report holds something that a terminal, a browser or a spreadsheet would obey."""
     for name, text in seen.texts.items():
@@ -108,8 +118,8 @@ def unescaped(seen: Seen) -> str:
             return f"{name} holds the control character {found[0]!r}"
         if name.endswith(".csv") and (found := FORMULA.search(text.removeprefix("\ufeff"))):
             return f"{name} holds a formula: {found[0]!r}"
-        if name.endswith(".md") and (found := TAG.search(re.sub(r"(?s)`+[^`]*`+|\\<", "", text))):
-            return f"{name} holds a tag: {text[found.start() : found.start() + 40]!r}"
+        if name.endswith(".md") and (tag := next(filter(TAG.match, html_of(text)), "")):
+            return f"{name} holds a tag: {tag[:60]!r}"
         if name.endswith((".md", "terminal")) and max(map(len, text.split("\n"))) > LONGEST_LINE:
             return f"{name} has a line of {max(map(len, text.splitlines()))} characters"
     return ""

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any
 import psutil
 
 from .attack import KINDS, Attack
+from .baits import clear_away
 from .bank import ATTACKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +91,7 @@ def wanted(
 
 def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: bool = False) -> Column:
     """Runs them; an attack that ends or stops the process that runs it has got through, and the rest goes on."""
-    column = Column(box)
+    column, run = Column(box), secrets.token_hex(4)
     left = [attack.name for attack in attacks]
     while left:
         with tempfile.TemporaryDirectory(prefix="a7-journal-", ignore_cleanup_errors=True) as place:
@@ -99,7 +101,7 @@ def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: boo
             # a shell is the first process there, which no signal from within ends
             command = [*before, "sh", "-c", '"$@"; exit $?', "sh", *inner] if before else inner
             with (Path(place) / "said").open("wb") as said:
-                environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+                environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "A7_RUN": run}
                 arena = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True,
                                          stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # fmt: skip
                 begun: list[str] = []
@@ -118,6 +120,7 @@ def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: boo
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(arena.pid, 9)
                 code = arena.wait()
+                clear_away(run)
             words = (Path(place) / "said").read_text(errors="replace")[-3000:]
             if code == 1 and "Traceback" in words:  # of ours, not theirs
                 raise RuntimeError(f"attacks on {box} could not be run:\n{words}")

@@ -79,6 +79,9 @@ def attack(bait):
     writing("lowers-the-graders-limits", "sets the grader's own limits with prlimit", """
 def attack(bait):
     import resource
-    return each([bait["pid"]], lambda pid: resource.prlimit(pid, resource.RLIMIT_CORE, (0, 4096)))
+    def lower(pid):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (301, hard))
+    return each([bait["pid"]], lower)
 """, dangerous=True),
 )  # fmt: skip
