@@ -20,7 +20,7 @@ from grader.grading.judge import TRAINED, Bench, Setting, judge
 from grader.rubric import CHECKS
 
 from .cheats import CHEATS, PRETRAINED, Cheat
-from .unlearned import UNLEARNED, late_weights
+from .unlearned import SPOILED, UNLEARNED, late_weights
 
 BY_ID = {check.id: check for check in CHECKS}
 CASES = [(cheat, BY_ID[name]) for cheat in [*CHEATS, *UNLEARNED] for name in cheat.checks]
@@ -49,6 +49,17 @@ def test_a_cheat_earns_nothing(
     outcome = outcome_of(bench, sources, check, digits, repeat=(cheat, check) in CASES[::3])
     assert outcome.status not in ("passed", "partial", "error", "not_run"), outcome
     assert outcome.earned == 0
+
+
+@pytest.mark.slow
+def test_a_spoiled_baseline_is_no_gain(bench: Bench, reference: Submission, digits: Dataset) -> None:
+    """What never pre-trains gains what chance gives it, a point or two of accuracy, whatever it does elsewhere."""
+    text = reference.sources["semi_supervised"] + "\n\n" + SPOILED
+    outcome = outcome_of(
+        bench, {**reference.sources, "semi_supervised": text}, BY_ID["q7.trained.labels"], digits, repeat=False
+    )
+    assert outcome.status in ("partial", "failed"), outcome
+    assert abs(outcome.measured["gain"].value) < 0.03
 
 
 def weights_of(bench: Bench, reference: Submission, data: Dataset, name: str, latent_dim: int) -> str:

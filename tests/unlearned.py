@@ -425,5 +425,4 @@ UNLEARNED: list[Cheat] = [
           BOTTLENECK),
     Cheat("labels-by-the-order-of-the-file", "semi_supervised", BY_ROW, ("q7.trained.labels",)),
     Cheat("labels-by-the-values-of-the-pixels", "semi_supervised", BY_VALUES, ("q7.trained.labels",)),
-    Cheat("baseline-is-spoiled", "semi_supervised", SPOILED, ("q7.trained.labels",)),
 ]  # fmt: skip
