@@ -22,7 +22,7 @@ from ..check.declaration import OPTIMIZERS, Check
 from ..check.outcome import Outcome, Status
 from ..check.threads import THREADS
 from ..check.thresholds import load_thresholds
-from ..classes.ingest import Submission, read_submission
+from ..classes.ingest import IngestError, Submission, read_submission
 from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, MODULES, QUESTIONS
 from .judge import LOADS, Bench, Setting, judge_all, libraries
@@ -77,13 +77,21 @@ class Part:
     ahead: Ahead = None
 
 
+def known_right(folder: Path) -> Bench | None:
+    """The control of `judge.tripped`; none where the disk does not give it, so that nobody is blamed by its word."""
+    try:
+        return Bench(read_submission(folder, MODULES))
+    except IngestError:
+        return None
+
+
 class Lane:
     """A process's state: the worker stays warm as long as the submission stays the same."""
 
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(THREADS)
         self.plan = plan
-        self.control = Bench(read_submission(plan.control, MODULES)) if plan.control is not None else None
+        self.control = known_right(plan.control) if plan.control is not None else None
         self.setting = Setting(plan.seed, plan.device, control=self.control)
         self.pool = Pool(plan.box)
         self.bench: Bench | None = None
