@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .oracles import Seen
 
-OURS = ("aaa-first", "mmm-middle", "zzz-last", "gradebook.csv", ".a7-reports", "con")
+OURS = ("aaa-first", "mmm-middle", "zzz-last", "gradebook.csv", "a7-reports", "con")
 SECONDS = 10.0
 READ = """
 import resource, sys
@@ -21,12 +21,26 @@ resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 print(open(sys.argv[1]).read()[:5000])
 """
 RUN = """
-import resource, sys
+import json, os, resource, socket, sys
+near, far = socket.socketpair()
+if child := os.fork():
+    _, status = os.waitpid(child, 0)
+    near.setblocking(False)
+    far.setblocking(False)
+    for end in (near, far):
+        try:
+            if end.recv(1):
+                sys.exit("something was written in my name")
+        except BlockingIOError:
+            pass
+    sys.exit(os.waitstatus_to_exitcode(status) and 1)
+near.close()
+far.close()
 resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))
 space = {"__name__": "gaussians"}
 exec(open(sys.argv[1]).read(), space)
 import torch
-print(space["kl_univariate"](*torch.zeros(4, 3)))
+print("graded", json.dumps(space["kl_univariate"](*torch.zeros(4, 3)).tolist()))
 """
 
 
@@ -95,9 +109,9 @@ def run(script: str, path: Path, seen: Seen) -> Seen:
         seen.exit_code = None
         return seen
     seen.said += done.stdout.decode(errors="replace")[-20_000:] + done.stderr.decode(errors="replace")[-2000:]
-    seen.exit_code = seen.exit_code and done.returncode
-    if done.returncode:
-        seen.exit_code = done.returncode
+    # who ends with 0 and has graded nothing, or twice, has not graded
+    if done.returncode or (script is RUN and done.stdout.count(b"graded [") != 1):
+        seen.exit_code = done.returncode or 1
     return seen
 
 

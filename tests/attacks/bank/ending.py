@@ -124,7 +124,7 @@ while True:
     handed_in("replaces-the-workers-functions", IN_EACH + """
 def act(*args, **kwargs):
     for name, module in list(sys.modules.items()):
-        if name.startswith("worker"):
+        if name.startswith(("worker", "json")):
             for key, value in list(vars(module).items()):
                 if callable(value):
                     setattr(module, key, lambda *a, **k: b"nonsense")
