@@ -16,7 +16,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove results clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -68,6 +68,9 @@ bench: $(READY) ## our speed, as ratios within one run, and the trained checks i
 
 prove: $(READY) ## show that the grader is right (half an hour, goes on where it stopped; THOROUGH=1, TRAINING=1: more of it); writes docs/proof.md
 	$(BIN)/python -m tests.prove $(if $(THOROUGH),--thorough) $(if $(TRAINING),--training)
+
+attacks: $(READY) ## the attack bank on every box of this machine (ten minutes and more); writes its table in docs/security.md
+	$(BIN)/python -m tests.attacks
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,34 +106,41 @@ def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: boo
                 arena = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True,
                                          stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # fmt: skip
                 begun: list[str] = []
-                ended = 0
-                for event in follow(journal, arena):
-                    if event["event"] == "begin":
-                        begun.append(event["name"])
-                        continue
-                    ended += 1
-                    name = event["name"]
-                    column.found[name], column.seconds[name] = event["through"], event["seconds"]
-                    if tell:
-                        print(
-                            f"{box:12} {name:45} {event['seconds']:6.1f} s  {event['through'] or 'stopped'}", flush=True
-                        )
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(arena.pid, 9)
-                code = arena.wait()
-                clear_away(run)
+                try:
+                    for event in follow(journal, arena):
+                        if event["event"] == "begin":
+                            begun.append(event["name"])
+                            continue
+                        name = event["name"]
+                        column.found[name], column.seconds[name] = event["through"], event["seconds"]
+                        if tell:
+                            print(line_of(column, name), flush=True)
+                finally:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(arena.pid, signal.SIGKILL)
+                    code = arena.wait()
+                    clear_away(run)
             words = (Path(place) / "said").read_text(errors="replace")[-3000:]
             if code == 1 and "Traceback" in words:  # of ours, not theirs
                 raise RuntimeError(f"attacks on {box} could not be run:\n{words}")
             open_ones = [name for name in begun if name not in column.found]
-            for name in open_ones:
-                column.found[name] = f"ended or stopped the process that runs the attacks ({code})"
             if not open_ones and code:
                 raise RuntimeError(f"attacks on {box} failed with exit code {code}:\n{words}")
+            for name in open_ones:
+                if len(open_ones) == 1:
+                    column.found[name] = f"ended or stopped the process that runs the attacks ({code})"
+                else:  # one of a class: which one, each of them alone shows
+                    alone = on_box(box, [attack for attack in attacks if attack.name == name], before)
+                    column.found.update(alone.found)
+                if tell:
+                    print(line_of(column, name), flush=True)
             left = [name for name in left if name not in column.found]
-            if open_ones and tell:
-                print(f"{box:12} {', '.join(open_ones):45}           {column.found[open_ones[0]]}", flush=True)
     return column
+
+
+def line_of(column: Column, name: str) -> str:
+    """What has come of one attack."""
+    return f"{column.box:12} {name:45} {column.seconds.get(name, 0.0):6.1f} s  {column.found[name] or 'stopped'}"
 
 
 def follow(journal: Path, arena: subprocess.Popen[bytes]) -> Iterator[Mapping[str, Any]]:
@@ -223,6 +231,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="only this attack, or this kind")
     parser.add_argument("--sample", action="store_true", help="only those that make test runs")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs is then ended, too
     here = boxes()
     before = disposable()
     columns = []
