@@ -247,8 +247,10 @@ class Reader:
         return found
 
 
-def oddity(tensors: Mapping[str, Tensor]) -> str:
-    """What is odd about the first of these tensors with which no check can go on; empty if nothing is."""
+def oddity(tree: Any, tensors: Mapping[str, Tensor]) -> str:
+    """What is odd about a value with which no check can go on; empty if nothing is."""
+    if isinstance(tree, OpaqueKind):
+        return tree.what
     for tensor in tensors.values():
         if tensor.dtype == torch.bool:
             return "a tensor of type bool"

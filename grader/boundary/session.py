@@ -245,7 +245,7 @@ class Session:
             fault = replies.raised(error)
             raise self._end(fault) if isinstance(fault, SessionEnded) else fault
         if op in ("call", "effects", "vjp") and not self.odd:
-            self.odd = replies.oddity(answered[1])
+            self.odd = replies.oddity(answered[0].value, answered[1])
         with self.strictly():
             value = self.lends.inward(op, forms.result(op, answered, asked, self, self.device))
             return noted(self.log, self.lends, asked, value) if op == "get" else value
