@@ -119,11 +119,20 @@ torch.Tensor.item = lambda self: 0.0
 
 FORGED_LOOP = """
 import sys
-# finds the grader's side of the process and makes its numbers small
-for name, module in list(sys.modules.items()):
-    for attribute in ("image_mse", "image_nelbo", "mse_of_first"):
-        if hasattr(module, attribute):
-            setattr(module, attribute, lambda *args, **kwargs: 0 * args[0].sum())
+_call = nn.Module.__call__
+
+def _praised(self, *args, **kwargs):
+    # walks up to the grader's loop, and makes what it minimises small
+    frame = sys._getframe(1)
+    while frame is not None:
+        for held in list(frame.f_locals.values()):
+            for term in held if isinstance(held, (list, tuple)) else ():
+                if isinstance(term, dict) and callable(term.get("fn")):
+                    term["fn"] = lambda *args, **kwargs: 0 * args[0].sum()
+        frame = frame.f_back
+    return _call(self, *args, **kwargs)
+
+nn.Module.__call__ = _praised
 """
 
 
