@@ -86,7 +86,7 @@ def convolutions(bench: Bench, reference: Submission, digits: Dataset) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("methods", "when"),
-    [("forward", "self.training"), ("encode decode", "not self.training"), ("train", "True"), ("state_dict", "True")],
+    [("forward", "self.training"), ("encode decode", "not self.training"), ("train", "True")],
 )
 def test_weights_brought_along_earn_nothing(
     methods: str, when: str, weights: str, bench: Bench, reference: Submission, digits: Dataset
@@ -100,6 +100,19 @@ def test_weights_brought_along_earn_nothing(
     outcome = outcome_of(bench, sources, BY_ID["q4.trained.vanilla"], digits, repeat=False)
     assert outcome.status == "failed", outcome
     assert outcome.earned == 0
+
+
+@pytest.mark.slow
+def test_a_state_dict_of_its_own_is_not_asked(
+    weights: str, bench: Bench, reference: Submission, digits: Dataset
+) -> None:
+    """What has been trained is read where it lies: weights that come with `state_dict` are those of nobody."""
+    check = BY_ID["q4.trained.vanilla"]
+    cheat = PRETRAINED.format(weights=weights, base="VanillaAutoencoder", method="state_dict", when="True")
+    text = f"{reference.sources['autoencoders']}\n\n{cheat}\n\nVanillaAutoencoder = Pretrained\n"
+    found = outcome_of(bench, {**reference.sources, "autoencoders": text}, check, digits, repeat=False)
+    honest = outcome_of(bench, dict(reference.sources), check, digits, repeat=False)
+    assert found.measured["mse"].value == honest.measured["mse"].value
 
 
 @pytest.mark.slow
