@@ -48,6 +48,15 @@ def decoded_classes(images: Tensor) -> Tensor:
     return (images.flatten(1).double().mean(1) / STEP).round().long()
 
 
+def expect_latents_of(probe: Handle) -> None:
+    """All latents so far were of the model's 9 dimensions: an image of others shows no class."""
+    wrong = sorted({width for width in probe.get("widths") if width != 9})
+    expect(
+        not wrong, "generate_class decodes latents of another size than the model's",
+        "9 dimensions, the model's latent_dim", wrong, hint=HOW_MANY_LATENTS,
+    )  # fmt: skip
+
+
 @declare(
     id="q9.generate", question=9, kind="statistical", points=0.5, visibility="public",
     title="generate_class: draws of the prior, given classes",
@@ -63,6 +72,7 @@ def generate(ctx: Context) -> None:
     few = torch.tensor([5, 2, 7, 2, 8, 1])
     # an image shows class and latent: in which order and in how many calls it was decoded does not matter
     images = as_tensor(ctx.call(GENERATE, probe, few), (6, 1, 3, 3), "generate_class(model, labels)")
+    expect_latents_of(probe)
     shown = decoded_classes(images)
 
     def others() -> Readings:
@@ -84,11 +94,7 @@ def generate(ctx: Context) -> None:
     images = as_tensor(
         preserves(ctx, GENERATE, probe, labels), (4000, 1, 3, 3), "generate_class(model, labels)", dtype=torch.float32
     )
-    wrong = sorted({width for width in probe.get("widths") if width != 9})
-    expect(
-        not wrong, "generate_class decodes latents of another size than the model's",
-        "9 dimensions, the model's latent_dim", wrong, hint=HOW_MANY_LATENTS,
-    )  # fmt: skip
+    expect_latents_of(probe)
     shift = decoded_classes(images)
     if not torch.equal(shift, labels - first):
         matches(ctx, shift, labels, EXACT, "the class that each of 4000 images is decoded with", hint=WHOSE_CLASS)
