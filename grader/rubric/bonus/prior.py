@@ -413,10 +413,6 @@ def sample_modes(ctx: Context) -> None:
         expect(not any(model.get("grads")), "sample_codes runs the model with gradients "
                         "on", "no gradients", "gradients",
                hint="Who will differentiate these samples, and what does the graph of every step cost?")  # fmt: skip
-        strict = ctx.new(Probe("TableModel"), first, table, strict=True).train(mode)
-        told = ctx.call(SAMPLE, strict, 7, 3, 4, generator=Gen(1))
-        matches(ctx, told, draws[0], EXACT, "the codes of a model that gives others in training mode or with gradients "
-                "on", hint="What would dropout do to the samples, and what does a graph cost?")  # fmt: skip
         expect(model.get("training") is mode, f"a model in {'training' if mode else 'evaluation'} mode comes back from "
                "sample_codes in the other", f"training={mode}", f"training={model.get('training')}",
                hint="In which mode was the model before, and who puts it back?")  # fmt: skip
@@ -428,5 +424,9 @@ def sample_modes(ctx: Context) -> None:
         # 84 codes: equal by chance with probability far below 1e-12
         expect(not torch.equal(draws[0], draws[2]), "two generators with different seeds give the same codes",
                "other codes", "equal codes", hint=given)  # fmt: skip
+        strict = ctx.new(Probe("TableModel"), first, table, strict=True).train(mode)
+        told = ctx.call(SAMPLE, strict, 7, 3, 4, generator=Gen(1))
+        matches(ctx, told, draws[0], EXACT, "the codes of a model that gives others in training mode or with gradients "
+                "on", hint="What would dropout do to the samples, and what does a graph cost?")  # fmt: skip
         leaves_gradients_on(ctx, "sample_codes")
         leaves_gradients_off(ctx, SAMPLE, model, 2, 2, 3)
