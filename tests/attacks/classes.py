@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,10 +136,13 @@ class Class:
 
     def others(self, name: str, rows: Sequence[Mapping[str, str]], reports: Mapping[str, Any]) -> Any:
         """Row and outcomes of whoever is called so, and is not one of the attackers."""
-        mine = [row["score"] for row in rows if row["submission"] == name]
+        # one whose name another one takes, too, may have a number behind it, as long as nobody has the plain name
+        plain = any(row["submission"] == name for row in rows)
+        numbered = re.compile(re.escape(name) + ("" if plain else r"(-\d+)?"))
+        mine = [row["score"] for row in rows if numbered.fullmatch(row["submission"])]
         judged = [
             [(check["id"], check["status"], check["points"], check["message"]) for check in report["checks"]]
-            for called, report in reports.items() if called == name
+            for called, report in reports.items() if numbered.fullmatch(called)
         ]  # fmt: skip
-        both = list(zip(mine, judged, strict=False))
+        both = [(score, checks) for score in mine for checks in judged]
         return both if self.alone else (both[0] if both else None)

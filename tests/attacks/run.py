@@ -90,7 +90,24 @@ def wanted(
     return taken, left
 
 
-def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: bool = False) -> Column:
+def kept(path: Path | None, box: str) -> dict[str, str]:
+    """What earlier runs have found on a box."""
+    if path is None or not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["name"]: line["through"] for line in lines if line["box"] == box}
+
+
+def keep(path: Path | None, column: Column, name: str) -> None:
+    """Adds one."""
+    if path is not None:
+        with path.open("a") as file:
+            print(json.dumps({"box": column.box, "name": name, "through": column.found[name]}), file=file)
+
+
+def on_box(
+    box: str, attacks: Sequence[Attack], before: Sequence[str], into: Path | None = None, *, tell: bool = False
+) -> Column:
     """Runs them; an attack that ends or stops the process that runs it has got through, and the rest goes on."""
     column, run = Column(box), secrets.token_hex(4)
     left = [attack.name for attack in attacks]
@@ -113,6 +130,7 @@ def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: boo
                             continue
                         name = event["name"]
                         column.found[name], column.seconds[name] = event["through"], event["seconds"]
+                        keep(into, column, name)
                         if tell:
                             print(line_of(column, name), flush=True)
                 finally:
@@ -132,6 +150,7 @@ def on_box(box: str, attacks: Sequence[Attack], before: Sequence[str], tell: boo
                 else:  # one of a class: which one, each of them alone shows
                     alone = on_box(box, [attack for attack in attacks if attack.name == name], before)
                     column.found.update(alone.found)
+                keep(into, column, name)
                 if tell:
                     print(line_of(column, name), flush=True)
             left = [name for name in left if name not in column.found]
@@ -229,6 +248,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
     parser.add_argument("--box", action="append", help="only on this box; 'open' is the control")
     parser.add_argument("--only", action="append", default=[], help="only this attack, or this kind")
+    parser.add_argument(
+        "--keep", type=Path, help="a file of results: those in it are taken as they are, new ones added"
+    )
     parser.add_argument("--sample", action="store_true", help="only those that make test runs")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs is then ended, too
@@ -238,7 +260,11 @@ def main() -> int:
     for box in options.box or [*here, OPEN]:
         attacks, left = wanted(box, here[0], options.only, sample=options.sample, throwaway=bool(before))
         began = time.monotonic()
-        column = on_box(box, attacks, before, tell=True)
+        known = kept(options.keep, box)
+        column = on_box(
+            box, [attack for attack in attacks if attack.name not in known], before, options.keep, tell=True
+        )
+        column.found |= {attack.name: known[attack.name] for attack in attacks if attack.name in known}
         column.not_run = left
         columns.append(column)
         print(

@@ -150,6 +150,7 @@ everywhere(act)
     folder_named("is-called-gradebook", "gradebook.csv", "a submission that is called like the class's table"),
     folder_named("is-called-like-our-marker", ".a7-reports", "a submission that is called like the marker of a reports folder"),
     folder_named("is-called-like-another", "MMM-middle", "a submission whose name differs from another's in capitals only"),
+    folder_named("takes-anothers-name", " mmm-middle", "a submission that is shown by another's name, and comes before it"),
     folder_named("is-called-like-another-with-a-blank", "mmm-middle ", "a submission whose name differs from another's in a blank only"),
     folder_named("is-called-like-another-in-other-letters", "mmm\u00ad-middle", "a submission whose name looks like another's"),
     folder_named("is-called-like-a-path", "..%2f..%2fmmm-middle", "a submission whose name is a path, to whoever decodes it"),
