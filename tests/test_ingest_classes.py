@@ -440,3 +440,11 @@ def test_imports_by_the_folders_name_work(tmp_path: Path, worker: Worker) -> Non
     session = Session(worker, 1, SHORT)
     assert session.call("vae.f") == (True, "é")
     session.close()
+
+
+def test_a_name_with_blanks_around_it_is_not_shown_as_anothers(tmp_path: Path) -> None:
+    for name in (" jane", "jane", "jane "):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "gaussians.py").write_text(f"# {name!r}")
+    found = {one.name: one.sources["gaussians"] for one in read_class([tmp_path], ["gaussians"]).submissions}
+    assert found == {"\\x20jane": "# ' jane'", "jane": "# 'jane'", "jane\\x20": "# 'jane '"}

@@ -27,7 +27,7 @@ from .archives import (
     without_ending,
 )
 from .layout import group, is_record, is_report_folder, lone_archive, stem, whole_class
-from .names import printable
+from .names import escaped, printable
 from .sources import choose
 from .trees import MAX_FILE, Budget, DiskError, Entry, IngestError, Tree, file_entry, folder_tree
 
@@ -71,8 +71,11 @@ def submission_name(path: Path) -> str:
 
 
 def display(name: str) -> str:
-    """A submission's name as it is shown everywhere."""
-    return printable(name, LONGEST_NAME).strip() or "submission"
+    """A submission's name as it is shown everywhere. Blanks at its ends are shown: without them it may be another's."""
+    shown = printable(name, LONGEST_NAME)
+    bare = shown.strip()
+    ahead, _, behind = shown.partition(bare)
+    return "".join((*map(escaped, ahead), bare, *map(escaped, behind))) if bare else "submission"
 
 
 def read_submission(path: Path, modules: Sequence[str], starter: Collection[str] = ()) -> Submission:
@@ -196,7 +199,7 @@ class ClassReader:
         """Every item of a class is somebody's, or said to be something else."""
         items: dict[str, Tree | Entry | str] = {**tree.odd, **tree.files, **tree.folders}
         for item, content in sorted(items.items()):
-            name = above + display(item if isinstance(content, Tree) else stem(item))
+            name = above + display(item if isinstance(content, Tree) or item != item.strip() else stem(item).strip())
             self.guarded(name, functools.partial(self.read_item, item, content, name, depth))
 
     def read_item(self, item: str, content: Tree | Entry | str, name: str, depth: int) -> None:
