@@ -39,7 +39,7 @@ def test_the_rubric_table_is_the_rubrics() -> None:
 def test_the_handout_says_how_long_models_are_trained() -> None:
     handout = (ROOT / "docs" / "handout.md").read_text()
     assert with_budgets(handout) == handout
-    assert f"{({4: 'four'})[PATIENCE]} times as long" in handout
+    assert f"{({6: 'six'})[PATIENCE]} times as long" in handout
     of_the_graders_own = {"q3.trained.pca", "q7.trained.labels"}
     assert BUDGETS.keys() == {check.id for check in CHECKS if check.kind == "trained"} - of_the_graders_own
 

@@ -44,7 +44,7 @@ ENDS: Mapping[type[SessionEnded], tuple[Status, str]] = {
 LOADS = {question.number: question.loads for question in QUESTIONS}
 USABLE = "real numbers, in shapes and types that stay the same from call to call and are those of the handout"
 MOST_SAID = 300  # characters of what Python says about values that cannot be used
-PATIENCE = 4  # a model that falls short is trained again, so many times as long
+PATIENCE = 6  # a model that falls short is trained again, so many times as long
 QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS, answer=64 << 20, parameters=512 << 20)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
