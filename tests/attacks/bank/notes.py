@@ -54,9 +54,9 @@ def behind(serve):
 
 ATTACKS: Sequence[Attack] = (
     in_files("note-in-its-own-folder", "a file in the temporary folder, in the home and in the current folder",
-             "[os.environ['TMPDIR'], os.environ['HOME'], os.getcwd()]", sample=True),
+             "[os.environ['TMPDIR'], os.environ['HOME'], os.getcwd()]"),
     in_files("note-in-shared-folders", "a file in /tmp, /var/tmp, /dev/shm, /run, /dev/mqueue",
-             "['/tmp', '/var/tmp', '/dev/shm', '/run', '/dev/mqueue', '/run/lock', '/var/lock', '/dev']"),
+             "['/tmp', '/var/tmp', '/dev/shm', '/run', '/dev/mqueue', '/run/lock', '/var/lock', '/dev']", sample=True),
     in_files("note-beside-its-own-folder", "a file in the folders above its own",
              "[os.path.dirname(os.getcwd()), os.path.dirname(os.path.dirname(os.getcwd())), '/', '/home', '/root']"),
     note("note-in-a-siblings-folder", "a file in the folder of a process that runs at the same time", """
