@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from grader.boundary.box import BACKENDS, Box, NoBox, choose
-from grader.boundary.box.selftest import ATTACKS, LIMITS, MARKER, Seen, Trial, Ward, find_shared, observe
+from grader.boundary.box.selftest import ATTACKS, LIMITS, MARKER, Seen, Trial, observe
+from grader.boundary.box.ward import Ward, find_shared
 from grader.boundary.launch import Worker
 from grader.boundary.session import Session
 
