@@ -402,3 +402,14 @@ def test_a_worker_that_cannot_start_is_a_fault_of_the_grader(tmp_path: Path, mon
 
 def test_a_lane_that_dies_leaves_errors_not_zeros() -> None:
     assert run.collected(None) == []
+
+
+def test_a_module_in_the_current_folder_is_not_imported(tmp_path: Path) -> None:
+    """Whoever stands in a class folder must not run what lies there under the name of a library."""
+    for name in ("torch", "signal", "numpy", "gaussians"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\n")
+    arguments = ["check", str(ROOT / "starter"), "--question", "2", "--seed", "1"]
+    done = subprocess.run([sys.executable, "-m", "grader", *arguments], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert not (tmp_path / "ran").exists()
+    assert done.returncode == 1, done.stderr
