@@ -386,7 +386,8 @@ said(os.kill, os.getppid(), signal.SIGSTOP)
 if os.fork() == 0:
     called('ptrace', 16, os.getppid(), 0, 0)
     while True:
-        if os.fork():
+        child = said(os.fork)  # refused while nobody has buried those before it: it goes on trying
+        if type(child) is int and child:
             os._exit(0)
 time.sleep(1000)
 """, limits=Limits(request_s=1.0, check_s=5.0, memory=0, threads=1))  # fmt: skip
