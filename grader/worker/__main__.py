@@ -181,6 +181,7 @@ def serve() -> None:
     if RULES.get("by_value"):
         with open(by_value.__file__, encoding="utf-8") as file:
             by_value.install(file.read())
+    confine.get_ready(RULES.get("check", {}))
     processes.gather_memory()
     zygote = Zygote(control, os.getcwd(), RULES)
     with contextlib.suppress(EOFError, ConnectionError):
