@@ -28,6 +28,7 @@ from .archives import (
 )
 from .layout import group, is_record, is_report_folder, lone_archive, stem, whole_class
 from .names import escaped, printable
+from .people import Arrival, Owner
 from .sources import choose
 from .trees import MAX_FILE, Budget, DiskError, Entry, IngestError, Tree, file_entry, folder_tree
 
@@ -53,6 +54,9 @@ class Submission:
     problems: Sequence[str] = ()
     aliases: Sequence[str] = field(default=ALIASES)
     fault: str = ""
+    owner: Owner | None = None  # None: the name is all that is known
+    arrival: Arrival = field(default_factory=Arrival)
+    origin: str = ""  # where it lay, from the path that was given
 
 
 @dataclass(frozen=True)
