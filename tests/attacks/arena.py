@@ -314,7 +314,8 @@ class Unprotected(Arena):
             space = bare.defined(way.body)
             one(lambda: space["leave"](secret, dict(bait)), f"{self.folders}/check-1")
             time.sleep(1.0)
-            one(lambda: "found: " + str(space["find"](dict(bait))), f"{self.folders}/check-2")
+            second = "check-1" if way.one_folder else "check-2"
+            one(lambda: "found: " + str(space["find"](dict(bait))), f"{self.folders}/{second}")
             time.sleep(NOTES_SECONDS - 2)
             return "both"
 

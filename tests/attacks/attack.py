@@ -47,9 +47,8 @@ class Notes:
     body: str
     passages: tuple[Passage, ...] = ("training to encoding", "encoding to decoding", "check to check")
     bystander: str = ""  # another module of the submission, which a note may be written into
-    digits: int = (
-        32  # of the secret; with few of them ``note=`` stands before it, so that no other number is taken for it
-    )
+    digits: int = 32  # of the secret; a short one is told apart from other numbers by ``note=`` before it
+    one_folder: bool = False  # whether the control runs both in one folder, as a grader without boxes does
 
 
 @dataclass(frozen=True)

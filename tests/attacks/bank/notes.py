@@ -17,13 +17,14 @@ BYSTANDER = f"MARK = {MARK!r}\ndef mark():\n    return MARK\n"
 
 def note(
     name: str, says: str, body: str, *, sample: bool = False, dangerous: bool = False, bystander: str = "", digits: int = 32,
+    one_folder: bool = False,
 ) -> Attack:  # fmt: skip
     """An attack of this kind: what the first process was told, the second one must not know."""
-    way = Notes(TOOLS + body, bystander=bystander, digits=digits)
+    way = Notes(TOOLS + body, bystander=bystander, digits=digits, one_folder=one_folder)
     return Attack(name, "notes", says, secret_told, way, sample=sample, dangerous=dangerous)
 
 
-def in_files(name: str, says: str, places: str, *, sample: bool = False) -> Attack:
+def in_files(name: str, says: str, places: str, *, sample: bool = False, one_folder: bool = False) -> Attack:
     """A note in a file in one of the folders that the expression `places` lists."""
     return note(name, says, f"""
 def places(bait):
@@ -32,7 +33,7 @@ def leave(secret, bait):
     return each(places(bait), lambda place: open(place + "/a7-note", "w").write(secret))
 def find(bait):
     return each(places(bait), lambda place: text_of(place + "/a7-note"))
-""", sample=sample)  # fmt: skip
+""", sample=sample, one_folder=one_folder)  # fmt: skip
 
 
 DAEMON = """
@@ -54,7 +55,7 @@ def behind(serve):
 
 ATTACKS: Sequence[Attack] = (
     in_files("note-in-its-own-folder", "a file in the temporary folder, in the home and in the current folder",
-             "[os.environ['TMPDIR'], os.environ['HOME'], os.getcwd()]"),
+             "[os.environ['TMPDIR'], os.environ['HOME'], os.getcwd()]", one_folder=True),
     in_files("note-in-shared-folders", "a file in /tmp, /var/tmp, /dev/shm, /run, /dev/mqueue",
              "['/tmp', '/var/tmp', '/dev/shm', '/run', '/dev/mqueue', '/run/lock', '/var/lock', '/dev']", sample=True),
     in_files("note-beside-its-own-folder", "a file in the folders above its own",
