@@ -32,19 +32,21 @@ class _Enough(BaseException):
 
 
 def forall(
-    ctx: Context, body: Callable[..., None], *, examples: int = 25, **strategies: st.SearchStrategy[Any]
-) -> None:
+    ctx: Context, body: Callable[..., None], *, examples: int = 25, draws: bool = False,
+    **strategies: st.SearchStrategy[Any],
+) -> None:  # fmt: skip
     """Runs `body` on many drawn cases; on a failure shrinks it and raises that of the smallest case.
 
     The draws depend on the run's seed alone. Shrinking stops after a fixed number of calls, not after a time, so that
     the same run gives the same report. What is wrong in a small case may have several causes: a few more cases as they
-    were drawn tell them apart (`Context.reading`).
+    were drawn tell them apart (`Context.reading`). `draws` says that what is asked draws random numbers itself: those
+    of float32 are others than those of float64, even from one seed, and are not compared.
     """
+    single = Single(wanted=not draws)
     if ctx.together:
-        hold_together(ctx, body, [*cases_of(ctx, examples, strategies)])
+        hold_together(ctx, body, [*cases_of(ctx, examples, strategies)], single)
         return
     smallest: list[Failure] = []
-    single = Single()
     calls_left = [SHRINK_CALLS]
 
     def run(**drawn: Any) -> None:
@@ -95,13 +97,14 @@ def cases_of(
     return cases
 
 
-def hold_together(ctx: Context, body: Callable[..., None], cases: Sequence[Mapping[str, Any]]) -> None:
+def hold_together(
+    ctx: Context, body: Callable[..., None], cases: Sequence[Mapping[str, Any]], single: Single
+) -> None:  # fmt: skip
     """Runs `body` on all cases, their requests in one frame where each makes exactly one. Raises Apart on any failure.
 
     The submission is asked the same in the same order either way. Whatever does not hold is looked at again step by
     step, from the start of the check: only there is it shrunk and told.
     """
-    single = Single()
     try:
         asked = 0
         for number, case in enumerate(cases):

@@ -71,15 +71,16 @@ def suits(call: Call | None) -> bool:
 
 
 class Single:
-    """Keeps the largest call that suits, and makes it again."""
+    """Keeps the largest call that suits, and makes it again if that is `wanted`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wanted: bool = True) -> None:
+        self.wanted = wanted
         self.call: Call | None = None
         self.size = 0
 
     def note(self, call: Call | None) -> None:
         """A call that has been judged, and was right."""
-        if call is not None and suits(call):
+        if self.wanted and call is not None and suits(call):
             size = sum(tensor.numel() for tensor in tensors_in([*call.args, call.kwargs]))
             if size > self.size:
                 self.call, self.size = call, size

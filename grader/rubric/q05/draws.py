@@ -202,8 +202,8 @@ def noise_contract(ctx: Context) -> None:
                    hint="What does a probability of 1 say about every single pixel?")  # fmt: skip
 
     flags = sizes(0, 1).map(bool)
-    forall(ctx, body, examples=12, seed=seeds(), batch=sizes(2, 3), channels=sizes(1, 2), height=sizes(2, 4),
-               width=sizes(3, 5), double=flags)  # fmt: skip
+    forall(ctx, body, examples=12, draws=True, seed=seeds(), batch=sizes(2, 3), channels=sizes(1, 2),
+               height=sizes(2, 4), width=sizes(3, 5), double=flags)  # fmt: skip
     for function, level in KINDS.values():
         expect_on_device(ctx, function.partition(".")[2], function, ctx.rand(2, 1, 3, 4), level)
 
