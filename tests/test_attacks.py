@@ -5,8 +5,10 @@ All of it on every box: ``python -m tests.attacks``, which writes the table of d
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -98,11 +100,12 @@ def test_what_is_escaped_is_not_taken_for_an_order() -> None:
 def test_the_table_names_every_attack_and_what_got_through() -> None:
     protected, control = Column("bubblewrap"), Column(OPEN)
     control.found = {attack.name: "it did" for attack in ATTACKS}
-    protected.found = {attack.name: "" for attack in ATTACKS} | {ATTACKS[0].name: "a secret turned up"}
+    how = f"a secret\nturned up in {sys.prefix}/x and {Path.home()}/a7-bait-0123-abcd"
+    protected.found = {attack.name: "" for attack in ATTACKS} | {ATTACKS[0].name: how}
     text = table([protected], control)
     assert all(f"| `{attack.name}` | {attack.says} |" in text for attack in ATTACKS)
     assert f"| **all** | {len(ATTACKS)} | 1 of {len(ATTACKS)} | {len(ATTACKS)} of {len(ATTACKS)} |" in text
-    assert f"- `{ATTACKS[0].name}`: a secret turned up" in text
+    assert f"- `{ATTACKS[0].name}`: a secret turned up in (environment)/x and ~/a7-bait" in text
 
 
 def test_the_page_has_a_place_for_the_table() -> None:
