@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from .credit import Measurement
@@ -19,8 +20,19 @@ HARMLESS = frozenset(
 
 
 @dataclass(frozen=True)
+class Override:
+    """Points that a person gives for a check in place of its verdict's, and why."""
+
+    points: float
+    comment: str
+    author: str
+    at: datetime  # knows its time zone
+    instead_of: float = 0.0  # points of the verdict, known once it is applied to one
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What one check found. `earned` is in points."""
+    """What one check found. `earned` are the points that count: the verdict's own, or those of `override`."""
 
     check: Check
     status: Status
@@ -37,3 +49,26 @@ class Outcome:
     call: str = ""  # what failed, as the student would type it
     excused: str = ""  # the check that must have found that for which this one did not ask everything
     asked: frozenset[str] = frozenset()  # "module.name" of what was called of the submission
+    override: Override | None = None
+
+    def overridden(self, override: Override | None) -> Outcome:
+        """The same verdict with points given by hand, which take the place of earlier ones; None takes them back."""
+        verdict = self.earned if self.override is None else self.override.instead_of
+        if override is None:
+            return replace(self, earned=verdict, override=None)
+        return replace(self, earned=override.points, override=replace(override, instead_of=verdict))
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it was not run, and nobody has given points for it: no mark, which is no zero."""
+        return self.status == "not_run" and self.override is None
+
+    @property
+    def fault(self) -> bool:
+        """Whether the grader failed on it, and nobody has given points for it: no mark either."""
+        return self.status == "error" and self.override is None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing was lost."""
+        return self.status == "passed" if self.override is None else self.earned >= self.check.points

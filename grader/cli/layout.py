@@ -40,9 +40,10 @@ def question_block(
     """A question with what ran of it: what passed and what is missing on a line each, the rest with its reason."""
     head = Text.assemble((f"{question_name(question)} · {question.title}", "bold"), f"  {marks(sum_of(outcomes))}")
     rows: list[RenderableType] = [Text(), head]
-    one_by_one = [o for o in outcomes if verbose or o.status not in FOLDED]
+    one_by_one = [o for o in outcomes if verbose or o.status not in FOLDED or o.override is not None]
     if not verbose:
-        passed, missing, skipped = ([o for o in outcomes if o.status == status] for status in FOLDED)
+        folded = [o for o in outcomes if o.override is None]
+        passed, missing, skipped = ([o for o in folded if o.status == status] for status in FOLDED)
         if passed:
             rows.append(status_row("passed", Text(extent(passed))))
         if missing:
@@ -115,7 +116,7 @@ def next_steps(outcomes: Sequence[Outcome], *, for_student: bool) -> RenderableT
     found = False
     for question in QUESTIONS:
         own = [o for o in outcomes if o.check.question == question.number]
-        first = next((o for o in own if o.status not in ("passed", "not_run", "skipped", "error")), None)
+        first = next((o for o in own if not o.full and o.status not in ("not_run", "skipped", "error")), None)
         if first is None:
             continue
         found = True

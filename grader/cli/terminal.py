@@ -19,10 +19,10 @@ from ..classes.ingest import Submission
 from ..grading.run import Plan
 from ..report.model import Report, question_label
 from ..report.printable import name_of, one_line, problems_of
-from ..report.words import STATUS_WORDS, boxed, marks, points, summary
+from ..report.words import STATUS_WORDS, boxed, hands, marks, points, summary
 from ..rubric import QUESTIONS
 from .boxes import STRONG
-from .layout import details, next_steps, question_block
+from .layout import FOLDED, details, next_steps, question_block
 
 LONGEST_SHOWN = 26  # of a submission's name, in the table of a class
 FRAME = 13  # what four columns of such a table take beside their text
@@ -74,7 +74,7 @@ def print_problems(console: Console, report: Report) -> None:
 def print_check(console: Console, report: Report, *, verbose: bool = False) -> None:
     """A student's report: every question that ran, failures explained, what to do next, and how much was not run."""
     print_problems(console, report)
-    ran = [o for o in report.outcomes if o.status != "not_run"]
+    ran = [o for o in report.outcomes if not o.left_out]
     for question in QUESTIONS:
         own = [o for o in ran if o.check.question == question.number]
         if own:
@@ -86,6 +86,8 @@ def print_check(console: Console, report: Report, *, verbose: bool = False) -> N
     console.print(Text(
         f"public {earned}/{points(total)} · not run here: {points(left)} points (seed {report.circumstances.seed})"
     ))  # fmt: skip
+    if given := hands(report):
+        console.print(Text(given))
     if report.faults:
         failed = counted(len(report.faults), "check")
         console.print(Text(f"the grader itself failed on {failed}: tell your instructor", "magenta"))
@@ -111,10 +113,11 @@ def print_grades(
 def print_single(console: Console, report: Report, verbose: bool) -> None:
     """A table of questions, then what was lost and why, what was measured, and the marks."""
     print_problems(console, report)
-    ran = [o for o in report.outcomes if o.status != "not_run"]
+    ran = [o for o in report.outcomes if not o.left_out]
     for question in QUESTIONS:
         own = [o for o in ran if o.check.question == question.number]
-        if verbose or any(o.status not in ("passed", "skipped", "unimplemented") for o in own):
+        quiet = all(o.status in FOLDED and o.override is None for o in own)
+        if verbose or not quiet:
             console.print(question_block(question, own, for_student=False, verbose=verbose))
     console.print(next_steps(ran, for_student=False))
     table = Table(title=Text(name_of(report.submission)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
@@ -122,7 +125,7 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
     table.add_column("points", justify="right", no_wrap=True)
     table.add_column("not passed")
     for question in QUESTIONS:
-        lost = [o for o in ran if o.check.question == question.number and o.status != "passed"]
+        lost = [o for o in ran if o.check.question == question.number and not o.full]
         words = ", ".join(f"{o.check.id.partition('.')[2]} ({STATUS_WORDS[o.status]})" for o in lost[:1])
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         table.add_row(
@@ -133,12 +136,14 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
     if measured:
         console.print(details(measured, "dim"))
     console.print(Text(f"{name_of(report.submission)}: {summary(report)}", "bold"))
+    if given := hands(report):
+        console.print(Text(given))
 
 
 def print_class(console: Console, reports: Sequence[Report]) -> None:
     """A line per submission; problems in full are in the reports."""
     rows = [
-        (name_of(report.submission), fraction(report.score, report.regular.judged),
+        (name_of(report.submission), fraction(report.score, report.regular.judged) + "*" * bool(report.overridden),
          fraction(report.bonus, report.extra.judged), "; ".join(problems_of(report.problems)))
         for report in reports
     ]  # fmt: skip
@@ -158,6 +163,12 @@ def print_class(console: Console, reports: Sequence[Report]) -> None:
     for points_left, bonus_left in sorted(left):
         if points_left or bonus_left:
             console.print(Text(f"not run: {points(points_left)} points, bonus {points(bonus_left)}"))
+    given = sum(len(report.overridden) for report in reports)
+    if given:
+        checks = counted(given, "check")
+        console.print(
+            Text(f"* with points given by hand, for {checks} in all: python -m grader override DIR lists them")
+        )
     unjudged = sum(report.points("error") for report in reports)
     if unjudged:
         console.print(

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from ..check.declaration import Question
 from ..rubric import QUESTIONS, rubric_hash
 from .model import Report, number, question_label
-from .printable import LONGEST_NAME, printable, problems_of
+from .printable import LONGEST_NAME, one_line, printable, problems_of
+from .words import by_hand
 
 FORMULA = frozenset("=+-@")
 BLANK = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
@@ -36,13 +37,19 @@ def columns() -> list[str]:
     questions = [f"q{question_label(q.number)}" if q.number else "q_bonus" for q in QUESTIONS]
     return ["submission", "score", "max_score", "judged_points", "bonus", "max_bonus", "judged_bonus_points",
             *questions, *(f"{name}_judged" for name in questions), "not_run_points", "unjudged_points", "dataset",
-            "device", "seed", "rubric_hash", "problems"]  # fmt: skip
+            "device", "seed", "rubric_hash", "overrides", "problems"]  # fmt: skip
 
 
 def earned(report: Report, question: Question) -> float | None:
     """Points of a question; nothing at all, which is not zero, if none of it was judged."""
     total = report.of(question)
     return number(total.earned) if total.judged else None
+
+
+def overrides(report: Report) -> str:
+    """Points that were given by hand, on one line."""
+    given = [(o.check.id, o.override) for o in report.outcomes if o.override is not None]
+    return "; ".join(f"{name}: {one_line(by_hand(override))}" for name, override in given)
 
 
 def row(report: Report) -> list[object]:
@@ -53,7 +60,7 @@ def row(report: Report) -> list[object]:
         number(report.bonus), number(report.max_bonus), number(report.extra.judged),
         *(earned(report, q) for q in QUESTIONS), *(number(report.of(q).judged) for q in QUESTIONS),
         number(report.points("not_run")), number(report.points("error")), cell(circumstances.dataset),
-        circumstances.device, circumstances.seed, rubric_hash(),
+        circumstances.device, circumstances.seed, rubric_hash(), overrides(report),
         "; ".join(cell(problem, len(problem) + 1) for problem in problems_of(report.problems)),
     ]  # fmt: skip
 

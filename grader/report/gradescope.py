@@ -10,9 +10,9 @@ from typing import Any
 
 from ..check.outcome import Outcome
 from ..rubric import QUESTIONS
-from .model import Report, as_dict, number, question_label
+from .model import Report, as_dict, number, override_dict, question_label
 from .printable import problems_of
-from .words import STATUS_WORDS, explanation, summary
+from .words import STATUS_WORDS, explanation, hands, summary
 
 
 def render(report: Report) -> dict[str, Any]:
@@ -20,6 +20,8 @@ def render(report: Report) -> dict[str, Any]:
     head = [f"{summary(report)}."]
     if report.faults:
         head.append("The grader failed on some checks; this is not your fault, they will be graded again.")
+    if given := hands(report):
+        head.append(f"{given}.")
     content = as_dict(report)
     return {
         "score": number(report.score + report.bonus),
@@ -37,19 +39,19 @@ def render(report: Report) -> dict[str, Any]:
             {
                 "score": number(outcome.earned),
                 "max_score": number(outcome.check.points),
-                "status": "passed" if outcome.status == "passed" else "failed",
+                "status": "passed" if outcome.full else "failed",
                 "name": outcome.check.title,
                 "number": place,
                 "output": "\n".join(
                     [STATUS_WORDS[outcome.status]]
                     + [f"{label}: {text}" for label, text in explanation(outcome, for_student=True)]
                 ),
-                "tags": [outcome.check.kind, outcome.status],
+                "tags": [outcome.check.kind, outcome.status, *(["by hand"] if outcome.override is not None else [])],
                 "visibility": "visible" if outcome.check.visibility == "public" else "after_published",
-                "extra_data": {"id": outcome.check.id},
+                "extra_data": {"id": outcome.check.id, "override": override_dict(outcome.override)},
             }
             for place, outcome in numbered(report)
-            if outcome.status != "not_run"
+            if not outcome.left_out
         ],
     }
 

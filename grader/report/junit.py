@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from ..rubric import QUESTIONS
-from .model import Report, question_label
+from .model import Report, override_dict, question_label
 from .printable import name_of, one_line
 from .words import STATUS_WORDS, explanation, points
 
@@ -36,6 +36,8 @@ def render(report: Report) -> str:
             properties = ET.SubElement(case, "properties")
             for name, value in (("points", outcome.earned), ("max_points", outcome.check.points)):
                 ET.SubElement(properties, "property", name=name, value=points(value))
+            for name, given in (override_dict(outcome.override) or {}).items():
+                ET.SubElement(properties, "property", name=f"override_{name}", value=clean(one_line(str(given))))
             if outcome.status == "passed":
                 continue
             kind = {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")

@@ -7,7 +7,7 @@ import re
 from ..rubric import QUESTIONS
 from .model import Report, question_label
 from .printable import name_of, one_line, problems_of
-from .words import STATUS_WORDS, boxed, explanation, marks, points, summary
+from .words import STATUS_WORDS, boxed, explanation, hands, marks, points, summary
 
 # what CommonMark or GitHub's own additions could take for markup
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
@@ -45,6 +45,8 @@ def render(report: Report) -> str:
             " to be graded again. This is not the submission's fault.**",
             "",
         ]
+    if given := hands(report):
+        lines += [f"**{given}.**", ""]
     problems = problems_of(report.problems)
     lines += [f"- {code(problem)}" for problem in problems] + ([""] if problems else [])
     lines += ["| question | points |", "|---|---|"]
@@ -56,9 +58,9 @@ def render(report: Report) -> str:
         for outcome in report.outcomes:
             if outcome.check.question != question.number:
                 continue
-            mark = "x" if outcome.status == "passed" else " "
+            mark = "x" if outcome.full else " "
             earned = f"{points(outcome.earned)} / {points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
-            if outcome.status in ("not_run", "error"):  # nothing was earned or lost
+            if outcome.left_out or outcome.fault:  # nothing was earned or lost
                 earned = f"{points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"
             lines.append(f"- [{mark}] **{prose(outcome.check.title)}** ({earned})")
             for label_text, text in explanation(outcome, for_student=True):

@@ -12,7 +12,7 @@ from typing import Any
 from .. import __version__
 from ..boundary.box import Sandbox
 from ..check.declaration import BONUS, Question
-from ..check.outcome import Outcome
+from ..check.outcome import Outcome, Override
 from ..rubric import QUESTIONS, rubric_hash
 from .printable import name_of, one_line, printable, problems_of
 
@@ -51,11 +51,11 @@ def sum_of(outcomes: Iterable[Outcome]) -> Sum:
     """The points of outcomes."""
     found = list(outcomes)
 
-    def of(*statuses: str) -> float:
-        return sum(o.check.points for o in found if o.status in statuses)
+    def worth(some: Iterable[Outcome]) -> float:
+        return round(sum(o.check.points for o in some), 6)
 
-    most = sum(o.check.points for o in found)
-    return Sum(round(most, 6), round(of("not_run"), 6), round(of("error"), 6), round(sum(o.earned for o in found), 6))
+    not_run, unjudged = (o for o in found if o.left_out), (o for o in found if o.fault)
+    return Sum(worth(found), worth(not_run), worth(unjudged), round(sum(o.earned for o in found), 6))
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,18 @@ class Report:
         return sum(q.points for q in QUESTIONS if q.number == BONUS)
 
     def points(self, *statuses: str) -> float:
-        """Points of the checks with one of these statuses."""
-        return sum(o.check.points for o in self.outcomes if o.status in statuses)
+        """Points of the checks with one of these statuses, but for those that somebody has given points for."""
+        return sum(o.check.points for o in self.outcomes if o.status in statuses and o.override is None)
 
     @property
     def faults(self) -> tuple[Outcome, ...]:
         """Checks that the grader itself could not judge."""
-        return tuple(o for o in self.outcomes if o.status == "error")
+        return tuple(o for o in self.outcomes if o.fault)
+
+    @property
+    def overridden(self) -> tuple[Outcome, ...]:
+        """Checks whose points were given by hand."""
+        return tuple(o for o in self.outcomes if o.override is not None)
 
 
 def versions() -> dict[str, str]:
@@ -189,6 +194,20 @@ def outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "counterexample": {one_line(name): printable(value) for name, value in outcome.counterexample.items()},
         "measured": {name: number(m.value) for name, m in outcome.measured.items()},
         "duration_s": round(outcome.duration_s, 3),
+        "override": override_dict(outcome.override),
+    }
+
+
+def override_dict(override: Override | None) -> dict[str, Any] | None:
+    """Points that were given by hand; null where the verdict counts."""
+    if override is None:
+        return None
+    return {
+        "points": number(override.points),
+        "instead_of": number(override.instead_of),
+        "comment": printable(override.comment),
+        "author": name_of(override.author),
+        "at": override.at.isoformat(timespec="seconds"),
     }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 
 from ..boundary.box import Sandbox
-from ..check.outcome import Outcome
+from ..check.outcome import Outcome, Override
 from .model import Report, Sum
-from .printable import one_line, printable
+from .printable import name_of, one_line, printable
 
 STATUS_WORDS = {
     "passed": "passed",
@@ -61,9 +61,31 @@ def boxed(sandbox: Sandbox) -> str:
     return f"{name} ({len(sandbox.self_test)} attacks tried, {f'{through} got through' if through else 'all held'})"
 
 
+def by_hand(override: Override) -> str:
+    """Points that were given by hand in place of which, by whom, when and why."""
+    instead = f"{points(override.points)} instead of {points(override.instead_of)} points"
+    return f"{instead}, {name_of(override.author)}, {override.at:%Y-%m-%d %H:%M %Z}: {printable(override.comment)}"
+
+
+def hands(report: Report) -> str:
+    """How many points were given by hand: "2 checks were given 3.5 points by hand"; empty if none."""
+    given = report.overridden
+    if not given:
+        return ""
+    worth = points(sum(o.earned for o in given))
+    checks = "1 check was" if len(given) == 1 else f"{len(given)} checks were"
+    return f"{checks} given {worth} point{'s'[: worth != '1']} by hand"
+
+
 def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
     """(label, text) lines that explain an outcome, safe to show. A hidden check shows a student its title and status
-    only."""
+    only. Points that were given by hand come first."""
+    given = [("by hand", by_hand(outcome.override))] if outcome.override is not None else []
+    return given + verdict(outcome, for_student=for_student)
+
+
+def verdict(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
+    """The lines without what was done by hand."""
     if outcome.status == "passed":
         label = "measured" if outcome.measured else "note"
         return [(label, printable(outcome.message))] if outcome.message and not hidden(outcome, for_student) else []
