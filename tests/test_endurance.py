@@ -221,7 +221,7 @@ SCRIPT = """
 import sys, time
 from grader.boundary.launch import Worker
 from grader.boundary.session import Limits, Session
-from grader.grading.lanes import Lanes
+from grader.grading.engines.local import Lanes
 
 def hang(part):
     worker = Worker()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grader.check.threads import THREADS
-from grader.grading.lanes import Lanes
+from grader.grading.engines.local import Lanes
 from grader.grading.run import Lane, Plan
 
 

@@ -25,8 +25,9 @@ from ..check.thresholds import load_thresholds
 from ..classes.ingest import IngestError, Submission, read_submission
 from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, MODULES, QUESTIONS
+from .engines.local import Lanes
 from .judge import LOADS, Bench, Setting, judge_all, libraries
-from .lanes import Lanes
+
 from .pool import Pool
 
 Ahead = tuple[str, ...] | None  # libraries that the submissions after this one mention; None: it is the last one
