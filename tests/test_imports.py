@@ -19,7 +19,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "boundary": frozenset({"worker"}),
     "check": frozenset({"boundary"}),
     "rubric": frozenset({"check", "boundary"}),
-    "report": frozenset({"__init__", "rubric", "check", "boundary"}),
+    "report": frozenset({"__init__", "rubric", "check", "boundary", "classes"}),
     "grading": frozenset({"report", "rubric", "check", "boundary", "classes"}),
     "cli": frozenset({"grading", "report", "rubric", "check", "boundary", "classes"}),
     "author": frozenset({"cli", "grading", "report", "rubric", "check", "boundary", "worker", "classes"}),

@@ -12,8 +12,8 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .archives import (
@@ -26,47 +26,34 @@ from .archives import (
     nested_source,
     without_ending,
 )
-from .layout import group, is_record, is_report_folder, lone_archive, stem, whole_class
-from .names import escaped, printable
-from .people import Arrival, Owner
+from .downloads import Download, Item, Part, Piece, is_work, items_of
+from .layout import (
+    group,
+    is_record,
+    is_report_folder,
+    is_section,
+    lone_archive,
+    modules_in,
+    stem,
+    whole_class,
+)
+from .names import escaped, ordinary, printable
+from .paths import Given, distinct, existing
+from .people import Owner
+from .records import ALIASES, Reading, Submission
+from .roster import About, Found, settled
 from .sources import choose
-from .trees import MAX_FILE, Budget, DiskError, Entry, IngestError, Tree, file_entry, folder_tree
+from .systems import recognised
+from .trees import MAX_FILE, Budget, Clock, DiskError, Entry, IngestError, Tree, file_entry, folder_tree, newest
 
 __all__ = ["ARCHIVES", "MAX_FILE", "IngestError", "Reading", "Submission", "read_class", "read_submission"]
 
 LONGEST_NAME = 120
 MAX_SAID = 20  # imports by a folder's name that are looked at
 MAX_GROUPS = 3  # classes within classes
+MAX_OTHERS = 10  # items beside downloads after which a folder is looked at no longer
 MAX_MEMBERS = 100  # of a class within a class: nobody else has to scroll past more
-ALIASES = ("starter", "solution")
 IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)\.(\w+)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """Source text by module name; `problems` are sentences for the student about what was not read.
-
-    `fault` says why nothing could be read if that is not the student's doing: then nothing is judged, and nothing lost.
-    """
-
-    name: str
-    sources: Mapping[str, str]
-    problems: Sequence[str] = ()
-    aliases: Sequence[str] = field(default=ALIASES)
-    fault: str = ""
-    owner: Owner | None = None  # None: the name is all that is known
-    arrival: Arrival = field(default_factory=Arrival)
-    origin: str = ""  # where it lay, from the path that was given
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the paths of a class stand for: a submission for everything handed in, and what was taken for something
-    else (tables, reports of an earlier run). `archived` says that an archive was opened for any of it."""
-
-    submissions: Sequence[Submission]
-    passed_over: Sequence[str] = ()
-    archived: bool = False
 
 
 def submission_name(path: Path) -> str:
@@ -101,24 +88,13 @@ def read_submission(path: Path, modules: Sequence[str], starter: Collection[str]
     return submission_of(tree, name, modules, starter, budget)
 
 
-def existing(path: Path) -> Path:
-    """The path with links and dots resolved. Raises IngestError if there is nothing."""
-    try:
-        real = path.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise IngestError(f"{printable(str(path))} does not exist: give a folder, a .zip or a .tar file") from error
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise DiskError(f"{printable(str(path))} cannot be read here ({error})") from error
-    return real
-
-
 def submission_of(
-    tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget
+    tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget, *, owned: bool = False
 ) -> Submission:
-    """One submission out of its tree. Raises IngestError."""
+    """One submission out of its tree; `owned` says that all of it is known to be one owner's. Raises IngestError."""
     if tree.trouble is not None:
         raise tree.trouble
-    chosen = choose(tree, name, modules, starter, budget)
+    chosen = choose(tree, name, modules, starter, budget, owned)
     # a folder's name on the student's machine, which whoever collects the work may have changed
     said = [match[1] for text in chosen.sources.values() for match in IMPORT.finditer(text) if match[2] in modules]
     names = dict.fromkeys((without_ending(chosen.folder), name, *said[:MAX_SAID]))
@@ -141,10 +117,37 @@ def read_class(
     """What all the `paths` of a command stand for. Never raises for what was handed in: that is a submission with the
     reason. `skip` is the folder of the reports, which may lie among the submissions."""
     reader = ClassReader(modules, starter, skip.resolve() if skip is not None else None)
-    for path in paths:
-        reader.guarded(submission_name(path), functools.partial(reader.read_path, path))
+    reader.read_paths(paths)
     archived = any(budget.archives for budget in reader.budgets)
-    return Reading(tuple(reader.submissions), tuple(reader.passed_over), archived)
+    return settled(reader.found, reader.about, starter, archived)
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a class: its path from what was given, the part of the class that it belongs to, what names of rows
+    begin with there, and how many classes it lies in."""
+
+    origin: str = ""
+    section: str = ""
+    above: str = ""
+    depth: int = 0
+
+    def inside(self, item: str, *, part: bool = False) -> Where:
+        """An item of this place, which may be a part of the class."""
+        section = joined(self.section, display(item)) if part else self.section
+        return Where(joined(self.origin, printable(item, LONGEST_NAME)), section, self.above, self.depth)
+
+    def blank(self, name: str, owner: Owner | None = None) -> Submission:
+        """A row of this place of which nothing is known but its name and whose it is."""
+        if owner is None:
+            bare = name.removeprefix(self.above)
+            owner = Owner(bare, also={"section": self.section} if self.section else {})
+        return Submission(name, {}, owner=owner, origin=self.origin)
+
+
+def joined(above: str, name: str) -> str:
+    """A path of two parts."""
+    return f"{above}/{name}" if above else name
 
 
 class ClassReader:
@@ -152,8 +155,8 @@ class ClassReader:
 
     def __init__(self, modules: Sequence[str], starter: Collection[str], skip: Path | None) -> None:
         self.modules, self.starter, self.skip = modules, starter, skip
-        self.submissions: list[Submission] = []
-        self.passed_over: list[str] = []
+        self.found: list[Found] = []
+        self.about = About()
         self.budgets: list[Budget] = []
 
     def budget(self) -> Budget:
@@ -161,90 +164,203 @@ class ClassReader:
         self.budgets.append(Budget())
         return self.budgets[-1]
 
-    def guarded(self, name: str, read: Callable[[], None]) -> None:
+    def guarded(self, blank: Submission, read: Callable[[], None]) -> None:
         """The net around everything that is read: whatever happens becomes a submission with its reason."""
         try:
             read()
         except DiskError as error:
-            self.submissions.append(Submission(name, {}, (str(error),), fault=str(error)))
+            self.add(replace(blank, problems=(str(error), *blank.problems), fault=str(error)))
         except IngestError as error:
-            self.submissions.append(Submission(name, {}, (str(error),)))
+            self.add(replace(blank, problems=(str(error), *blank.problems)))
         # a bug of ours must not end a class, and must cost nobody points: it says so, and the run's exit code does
         except Exception as bug:  # noqa: BLE001
             place = traceback.extract_tb(bug.__traceback__)[-1]
             what = f"{type(bug).__name__} in {Path(place.filename).name}:{place.lineno}: {printable(str(bug), 200)}"
             told = f"the grader failed to read it: {what}"
-            self.submissions.append(Submission(name, {}, (told,), fault=told))
+            self.add(replace(blank, problems=(told,), fault=told))
 
-    def read_path(self, path: Path) -> None:
-        """A path of the command line: a submission or a class."""
-        real = existing(path)
+    def add(self, submission: Submission, order: int = 0, clock: Clock | None = None) -> None:
+        """One more row."""
+        self.found.append(Found(submission, order, clock))
+
+    def take(self, tree: Tree, blank: Submission, budget: Budget, piece: Piece | None = None) -> None:
+        """A row with what its tree holds; of a `piece` the owner is known. Raises IngestError."""
+        read = submission_of(tree, blank.name, self.modules, self.starter, budget, owned=piece is not None)
+        problems = (*read.problems, *blank.problems)
+        whole = replace(blank, sources=read.sources, problems=problems, aliases=read.aliases)
+        self.add(whole, piece.order if piece is not None else 0, newest(tree))
+
+    def read_paths(self, paths: Sequence[Path]) -> None:
+        """The paths of the command line, each of them once, however it is spelled."""
+        kept, again = distinct(paths)
+        if again:
+            self.about.notes.append(f"given more than once and read once: {', '.join(again)}")
+        for one in kept:
+            section = one.label if len(paths) > 1 else ""
+            blank = Where(one.label).blank(submission_name(one.path))
+            self.guarded(blank, functools.partial(self.read_path, one, section))
+
+    def read_path(self, given: Given, section: str) -> None:
+        """A path of the command line: a submission or a class. Raises IngestError if there is nothing."""
+        real = existing(given.path)
         name = submission_name(real)
+        where = Where(given.label, section)
+        alone = Where(given.label, section.rpartition("/")[0])
         if real.is_file() and is_record(real.name):
-            self.passed_over.append(printable(real.name))
-            return
-        if real.is_dir():
-            tree = folder_tree(real, self.skip)
-            if is_report_folder(tree, self.modules):
-                self.passed_over.append(f"{name}/ (reports of an earlier run)")
-                return
+            self.pass_over(real.name, file_entry(real))
+        elif real.is_dir():
+            self.read_whole(folder_tree(real, self.skip), name, where, alone, self.budget())
         elif ending_of(real.name) and real.is_file():
-            tree = archive_tree(file_source(real), self.modules, self.budget())
+            budget = self.budget()
+            self.read_whole(archive_tree(file_source(real), self.modules, budget), name, where, alone, budget)
         else:
-            self.submissions.append(read_submission(real, self.modules, self.starter))
-            return
-        home = whole_class(tree, self.modules, name)
-        if home is None:
-            self.read_row(tree, name, "", 0, self.budget())
-        else:
-            self.read_items(home, "", 1)
+            read = read_submission(real, self.modules, self.starter)
+            blank = alone.blank(read.name)
+            self.add(replace(blank, sources=read.sources, problems=read.problems, aliases=read.aliases))
 
-    def read_items(self, tree: Tree, above: str, depth: int) -> None:
+    def read_whole(self, tree: Tree, name: str, where: Where, alone: Where, budget: Budget) -> None:
+        """A folder or archive that may be anything: a system's download, a class, or (at `alone`) one submission."""
+        if tree.trouble is not None:
+            raise tree.trouble
+        if is_report_folder(tree, self.modules):
+            self.about.passed_over.append(f"{name}/ (reports of an earlier run)")
+        elif (download := recognised(tree)) is not None:
+            self.read_download(download, where)
+        elif parts := self.parts(tree):
+            several = sum(part.tree is not None for part in parts) > 1
+            for part in parts:
+                self.read_part(part, where, several)
+        elif (home := whole_class(tree, self.modules, name)) is not None:
+            self.read_items(home, where, 1)
+        else:
+            self.read_row(tree, alone.blank(name), where, budget)
+
+    def read_part(self, part: Part, where: Where, several: bool) -> None:
+        """An item beside or around a download."""
+        below = where.inside(part.item, part=several)
+        self.budgets.append(part.budget)
+        name = display(stem(part.item) if isinstance(part.content, Entry) else part.item)
+        if part.tree is not None:
+            whole = functools.partial(self.read_whole, part.tree, name, below, below, part.budget)
+            self.guarded(below.blank(name), whole)
+        else:
+            self.guarded(below.blank(name), functools.partial(self.read_item, part.item, part.content, name, where))
+
+    def parts(self, tree: Tree, depth: int = 1) -> list[Part]:
+        """The items of a folder in which downloads lie (one, or one for every section); none for any other folder.
+
+        Somebody's own folder may hold whatever looks like a download: it counts only where most of the items that could
+        be a person's are downloads.
+        """
+        if depth > MAX_GROUPS or modules_in(tree, self.modules):
+            return []
+        parts: list[Part] = []
+        downloads = others = 0
+        for item, content in items_of(tree):
+            budget = Budget()
+            inside = self.opened(item, content, budget)
+            ours = inside is not None and is_report_folder(inside, self.modules)
+            if inside is not None and not ours and (recognised(inside) or self.parts(inside, depth + 1)):
+                downloads += 1
+                parts.append(Part(item, content, inside, budget))
+                continue
+            parts.append(Part(item, content, None, budget))
+            others += not ours and is_work(item, content) and not ordinary(stem(item)) and not is_section(item)
+            if others > downloads + MAX_OTHERS:
+                return []
+        return parts if downloads > others else []
+
+    def opened(self, item: str, content: Item, budget: Budget) -> Tree | None:
+        """What a folder or archive holds; None for other files, and for what cannot be opened."""
+        if isinstance(content, Tree):
+            return content if content.trouble is None else None
+        if not isinstance(content, Entry) or not is_archive(item):
+            return None
+        try:
+            return archive_tree(nested_source(item, content, budget), self.modules, budget)
+        except IngestError:
+            return None  # said when it is read
+
+    def read_download(self, download: Download, where: Where) -> None:
+        """Every piece is its owner's; what lies beside them is read as in any class, or passed over."""
+        self.about.notes += download.notes
+        self.about.consulted += download.consulted
+        self.about.passed_over += download.passed_over
+        for piece in download.pieces:
+            also = {**piece.owner.also, **({"section": where.section} if where.section else {})}
+            owner = replace(piece.owner, also=also)
+            name = display(f"{owner.name}_{owner.id}" if owner.id else owner.name)
+            place = where.inside(piece.origin)
+            blank = replace(place.blank(name, owner), problems=tuple(piece.problems), arrival=piece.arrival)
+            self.guarded(blank, functools.partial(self.read_piece, piece, blank))
+        for item, content in items_of(download.rest):
+            if is_work(item, content):
+                budget = Budget()
+                inside = self.opened(item, content, budget)
+                again = inside is not None and bool(recognised(inside) or self.parts(inside))
+                self.read_part(Part(item, content, inside if again else None, budget), where, False)
+            elif isinstance(content, Entry):
+                self.pass_over(item, content)
+
+    def read_piece(self, piece: Piece, blank: Submission) -> None:
+        """What one owner handed in. Raises IngestError."""
+        if piece.fault:
+            raise DiskError(piece.fault)
+        self.take(piece.tree, blank, self.budget(), piece)
+
+    def pass_over(self, item: str, entry: Entry) -> None:
+        """A table or the like; it may say something about the class."""
+        self.about.passed_over.append(printable(item))
+
+    def read_items(self, tree: Tree, where: Where, depth: int) -> None:
         """Every item of a class is somebody's, or said to be something else."""
-        items: dict[str, Tree | Entry | str] = {**tree.odd, **tree.files, **tree.folders}
-        for item, content in sorted(items.items()):
-            name = above + display(item if isinstance(content, Tree) or item != item.strip() else stem(item).strip())
-            self.guarded(name, functools.partial(self.read_item, item, content, name, depth))
+        place = replace(where, depth=depth)
+        for item, content in items_of(tree):
+            bare = display(item if isinstance(content, Tree) or item != item.strip() else stem(item).strip())
+            name = where.above + bare
+            blank = place.inside(item).blank(name)
+            self.guarded(blank, functools.partial(self.read_item, item, content, name, place))
 
-    def read_item(self, item: str, content: Tree | Entry | str, name: str, depth: int) -> None:
+    def read_item(self, item: str, content: Item, name: str, where: Where) -> None:
         """One item of a class. Raises IngestError for what cannot be read."""
         shown = printable(item)
+        blank = where.inside(item).blank(name)
+        below = replace(where.inside(item, part=True), above=f"{name}/")
         if isinstance(content, str):
             raise IngestError(f"{shown} is {content}, which is not followed: put the folder or archive itself here")
         if isinstance(content, Tree):
             if is_report_folder(content, self.modules):
-                self.passed_over.append(f"{shown}/ (reports of an earlier run)")
+                self.about.passed_over.append(f"{shown}/ (reports of an earlier run)")
             else:
-                self.read_row(content, name, f"{name}/", depth, self.budget())
+                self.read_row(content, blank, below, self.budget())
             return
         budget = self.budget()
         if is_archive(item) or ("." not in item and not is_record(item)):
             source = nested_source(item, content, budget)
-            self.read_row(archive_tree(source, self.modules, budget), name, f"{name}/", depth, budget)
+            self.read_row(archive_tree(source, self.modules, budget), blank, below, budget)
         elif item.casefold().endswith((".py", ".ipynb")):
-            tree = Tree(files={item: content})
-            self.submissions.append(submission_of(tree, name, self.modules, self.starter, budget))
+            self.take(Tree(files={item: content}), blank, budget)
         elif is_record(item):
-            self.passed_over.append(shown)
+            self.pass_over(item, content)
         else:
             what = OTHER_ENDINGS.get(ending_of(item))
             raise IngestError(f"{shown} is {what}, which is not read: pack the folder as .zip and resubmit" if what else
                               f"{shown} is neither a folder nor an archive ({', '.join(ARCHIVES)})")  # fmt: skip
 
-    def read_row(self, tree: Tree, name: str, above: str, depth: int, budget: Budget) -> None:
-        """What one item of a class holds: a submission, or a group of several, whose names then begin with `above`."""
+    def read_row(self, tree: Tree, blank: Submission, below: Where, budget: Budget) -> None:
+        """What one item of a class holds: a submission, or a group of several, which then lie `below`."""
         if tree.trouble is not None:
             raise tree.trouble
-        several = self.group(tree, name, budget) if depth < MAX_GROUPS else None
+        several = self.group(tree, blank.name, budget) if below.depth < MAX_GROUPS else None
         if several is not None:
             count = len(several.folders) + len(several.files)
-            if depth and count > MAX_MEMBERS:
+            if below.depth and count > MAX_MEMBERS:
                 raise IngestError(
-                    f"{printable(name)} holds {count} items of its own: put the folders of a class side by side"
+                    f"{printable(blank.name)} holds {count} items of its own: put the folders of a class side by side"
                 )
-            self.read_items(several, above, depth + 1)
+            self.read_items(several, below, below.depth + 1)
         else:
-            self.submissions.append(submission_of(tree, name, self.modules, self.starter, budget))
+            self.take(tree, blank, budget)
 
     def group(self, tree: Tree, name: str, budget: Budget) -> Tree | None:
         """The folder of several submissions, in a tree or in the only archive in it; None for one submission."""

@@ -7,6 +7,7 @@ wrong owner are worse than a row too many.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from .archives import ending_of, is_archive, without_ending
@@ -21,6 +22,12 @@ ASSETS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pt", ".pth", ".ckp
           ".pkl", ".csv", ".json", ".log", ".gz", ".bin", ".ubyte", ".idx")  # fmt: skip
 HANDED_IN = (".py", ".ipynb", ".pyw", ".pyc")
 MAX_WRAPPERS = 3
+SECTION = re.compile(
+    r"(?:.*[\W_])?(?:(?:sec|sect|section|lab|lec|lecture|tut|tutorial|sem|seminar|class|cohort|discussion|recitation|rec|"
+    r"workshop|session|stream|track|block)[\W_]*(?:[a-z]?\d{1,3}|[a-z])"
+    r"|(?:mon|tues?|wednes|thurs?|fri|satur|sun)day(?:[\W_].*)?)",
+    re.IGNORECASE,
+)
 
 
 def modules_in(tree: Tree, modules: Collection[str]) -> list[str]:
@@ -49,6 +56,11 @@ def is_record(name: str) -> bool:
     folded = name.casefold()
     hidden = folded.startswith(".") and not folded.endswith(HANDED_IN) and not ending_of(name)
     return folded.endswith(RECORDS) or hidden or folded.startswith("readme")
+
+
+def is_section(name: str) -> bool:
+    """Whether a folder or archive is called like a part of a class, "sec1", "lab A", "tuesday": nobody's name."""
+    return SECTION.fullmatch(stem(name) if ending_of(name) else name) is not None
 
 
 def stem(name: str) -> str:

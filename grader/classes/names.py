@@ -71,3 +71,8 @@ def ordinary(name: str, also: Collection[str] = ()) -> bool:
 def words_of(name: str) -> set[str]:
     """The words of a name."""
     return set(re.findall(r"[^\W\d_]+", name.casefold()))
+
+
+def folded(name: str) -> str:
+    """What two names share that a reader would take for one: case, width and the kind of accents do not count."""
+    return " ".join(unicodedata.normalize("NFKC", readable(name)).casefold().split())

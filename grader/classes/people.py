@@ -15,8 +15,11 @@ Kind = Literal["person", "group", "anonymous"]
 class Owner:
     """A student, or several that hand in together.
 
-    `id` is the system's own number of the participant, user, group or submission, as text, and empty where a plain
-    folder says nothing. `also` holds what else is known: ``email``, ``sid``, ``group``.
+    `id` is the system's own number of the participant, user or group, as text, and empty where a plain folder says
+    nothing. Gradescope numbers submissions, not people: there it is the student's number (``sid``), else the
+    submission's folder. `also` holds what else is known: ``email``, ``sid``, ``login``, ``group``, ``section`` (the
+    part of the class that it lay in), ``submission`` (Gradescope's folder), ``submitted`` (a time without its zone, as
+    the system's table says it), and ``apart`` where two owners have one number.
     """
 
     name: str
@@ -29,7 +32,11 @@ class Owner:
     @property
     def key(self) -> str:
         """What tells this owner from all others of one class: never a name alone where there is a number."""
-        return f"{self.system}:{self.kind}:{self.id}" if self.id else f"name:{self.name}"
+        if not self.id:
+            section = self.also.get("section", "")
+            return f"name:{section}/{self.name}" if section else f"name:{self.name}"
+        apart = self.also.get("apart", "")
+        return f"{self.system}:{self.kind}:{self.id}" + (f":{apart}" if apart else "")
 
 
 @dataclass(frozen=True)

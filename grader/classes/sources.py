@@ -62,13 +62,16 @@ def starter_digests(folder: Path, modules: Sequence[str]) -> frozenset[str]:
     return frozenset(digest(path.read_text(encoding="utf-8")) for path in paths if path.is_file())
 
 
-def choose(tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget) -> Chosen:
-    """The modules of the submission called `name`. Raises IngestError if the ones to read cannot be."""
+def choose(
+    tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget, owned: bool = False
+) -> Chosen:
+    """The modules of the submission called `name`; `owned` says that all of it is one owner's, whatever folders are
+    called. Raises IngestError if the ones to read cannot be."""
     chosen = Chosen()
     places = [(path, sub, 0) for path, sub in tree.walk()]
     homes = homes_in(places, modules, starter, budget)
     if not any(len(home.modules) == len(modules) and home.changed for home in homes):
-        inside = list(opened(tree, name, modules, budget, chosen.problems))
+        inside = list(opened(tree, None if owned else name, modules, budget, chosen.problems))
         homes += homes_in(inside, modules, starter, budget)
         places += inside
     if homes:
@@ -107,10 +110,11 @@ def changed(tree: Tree, modules: Sequence[str], starter: Collection[str], budget
 
 
 def opened(
-    tree: Tree, owner: str, modules: Sequence[str], budget: Budget, problems: list[str], above: Place = (),
+    tree: Tree, owner: str | None, modules: Sequence[str], budget: Budget, problems: list[str], above: Place = (),
     nesting: int = 1,
 ) -> Iterator[tuple[Place, Tree, int]]:  # fmt: skip
-    """The folders inside the archives of a submission, `owner`'s. What cannot be opened becomes a sentence."""
+    """The folders inside the archives of a submission. What cannot be opened becomes a sentence, and so does what seems
+    to hold the work of others than `owner`; None: it is known whose all of it is."""
     found = [(path, name) for path, sub in tree.walk(above) for name in sorted(sub.files) if ending_of(name)]
     folders = dict(tree.walk(above))
     readable = [(path, name) for path, name in found if is_archive(name)]
@@ -123,7 +127,8 @@ def opened(
         except IngestError as error:
             problems.append(str(error))
             continue
-        if group(content, modules, f"{owner} {shown}") is not None:  # whose marks these would be, nobody can say
+        # whose marks these would be, nobody can say
+        if owner is not None and group(content, modules, f"{owner} {shown}") is not None:
             problems.append(f"{printable(shown)} holds the work of several people and was not read")
             continue
         for below, sub in content.walk((*path, name)):

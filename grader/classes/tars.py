@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable
 
 from .streams import CHUNK, MAKERS, Flow, all_streams, allowance, bounded
-from .trees import MAX_DECOMPRESSED, Budget, Counter, Damaged, Entry, Tree
+from .trees import MAX_DECOMPRESSED, Budget, Clock, Counter, Damaged, Entry, Tree
 
 BLOCK = 512
 MAX_HEADER = 1 << 20  # of an extended header: a path, mostly
@@ -80,7 +80,8 @@ def take_member(
         kept = min(length, keep(path.replace("\\", "/").rpartition("/")[2]))
         budget.spend(kept)
         content = flow.take(kept)
-        tree.add(path, Entry(lambda limit, _: content[: limit + 1]), counter)
+        clock = Clock("tar", float(member.mtime))
+        tree.add(path, Entry(lambda limit, _: content[: limit + 1], clock=clock), counter)
     flow.skip(length - kept + -length % BLOCK)
 
 

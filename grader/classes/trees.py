@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from .names import printable
 
@@ -82,11 +82,20 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """A time of a file, in seconds, and whose clock that is: times of two kinds cannot be compared."""
+
+    kind: Literal["disk", "zip", "tar"]  # a zip has the wall clock of wherever it was packed
+    at: float
+
+
+@dataclass(frozen=True)
 class Entry:
     """A regular file. ``read(limit, budget)`` gives its content, or the first `limit` + 1 bytes of more."""
 
     read: Callable[[int, Budget], bytes]
     path: Path | None = None  # of a file on disk
+    clock: Clock | None = None  # when it was changed last, as far as that is known
     moved: bool = False  # its path led out of the tree
     copies: int = 1  # so many files had this path
 
@@ -211,6 +220,22 @@ def is_shared(item: os.DirEntry[str]) -> bool:
         raise DiskError(f"{printable(item.name)} cannot be read here ({error.strerror})") from error
 
 
+def newest(tree: Tree) -> Clock | None:
+    """The newest time of any file in a tree; None if there is none, or if there are times of several clocks."""
+    clocks = [entry.clock for _, sub in tree.walk() for entry in sub.files.values() if entry.clock is not None]
+    if len({clock.kind for clock in clocks}) != 1:
+        return None
+    return max(clocks, key=lambda clock: clock.at)
+
+
+def changed_at(path: Path) -> Clock | None:
+    """When a real file was changed."""
+    try:
+        return Clock("disk", path.stat(follow_symlinks=False).st_mtime)
+    except OSError:
+        return None
+
+
 def file_entry(path: Path) -> Entry:
     """A real file."""
 
@@ -220,7 +245,7 @@ def file_entry(path: Path) -> Entry:
         budget.spend(len(data))
         return data
 
-    return Entry(read, path)
+    return Entry(read, path, changed_at(path))
 
 
 def open_file(path: Path) -> BinaryIO:

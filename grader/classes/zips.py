@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .streams import BROKEN, CHUNK, DECODER_MEMORY, Decompressor, Inflate, allowance, bounded, one_stream
-from .trees import MAX_DECOMPRESSED, Budget, Counter, Damaged, Entry, IngestError, TooLarge, Tree, naming
+from .trees import MAX_DECOMPRESSED, Budget, Clock, Counter, Damaged, Entry, IngestError, TooLarge, Tree, naming
 
 END = struct.Struct("<4s4H2LH")
 END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -45,6 +45,7 @@ class Member:
     size: int
     mode: int
     at: int  # its header
+    stamp: int  # when it was changed, as DOS writes it: the greater, the later
 
 
 def zip_tree(opener: Opener, length: int, archive: str) -> Tree:
@@ -60,7 +61,8 @@ def zip_tree(opener: Opener, length: int, archive: str) -> Tree:
                 check_link(opener, member, data, archive)
                 tree.add(member.name, "a link", counter)
             elif kind in (0, stat.S_IFREG):
-                tree.add(member.name, Entry(reader(opener, member, data, archive)), counter)
+                clock = Clock("zip", member.stamp)
+                tree.add(member.name, Entry(reader(opener, member, data, archive), clock=clock), counter)
             elif member.size:
                 raise Damaged("attributes of what is no file")
             else:
@@ -80,7 +82,7 @@ def directory(file: BinaryIO, length: int) -> list[Member]:
     while at < size:
         if size - at < CENTRAL.size or content[at : at + 4] != b"PK\1\2":
             raise Damaged("its directory")
-        (_, _, _, _, flags, method, _, _, crc, packed, full, name_length, extra_length, comment_length, _, _,
+        (_, _, _, _, flags, method, time, date, crc, packed, full, name_length, extra_length, comment_length, _, _,
          attributes, offset) = CENTRAL.unpack_from(content, at)  # fmt: skip
         at += CENTRAL.size
         raw = content[at : at + name_length]
@@ -88,7 +90,8 @@ def directory(file: BinaryIO, length: int) -> list[Member]:
         at += name_length + extra_length + comment_length
         full, packed, offset = widened(extra, full, packed, offset)
         name, mode = decoded(raw, flags), attributes >> 16
-        members.append(Member(name, raw, flags, method, crc, packed, full, mode, base + offset))
+        members.append(Member(name, raw, flags, method, crc, packed, full, mode, base + offset,
+                              date << 16 | time))  # fmt: skip
     if at != size or (len(members) != count and len(members) & 0xFFFF != count):
         raise Damaged("its directory is not complete")
     return members

@@ -1,7 +1,7 @@
 """What can be typed after ``python -m grader``.
 
 Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` therefore repeats
-the rubric's numbers and `BOXES` the backends; tests compare.
+the rubric's numbers, `MODULE_NAMES` its modules and `BOXES` the backends; tests compare.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from typing import NoReturn
 from ..report.printable import one_line
 
 BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
+MODULE_NAMES = (
+    "gaussians", "pca", "autoencoders", "denoising", "training", "semi_supervised", "vae", "vqvae", "prior",
+    "evaluation",
+)  # fmt: skip
 QUESTION_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "bonus")
 BONUS_NUMBER = 0
 LARGEST_SEED = 2**31 - 1
@@ -102,7 +106,8 @@ def arguments() -> argparse.ArgumentParser:
     whole.add_argument(
         "paths", type=nonempty_path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"
     )
-    whole.add_argument("--out", type=nonempty_path, required=True, metavar="DIR", help="where the reports go")
+    whole.add_argument("--out", type=nonempty_path, metavar="DIR", help="where the reports go")
+    whole.add_argument("--dry-run", action="store_true", help="print who handed in what, and stop: nothing is written")
     whole.add_argument("--fresh", action="store_true", help="first remove the reports of an earlier run in DIR")
     whole.add_argument("--no-trained", action="store_true", help="leave the trained checks out")
     whole.add_argument("--unsafe-no-box", action="store_true", help="run the code of others even where no box holds it")
@@ -113,4 +118,8 @@ def arguments() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; ends with exit code 2 where they make no sense."""
-    return arguments().parse_args(argv)
+    parser = arguments()
+    options = parser.parse_args(argv)
+    if options.command == "grade" and options.out is None and not options.dry_run:
+        parser.error("grade needs --out DIR for the reports, or --dry-run to print who handed in what")
+    return options

@@ -9,26 +9,26 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..classes.ingest import Submission, read_class
 from ..grading.run import grade
 from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
-from ..report.names import folder_name, unique_names
+from ..report.names import folder_name
 from ..report.write import write_gradebook, write_report
-from ..rubric import MODULES
 from . import terminal
-from .arguments import UsageError
 from .boxes import box_of_a_run, tested
 from .consoles import say
-from .plan import ALL_KINDS, QUICK_KINDS, handed_out, make_plan
+from .plan import ALL_KINDS, QUICK_KINDS, make_plan
 from .progress import watch
+from .reading import is_own, read_all, say_unread
 
 INTERRUPTED = 130
 
 
 def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
-    submissions, own = read_all(options.paths, folder.out, err)
+    reading = read_all(options.paths, folder.out)
+    submissions, own = reading.submissions, is_own(reading)
+    say_unread(reading, err)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
     box = box_of_a_run(options.box, plan.device, own=own, unsafe=options.unsafe_no_box)
     if not own:
@@ -84,24 +84,3 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
     except OSError as error:
         say(err, "error", f"{TABLE} could not be written to {folder.out} ({reason(error)}): the table follows", "red")
         return None
-
-
-def read_all(paths: Sequence[Path], out: Path, err: Console) -> tuple[list[Submission], bool]:
-    """Everything the paths stand for, under names of its own, and whether that is one folder of the user's.
-
-    Says what cannot be read and what was passed over.
-
-    Raises UsageError where that is everything.
-    """
-    reading = read_class(paths, MODULES, handed_out(), skip=out)
-    names = unique_names([submission.name for submission in reading.submissions])
-    submissions = [replace(found, name=name) for found, name in zip(reading.submissions, names, strict=True)]
-    for submission in submissions:
-        if not submission.sources:
-            label, style = ("the grader failed", "magenta") if submission.fault else ("error", "red")
-            say(err, label, f"{submission.name}: {submission.problems[0]}", style)
-    if reading.passed_over:
-        say(err, "passed over", ", ".join(reading.passed_over), "yellow")
-    if not submissions:
-        raise UsageError("nothing is left to grade: give a folder, a .zip or a .tar file of somebody's work")
-    return submissions, len(submissions) == 1 and not reading.archived

@@ -14,6 +14,8 @@ import gc
 import os
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from ..report.folder import FolderError, RunFolder
 from .arguments import UsageError, parse
 
@@ -23,26 +25,37 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
     options = parse(argv)
-    from .consoles import consoles, lost, say
+    from .consoles import consoles, say
 
     out, err = consoles()
     try:
+        if options.command == "grade" and options.dry_run:
+            from .reading import run_dry
+
+            return finished(run_dry(options, out), out, err)
         folder = prepared(options)
         gc.disable()  # what imports make is to stay: looking for what is not takes a tenth of their time
         from .commands import run
 
         gc.enable()
         code = run(options, folder, out, err)
-        if why := lost(out):
-            say(err, "error", f"standard output could not be written ({why}): make room and run it again", "red")
-            return 3
-        return code
+        return finished(code, out, err)
     except (UsageError, FolderError) as error:
         say(err, "error", str(error), "red")
         return 2
     except KeyboardInterrupt:
         say(err, "interrupted", "the run was not finished", "yellow")
         return INTERRUPTED
+
+
+def finished(code: int, out: Console, err: Console) -> int:
+    """The exit code, or that of a result that could not be shown."""
+    from .consoles import lost, say
+
+    if why := lost(out):
+        say(err, "error", f"standard output could not be written ({why}): make room and run it again", "red")
+        return 3
+    return code
 
 
 def prepared(options: argparse.Namespace) -> RunFolder | None:

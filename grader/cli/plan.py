@@ -7,18 +7,13 @@ import secrets
 from pathlib import Path
 
 from ..check.datasets import load_dataset
-from ..classes.sources import starter_digests
 from ..grading.run import Plan, cores
 from ..rubric import MODULES, QUESTIONS
 from .arguments import UsageError
+from .reading import handed_out as handed_out  # what reads submissions needs no PyTorch
 
 QUICK_KINDS = frozenset({"property", "gradient", "statistical"})
 ALL_KINDS = QUICK_KINDS | {"trained"}
-
-
-def handed_out() -> frozenset[str]:
-    """What tells the starter's modules from a student's, where a starter lies beside the grader."""
-    return starter_digests(Path(__file__).resolve().parents[2] / "starter", MODULES)
 
 
 def known_right() -> Path | None:

@@ -27,7 +27,6 @@ from ..report.model import Circumstances, Report, complete
 from ..rubric import CHECKS, MODULES, QUESTIONS
 from .engines.local import Lanes
 from .judge import LOADS, Bench, Setting, judge_all, libraries
-
 from .pool import Pool
 
 Ahead = tuple[str, ...] | None  # libraries that the submissions after this one mention; None: it is the last one
@@ -179,7 +178,8 @@ def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> 
     def report(index: int) -> tuple[int, Report]:
         submission, finished = submissions[index], complete(outcomes[index], QUESTIONS)
         duration = sum(outcome.duration_s for outcome in finished)
-        return index, Report(submission.name, tuple(submission.problems), finished, circumstances, duration)
+        return index, Report(submission.name, tuple(submission.problems), finished, circumstances, duration,
+                             submission.owner, submission.arrival, submission.origin)  # fmt: skip
 
     readable = [index for index, submission in enumerate(submissions) if submission.sources]
     for index in sorted(set(range(len(submissions))) - set(readable)):

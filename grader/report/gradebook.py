@@ -8,11 +8,14 @@ import unicodedata
 from collections.abc import Sequence
 
 from ..check.declaration import Question
+from ..classes.people import Owner
 from ..rubric import QUESTIONS, rubric_hash
 from .model import Report, number, question_label
 from .printable import LONGEST_NAME, one_line, printable, problems_of
 from .words import by_hand
 
+WHOSE = ("student", "id", "system", "section", "submitted", "late", "origin")
+LONGEST_ORIGIN = 400
 FORMULA = frozenset("=+-@")
 BLANK = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 ENCODING = "utf-8-sig"  # Excel takes a CSV without the mark for the machine's own code page
@@ -35,7 +38,7 @@ def starts_formula(text: str) -> bool:
 def columns() -> list[str]:
     """The head of the table; README says what the columns mean."""
     questions = [f"q{question_label(q.number)}" if q.number else "q_bonus" for q in QUESTIONS]
-    return ["submission", "score", "max_score", "judged_points", "bonus", "max_bonus", "judged_bonus_points",
+    return ["submission", *WHOSE, "score", "max_score", "judged_points", "bonus", "max_bonus", "judged_bonus_points",
             *questions, *(f"{name}_judged" for name in questions), "not_run_points", "unjudged_points", "dataset",
             "device", "seed", "rubric_hash", "overrides", "problems"]  # fmt: skip
 
@@ -52,11 +55,22 @@ def overrides(report: Report) -> str:
     return "; ".join(f"{name}: {one_line(by_hand(override))}" for name, override in given)
 
 
+def whose(report: Report) -> list[str]:
+    """Whose it is and when it came, as far as the system that collected it says."""
+    owner = report.owner or Owner(report.submission)
+    at, late = report.arrival.at, report.arrival.late
+    submitted = at.isoformat(" ", "seconds") if at is not None else owner.also.get("submitted", "")
+    known = "" if late is None else "yes" if late else "no"
+    texts = (owner.name, owner.id, owner.system, owner.also.get("section", ""), submitted, known, report.origin)
+    return [cell(text, LONGEST_ORIGIN) for text in texts]
+
+
 def row(report: Report) -> list[object]:
     """One submission."""
     circumstances = report.circumstances
     return [
-        cell(report.submission), number(report.score), number(report.max_score), number(report.regular.judged),
+        cell(report.submission), *whose(report),
+        number(report.score), number(report.max_score), number(report.regular.judged),
         number(report.bonus), number(report.max_bonus), number(report.extra.judged),
         *(earned(report, q) for q in QUESTIONS), *(number(report.of(q).judged) for q in QUESTIONS),
         number(report.points("not_run")), number(report.points("error")), cell(circumstances.dataset),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,7 @@ from .. import __version__
 from ..boundary.box import Sandbox
 from ..check.declaration import BONUS, Question
 from ..check.outcome import Outcome, Override
+from ..classes.people import Arrival, Owner
 from ..rubric import QUESTIONS, rubric_hash
 from .printable import name_of, one_line, printable, problems_of
 
@@ -67,6 +68,9 @@ class Report:
     outcomes: tuple[Outcome, ...]
     circumstances: Circumstances
     duration_s: float  # of this submission alone: what its checks took, added up
+    owner: Owner | None = None  # None: the name is all that is known
+    arrival: Arrival = field(default_factory=Arrival)
+    origin: str = ""  # where it lay, from the path that was given
 
     def earned(self, question: Question) -> float:
         """Points of one question."""
