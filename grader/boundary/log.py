@@ -22,6 +22,7 @@ class Log:
     def __init__(self) -> None:
         self.last: Call | None = None
         self.names: set[str] = set()  # "module.name" of all that has been asked of the submission
+        self.entered: set[str] = set()  # "module.name" of all that was looked up: nothing else is seen of it first
         self.when = 0.0
         self.made: dict[int, Call] = {}  # what constructed an object, by handle
         self.set: dict[int, dict[str, str]] = {}  # mode and precision that it was put into
@@ -40,6 +41,18 @@ class Log:
                 now["dtype"] = ".double()"
             return
         self.last, self.when = Call(target, args, kwargs), time.monotonic()
+
+    def enter(self, value: object) -> None:
+        """A request is about to be sent, whose fields are this: what it looks up in the submission is written down."""
+        match value:
+            case Ref():
+                self.entered.add(value.name)
+            case dict():
+                for part in value.values():
+                    self.enter(part)
+            case tuple() | list():
+                for part in value:
+                    self.enter(part)
 
     def is_ours(self, target: object) -> bool:
         """Whether an object is called that is the grader's, with nothing of the submission in it."""

@@ -96,6 +96,11 @@ class Context:
         return frozenset().union(*(session.log.names for session in self._sessions))
 
     @property
+    def entered(self) -> frozenset[str]:
+        """ "module.name" of all that the check has looked up in the submission, in any of its processes."""
+        return frozenset().union(*(session.log.entered for session in self._sessions))
+
+    @property
     def odd(self) -> str:
         """A value that the student's code returned and with which no check can go on."""
         return next((session.odd for session in self._sessions if session.odd), "")

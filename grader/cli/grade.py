@@ -9,12 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..grading.course import Counted
 from ..grading.run import grade
+from ..grading.store import Store, StoreError
 from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
 from ..report.names import folder_name
 from ..report.write import write_gradebook, write_report
 from . import terminal
+from .arguments import UsageError
 from .boxes import box_of_a_run, tested
 from .consoles import say
 from .plan import ALL_KINDS, QUICK_KINDS, make_plan
@@ -29,6 +32,7 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
     reading = read_all(options.paths, folder.out)
     submissions, own = reading.submissions, is_own(reading)
     say_unread(reading, err)
+    options.seed = seed_of(options, folder)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
     box = box_of_a_run(options.box, plan.device, own=own, unsafe=options.unsafe_no_box)
     if not own:
@@ -38,16 +42,19 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
     folder.begin()
     terminal.print_setting(err, plan, submissions)
     reports: dict[int, Report] = {}
+    counted = Counted()
     unsaved = 0
     interrupted = False
     try:
-        with watch(err, submissions, plan) as progress:
-            for index, report in grade(submissions, plan, progress.note):
+        with opened(folder, make=True) as store, watch(err, submissions, plan) as progress:
+            run = store.begin(plan.seed, {"all": options.all})
+            for index, report in grade(submissions, plan, progress.note, store, counted):
                 reports[index] = saved = save(report, folder)
                 if saved is not report:
                     unsaved += 1
                     say(err, "error", f"{saved.submission}: {saved.problems[0]}", "red")
                 progress.finished(saved)
+            store.end(run)
     except KeyboardInterrupt:
         interrupted = True
     ordered = [reports[index] for index in sorted(reports)]
@@ -57,7 +64,24 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
         say(err, "interrupted", f"{len(ordered)} of {len(submissions)} graded{where}", "yellow")
         return INTERRUPTED
     terminal.print_grades(out, ordered, folder.out, book, verbose=options.verbose)
+    out.print(f"reused {counted.reused} of {counted.verdicts} verdicts")
     return 3 if unsaved or book is None or any(report.faults for report in ordered) else 0
+
+
+def opened(folder: RunFolder, *, make: bool = False) -> Store:
+    """The folder's store. Raises UsageError where it cannot be used."""
+    try:
+        return Store(folder.out, make=make)
+    except StoreError as error:
+        raise UsageError(str(error)) from error
+
+
+def seed_of(options: argparse.Namespace, folder: RunFolder) -> int | None:
+    """The seed that was asked for, or that of the run that goes on; None if it is to be drawn."""
+    if options.seed is not None or not folder.goes_on:
+        return options.seed  # type: ignore[no-any-return]
+    with opened(folder) as store:
+        return store.seed
 
 
 def save(report: Report, folder: RunFolder) -> Report:

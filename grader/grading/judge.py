@@ -77,6 +77,9 @@ class Bench:
         self.submission = submission
         self.pool = pool or Pool()
         self.loaded: list[str] = []
+        # what checks have looked up in the submission, and which others must have found something: until it is cleared
+        self.entered: set[str] = set()
+        self.excused: set[str] = set()
         self._worker: Worker | None = None
 
     @property
@@ -267,6 +270,8 @@ def run(
         outcome = tripped(check, setting, stand_ins, context, bug)
     finally:
         if context is not None:
+            bench.entered |= context.entered
+            bench.excused |= {context.excused} - {""}
             context.close()
     if context is not None and not context.worker.alive and outcome.status != "error":
         outcome = killed(check)  # charged to the check that did it, not to the next
@@ -342,12 +347,16 @@ def failed(check: Check, failure: Failure) -> Outcome:
 def judge_all(
     checks: Sequence[Check], bench: Bench, setting: Setting, wanted: Callable[[Check], bool],
     known: Mapping[str, Status] = MappingProxyType({}),
+    held: Callable[[Check, Mapping[str, Status]], Status | None] = lambda check, status: None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Outcomes of all `checks` in order: judged if `wanted`, skipped after a failed need, else not run.
 
-    `known` holds the statuses of checks that were judged elsewhere. A need that was not run does not block. A mistake
-    in what another question grades costs nothing here. A part of the same question that has lost its own points costs
-    them once: what builds on it is judged again with the grader's part, a trained check for its share of the points.
+    `known` holds the statuses of checks that were judged elsewhere. `held` is asked, with all statuses so far, whether
+    an earlier verdict of a check still holds: such a check has that status and gives no outcome.
+
+    A need that was not run does not block. A mistake in what another question grades costs nothing here. A part of the
+    same question that has lost its own points costs them once: what builds on it is judged again with the grader's
+    part, a trained check for its share of the points.
     """
     status: dict[str, Status] = dict(known)
     question = None
@@ -355,6 +364,9 @@ def judge_all(
         if check.question != question:
             question = check.question
             bench.renew_patience()
+        if (before := held(check, status)) is not None:
+            status[check.id] = before
+            continue
         blocked = next((need for need in check.needs if status.get(need) not in ("passed", "not_run")), None)
         parts = [
             part for part in check.parts if any(status.get(name, "not_run") not in HARMLESS for name in part.checks)

@@ -6,8 +6,8 @@ quick checks, or one trained check) that lanes share; of many, each is done by o
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
@@ -16,65 +16,40 @@ from typing import Any
 
 import torch
 
-from ..boundary.box import Box, Observation, Sandbox, choose
 from ..check.datasets import load_dataset
-from ..check.declaration import OPTIMIZERS, Check
+from ..check.declaration import Check
 from ..check.outcome import Outcome, Status
 from ..check.threads import THREADS
 from ..check.thresholds import load_thresholds
 from ..classes.ingest import IngestError, Submission, read_submission
-from ..report.model import Circumstances, Report, complete
+from ..report.model import Report
 from ..rubric import CHECKS, MODULES, QUESTIONS
+from .course import Counted, Course
 from .engines.local import Lanes
-from .judge import LOADS, Bench, Setting, judge_all, libraries
+from .judge import Bench, Setting, judge_all, libraries
+from .plan import Plan as Plan
+from .plan import cores as cores
 from .pool import Pool
+from .store import Kept, Store
+from .works import BY_ID, Verdict, Work, still_holds, under_of, unpacked
 
 Ahead = tuple[str, ...] | None  # libraries that the submissions after this one mention; None: it is the last one
-BY_ID = {check.id: check for check in CHECKS}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run and with what, the same for every submission."""
-
-    seed: int
-    device: str
-    dataset: str  # "digits" or "mnist"; "none" if no trained check is wanted
-    dataset_reason: str
-    data_root: Path | None
-    questions: frozenset[int]
-    kinds: frozenset[str]
-    visibilities: frozenset[str]
-    jobs: int
-    box: Box = field(default_factory=lambda: choose("none"))  # what the code runs in
-    self_test: tuple[Observation, ...] | None = None  # what was seen of it; None: it was not tried
-    control: Path | None = None  # a folder with work that is known to be right, where there is one (`judge.tripped`)
-
-    @property
-    def sandbox(self) -> Sandbox:
-        """What reports say of the box."""
-        return replace(self.box.sandbox, self_test=self.self_test)
-
-    def loads(self) -> list[str]:
-        """Libraries that the wanted checks need in a worker."""
-        wanted = [check for check in CHECKS if self.wants(check)]
-        needed = [OPTIMIZERS if check.kind == "trained" else LOADS[check.question] for check in wanted]
-        return list(dict.fromkeys(name for names in needed for name in names))
-
-    def wants(self, check: Check) -> bool:
-        """Whether a check is to be run."""
-        return check.question in self.questions and check.kind in self.kinds and check.visibility in self.visibilities
+QUICK = {check.id: check.kind != "trained" for check in CHECKS}
 
 
 @dataclass(frozen=True)
 class Part:
-    """Work for one lane: checks of one submission, by id, and what is known of the checks they need."""
+    """Work for one lane: checks of one submission, by id, and what is known of the checks they need.
+
+    `held` are earlier verdicts of some of them, status and what had a say in it, which still hold if that is as it was.
+    """
 
     index: int
     submission: Submission
     checks: tuple[str, ...]
     known: Mapping[str, Status]
     ahead: Ahead = None
+    held: Mapping[str, Kept] = field(default_factory=dict)
 
 
 def known_right(folder: Path) -> Bench | None:
@@ -96,8 +71,8 @@ class Lane:
         self.pool = Pool(plan.box)
         self.bench: Bench | None = None
 
-    def run(self, part: Part, hear: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
-        """Outcomes of a part; `hear` is told each of them at once."""
+    def run(self, part: Part, hear: Callable[[Verdict], None] = lambda verdict: None) -> list[Verdict]:
+        """Verdicts of a part, but for those that it held and that still hold; `hear` is told each of them at once."""
         checks = [BY_ID[name] for name in part.checks]
         if self.setting.data is None and any(c.kind == "trained" and self.plan.wants(c) for c in checks):
             data = load_dataset(self.plan.dataset, self.plan.data_root)
@@ -106,11 +81,26 @@ class Lane:
             self.leave()
             self.bench = Bench(part.submission, self.pool)
         self.pool.expect(None if part.ahead is None else [*self.plan.loads(), *part.ahead])
-        outcomes = []
-        for outcome in judge_all(checks, self.bench, self.setting, self.plan.wants, part.known):
-            hear(outcome)
-            outcomes.append(outcome)
-        return outcomes
+        status: dict[str, Status] = dict(part.known)
+
+        def held(check: Check, known: Mapping[str, Status]) -> Status | None:
+            kept = part.held.get(check.id)
+            if kept is None or not still_holds(kept, check, known):
+                return None
+            status[check.id] = kept.outcome["status"]
+            return status[check.id]
+
+        verdicts = []
+        bench = self.bench
+        bench.entered, bench.excused = set(), set()
+        for outcome in judge_all(checks, bench, self.setting, self.plan.wants, part.known, held):
+            under = under_of(outcome.check, status) | {name: status[name] for name in bench.excused if name in status}
+            verdict = Verdict(outcome, frozenset(bench.entered), under)
+            bench.entered, bench.excused = set(), set()
+            status[outcome.check.id] = outcome.status
+            hear(verdict)
+            verdicts.append(verdict)
+        return verdicts
 
     def leave(self) -> None:
         """Ends the worker of the present submission."""
@@ -134,25 +124,13 @@ def lane_of_this_process(plan: Plan) -> Lane:
     return lane
 
 
-def run_part(plan: Plan, part: Part) -> list[dict[str, Any]]:
-    """In a lane's process. Outcomes travel without their check, whose function cannot be pickled."""
-    return [{**vars(outcome), "check": outcome.check.id} for outcome in lane_of_this_process(plan).run(part)]
+Packed = dict[str, Any]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def quick_parts(index: int, submission: Submission, ahead: Ahead) -> list[Part]:
-    """First phase of a split submission: the quick checks of each question."""
-    quick = [tuple(c.id for c in q.checks if c.kind != "trained") for q in QUESTIONS]
-    return [Part(index, submission, checks, {}, ahead) for checks in quick]
-
-
-def trained_parts(index: int, submission: Submission, known: Mapping[str, Status], ahead: Ahead) -> list[Part]:
-    """Second phase: every trained check by itself."""
-    return [Part(index, submission, (c.id,), known, ahead) for c in CHECKS if c.kind == "trained"]
+def run_part(plan: Plan, part: Part, tell: Callable[[Packed], None]) -> list[Packed]:
+    """In a lane's process: the verdicts of a part, each of them told at once."""
+    lane = lane_of_this_process(plan)
+    return [verdict.packed() for verdict in lane.run(part, lambda verdict: tell(verdict.packed()))]
 
 
 def libraries_ahead(following: Sequence[Submission]) -> Ahead:
@@ -160,73 +138,114 @@ def libraries_ahead(following: Sequence[Submission]) -> Ahead:
     return tuple(sorted({name for one in following for name in libraries(one)})) if following else None
 
 
+def parts_of(work: Work, ahead: Ahead, split: bool) -> list[Part]:
+    """What is left to do of a text: one part, or, where lanes share a submission, one for each question's quick checks,
+    and once these are judged one for each trained check."""
+    checks = work.left(list(BY_ID))
+    if not split:
+        groups = [checks]
+    elif any(BY_ID[name].kind != "trained" for name in checks):
+        quick = [name for name in checks if BY_ID[name].kind != "trained"]
+        groups = [[name for name in quick if BY_ID[name].question == question.number] for question in QUESTIONS]
+    else:
+        groups = [[name] for name in checks]
+    known = {name: one for name, one in work.status.items() if not split or QUICK[name]}
+    return [
+        Part(work.places[0], work.submission, tuple(names), known, ahead,
+             {name: work.pending[name] for name in names if name in work.pending})
+        for names in groups if names
+    ]  # fmt: skip
+
+
 Progress = Callable[[int, Sequence[Outcome]], None]
 
 
-def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
-    """Reports as they are finished, with the submission's index. `progress` hears of what is finished."""
-    outcomes: list[dict[str, Outcome]] = [{} for _ in submissions]
-    circumstances = Circumstances(plan.seed, plan.dataset, plan.dataset_reason, plan.device, THREADS, plan.sandbox)
+def grade(
+    submissions: Sequence[Submission], plan: Plan, progress: Progress, store: Store | None = None,
+    counted: Counted | None = None, again: str = "",
+) -> Iterator[tuple[int, Report]]:  # fmt: skip
+    """Reports as they are finished, with the submission's index. `progress` hears of what is finished.
 
-    def note(index: int, found: Sequence[Outcome]) -> None:
-        outcomes[index].update({outcome.check.id: outcome for outcome in found})
-        progress(index, found)
+    Every verdict is committed to the `store` as it is made, and those in it that still hold are not made again: none
+    from before `again`, a time, where that is given. `counted` learns how many that were. Raises StoreError.
+    """
+    with contextlib.ExitStack() as stack:
+        kept = store if store is not None else stack.enter_context(Store(None))
+        course = Course(submissions, plan, kept, again)
+        yield from graded_course(course, plan, progress, counted if counted is not None else Counted())
 
-    def note_one(index: int, outcome: Outcome) -> None:
-        note(index, [outcome])
 
-    def report(index: int) -> tuple[int, Report]:
-        submission, finished = submissions[index], complete(outcomes[index], QUESTIONS)
-        duration = sum(outcome.duration_s for outcome in finished)
-        return index, Report(submission.name, tuple(submission.problems), finished, circumstances, duration,
-                             submission.owner, submission.arrival, submission.origin)  # fmt: skip
+def graded_course(course: Course, plan: Plan, progress: Progress, counted: Counted) -> Iterator[tuple[int, Report]]:
+    """`grade`, once the class is in the store."""
+    for index in course.unread:
+        report = course.report(index)
+        progress(index, report.outcomes)
+        yield index, report
+    works = list(course.works())
+    split = plan.jobs > 1 and len(works) < 2 * plan.jobs
+    visible = QUICK if split else None
 
-    readable = [index for index, submission in enumerate(submissions) if submission.sources]
-    for index in sorted(set(range(len(submissions))) - set(readable)):
-        why = submissions[index].problems[0] if submissions[index].problems else "the submission is empty"
-        # what is not the student's doing costs nothing
-        status: Status = "error" if submissions[index].fault else "failed"
-        note(index, [Outcome(c, status if plan.wants(c) else "not_run", 0.0, why) for c in CHECKS])
-        yield report(index)
-    split = plan.jobs > 1 and len(readable) < 2 * plan.jobs
+    def note(work: Work, found: Sequence[Outcome]) -> None:
+        for index in work.places:
+            progress(index, found)
+
+    def hear(work: Work, verdict: Verdict) -> None:
+        if verdict.outcome.check.id not in work.outcomes:  # it may be told twice: at once, and with its part
+            course.keep(work, verdict)
+            note(work, [verdict.outcome])
+
+    def settle(work: Work) -> None:
+        found = [work.outcomes[kept.check] for kept in course.settle(work, visible)]
+        note(work, found)
+
+    def reports(work: Work) -> Iterator[tuple[int, Report]]:
+        counted.add(work)
+        for index in work.places:
+            yield index, course.report(index, work)
+
+    for work in works:
+        settle(work)
+        if not work.left(list(BY_ID)):
+            yield from reports(work)
+    busy = [work for work in works if work.left(list(BY_ID))]
     ahead: dict[int, Ahead] = {}
-    for place, index in enumerate(readable):
-        following = readable if split and len(readable) > 1 else readable[place + 1 : place + 1 + plan.jobs]
-        ahead[index] = libraries_ahead([submissions[other] for other in following])
+    for place, work in enumerate(busy):
+        following = busy if split and len(busy) > 1 else busy[place + 1 : place + 1 + plan.jobs]
+        ahead[work.places[0]] = libraries_ahead([other.submission for other in following])
     if plan.jobs == 1:
         lane = Lane(plan)
         try:
-            for index in readable:
-                part = Part(index, submissions[index], tuple(BY_ID), {}, ahead[index])
-                lane.run(part, functools.partial(note_one, index))
-                yield report(index)
+            for work in busy:
+                for part in parts_of(work, ahead[work.places[0]], split=False):
+                    lane.run(part, functools.partial(hear, work))
+                settle(work)
+                yield from reports(work)
         finally:
             lane.close()
         return
 
-    lanes = Lanes(plan.jobs, functools.partial(run_part, plan))
-    open_parts = dict.fromkeys(readable, 0)
+    by_place = {work.places[0]: work for work in busy}
+    lanes = Lanes(plan.jobs, functools.partial(run_part, plan),
+                  lambda part, item: hear(by_place[part.index], unpacked(item)))  # fmt: skip
+    open_parts = dict.fromkeys(by_place, 0)
 
-    def submit(parts: Sequence[Part]) -> None:
-        for part in parts:
+    def submit(work: Work) -> None:
+        for part in parts_of(work, ahead[work.places[0]], split):
             open_parts[part.index] += 1
             lanes.submit(part)
 
-    for index in readable:
-        whole = [Part(index, submissions[index], tuple(BY_ID), {}, ahead[index])]
-        submit(quick_parts(index, submissions[index], ahead[index]) if split else whole)
+    for work in busy:
+        submit(work)
     for part, found in lanes.results():
+        work = by_place[part.index]
         open_parts[part.index] -= 1
-        note(part.index, collected(found))
+        for item in found or ():
+            hear(work, unpacked(item))
+        if found is None:
+            work.lose(part.checks)
         if open_parts[part.index]:
             continue
-        if split and not part.known:
-            known = {name: outcome.status for name, outcome in outcomes[part.index].items()}
-            submit(trained_parts(part.index, submissions[part.index], known, part.ahead))
-        else:
-            yield report(part.index)
-
-
-def collected(found: Sequence[Mapping[str, Any]] | None) -> list[Outcome]:
-    """A part's outcomes; none if its process died, and the report then says that the grader failed on them."""
-    return [Outcome(**{**item, "check": BY_ID[item["check"]]}) for item in found or ()]
+        settle(work)
+        submit(work)
+        if not open_parts[part.index]:
+            yield from reports(work)

@@ -1,4 +1,7 @@
-"""The folder of one run: what it holds is written down, so that two runs never mix and only our own files are removed.
+"""The folder of a class: what it holds is written down, so that only our own files are removed.
+
+A run goes on with what an earlier one has put into the folder's store (`grading.store`); reports without a store are
+those of another program, or of an older version, and are left alone.
 
 `RECORD` lists every file before it is written, a line each; what a killed run has left can be cleared up, too. Nothing
 heavy is imported: a folder that cannot be used is refused at once.
@@ -18,7 +21,10 @@ RECORD = ".a7-reports"
 HEAD = "# Written by 'python -m grader grade': the files listed here are its own, and --fresh removes them."
 TABLE = "gradebook.csv"
 REPORT_NAMES = ("report.json", "report.md", "junit.xml", "results.json")
-OWN = re.compile(rf"{re.escape(TABLE)}|[^/\\\x00-\x1f]+/({'|'.join(map(re.escape, REPORT_NAMES))})")
+STORE = "run.sqlite"  # and what SQLite puts beside it
+STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
+BESIDE, INSIDE = ("|".join(map(re.escape, names)) for names in ((TABLE, *STORE_FILES), REPORT_NAMES))
+OWN = re.compile(rf"{BESIDE}|[^/\\\x00-\x1f]+/({INSIDE})")
 SUBMITTED = (".py", ".ipynb", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PROBE = ".a7-probe"
 
@@ -38,24 +44,27 @@ class RunFolder:
             refuse_inputs(out, inputs)
             probe(out)
             self.earlier = list(self._recorded())
-            mixed = any(os.path.lexists(out / name) for name in self.earlier)
-            if not mixed:
+            there = any(os.path.lexists(out / name) for name in self.earlier)
+            self.goes_on = not fresh and there and (out / STORE).is_file()
+            if not there:
                 refuse_foreign(out)
         except OSError as error:
             raise FolderError(f"{asked(out)}: {reason(error)}; give a folder in which you may write") from error
-        if mixed and not fresh:
+        if there and not fresh and not self.goes_on:
             raise FolderError(
-                f"{asked(out)} holds the reports of an earlier run, and two runs must not mix: give another folder, or "
-                "--fresh to remove those reports first"
+                f"{asked(out)} holds the reports of an earlier run without its {STORE}, and two runs must not mix: "
+                "give another folder, or --fresh to remove those reports first"
             )
 
     def begin(self) -> None:
-        """Removes what an earlier run wrote, and nothing else; from here on the folder is this run's."""
+        """Goes on, or removes what an earlier run wrote, and nothing else; from here on the folder is this run's."""
         try:
-            for name in self.earlier:
+            for name in () if self.goes_on else self.earlier:
                 remove(self.out, name)
             self.out.mkdir(parents=True, exist_ok=True)
-            self.record.write_text(HEAD, encoding="utf-8")
+            if not self.goes_on:
+                self.record.write_text(HEAD, encoding="utf-8")
+            self.expect(STORE_FILES)
         except OSError as error:
             raise FolderError(f"{asked(self.out)}: {reason(error)}; nothing has been graded") from error
 

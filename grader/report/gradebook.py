@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..check.declaration import Question
 from ..classes.people import Owner
-from ..rubric import QUESTIONS, rubric_hash
+from ..rubric import QUESTIONS
 from .model import Report, number, question_label
 from .printable import LONGEST_NAME, one_line, printable, problems_of
 from .words import by_hand
@@ -74,7 +74,7 @@ def row(report: Report) -> list[object]:
         number(report.bonus), number(report.max_bonus), number(report.extra.judged),
         *(earned(report, q) for q in QUESTIONS), *(number(report.of(q).judged) for q in QUESTIONS),
         number(report.points("not_run")), number(report.points("error")), cell(circumstances.dataset),
-        circumstances.device, circumstances.seed, rubric_hash(), overrides(report),
+        circumstances.device, circumstances.seed, circumstances.versions["rubric_hash"], overrides(report),
         "; ".join(cell(problem, len(problem) + 1) for problem in problems_of(report.problems)),
     ]  # fmt: skip
 

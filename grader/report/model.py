@@ -21,9 +21,15 @@ SCHEMA_VERSION = 1
 PACKAGES = ("torch", "numpy", "scikit-learn", "hypothesis")
 
 
+def versions() -> dict[str, str]:
+    """What decides a result besides the submission."""
+    found = {"grader": __version__, "rubric_hash": rubric_hash(), "python": platform.python_version()}
+    return found | {name.replace("-", "_"): metadata.version(name) for name in PACKAGES}
+
+
 @dataclass(frozen=True)
 class Circumstances:
-    """Under what a submission was graded; `sandbox` says what stood around its code."""
+    """Under what a submission was graded; `sandbox` says what stood around its code, `versions` what judged it."""
 
     seed: int
     dataset: str
@@ -31,6 +37,7 @@ class Circumstances:
     device: str
     threads: int  # of every process that judges or trains, whatever the number of processes and cores
     sandbox: Sandbox
+    versions: Mapping[str, str] = field(default_factory=versions)
 
 
 @dataclass(frozen=True)
@@ -125,12 +132,6 @@ class Report:
         return tuple(o for o in self.outcomes if o.override is not None)
 
 
-def versions() -> dict[str, str]:
-    """What decides a result besides the submission."""
-    found = {"grader": __version__, "rubric_hash": rubric_hash(), "python": platform.python_version()}
-    return found | {name.replace("-", "_"): metadata.version(name) for name in PACKAGES}
-
-
 def question_label(number: int) -> int | str:
     """1 … 10, or "bonus"."""
     return "bonus" if number == BONUS else number
@@ -161,7 +162,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "device": report.circumstances.device,
         "threads": report.circumstances.threads,
         "duration_s": round(report.duration_s, 3),
-        "versions": versions(),
+        "versions": dict(report.circumstances.versions),
         "sandbox": sandbox_dict(report.circumstances.sandbox),
         "checks": [outcome_dict(outcome) for outcome in report.outcomes],
     }

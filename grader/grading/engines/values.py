@@ -10,7 +10,11 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 
 class Engine(Protocol[Part, Result_co]):
-    """Runs parts, several at a time, in any order."""
+    """Runs parts, several at a time, in any order.
+
+    It is made with a function of a part and of something to tell what it has by then. What is told is heard where
+    `results` are read, as soon as the engine can: an engine that cannot loses more when everything is killed.
+    """
 
     def submit(self, part: Part) -> None:
         """Adds a part, also while `results` are read."""
