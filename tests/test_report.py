@@ -17,6 +17,7 @@ from grader.boundary.box import choose
 from grader.check.credit import Measurement
 from grader.check.outcome import Outcome, Status
 from grader.report import gradebook, gradescope, junit, markdown
+from grader.report.cells import cell
 from grader.report.model import Circumstances, Report, as_dict, complete
 from grader.report.names import folder_name, unique_names
 from grader.report.words import explanation
@@ -190,9 +191,9 @@ def test_gradebook_is_a_table_without_formulas() -> None:
     assert rows[0]["submission"] == "'=HYPERLINK(1)"
     assert rows[1]["submission"] == "'+bob, jr\n"
     for text in ("\n=1", "  =1", "\t=1", "\r=1", "＝1", "\u3000＋1", "\ufeff@x", "-1"):
-        assert gradebook.cell(text).startswith("'"), text
+        assert cell(text).startswith("'"), text
     for text in ("ann", "a=1", "ann-bob", "3.5", ""):
-        assert gradebook.cell(text) == text
+        assert cell(text) == text
     assert float(rows[0]["q8"]) == 16
     assert float(rows[0]["q_bonus"]) == 10
 

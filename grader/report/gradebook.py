@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Sequence
 
 from ..check.declaration import Question
 from ..classes.people import Owner
 from ..rubric import QUESTIONS
+from .cells import cell
 from .model import Report, number, question_label
-from .printable import LONGEST_NAME, one_line, printable, problems_of
+from .printable import one_line, problems_of
 from .words import by_hand
 
 WHOSE = ("student", "id", "system", "section", "submitted", "late", "origin")
 LONGEST_ORIGIN = 400
-FORMULA = frozenset("=+-@")
-BLANK = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 ENCODING = "utf-8-sig"  # Excel takes a CSV without the mark for the machine's own code page
-
-
-def cell(text: str, limit: int = LONGEST_NAME) -> str:
-    """Text that no spreadsheet takes for a formula, whatever stands before the sign and however wide it is."""
-    shown = printable(text, limit)
-    return f"'{shown}" if text[:1] in ("\t", "\r", "\n") or starts_formula(text) else shown
-
-
-def starts_formula(text: str) -> bool:
-    """Whether the first character that shows is a formula's: spreadsheets trim cells and fold full-width signs."""
-    for character in unicodedata.normalize("NFKC", text[:1000]):
-        if not character.isspace() and unicodedata.category(character) not in BLANK:
-            return character in FORMULA
-    return False
 
 
 def columns() -> list[str]:
