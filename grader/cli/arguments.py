@@ -1,85 +1,31 @@
 """What can be typed after ``python -m grader``.
 
-Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` therefore repeats
-the rubric's numbers, `MODULE_NAMES` its modules and `BOXES` the backends; tests compare.
+Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` of `options`
+therefore repeats the rubric's numbers, `MODULE_NAMES` its modules and `BOXES` the backends; tests compare.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
-from ..report.printable import one_line
+from .afterwards import add_commands
+from .options import QUESTION_NAMES as QUESTION_NAMES
+from .options import Parser, job_number, nonempty_path, seed_number
+from .options import UsageError as UsageError
+from .options import question_number as question_number
 
 BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
 MODULE_NAMES = (
     "gaussians", "pca", "autoencoders", "denoising", "training", "semi_supervised", "vae", "vqvae", "prior",
     "evaluation",
 )  # fmt: skip
-QUESTION_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "bonus")
-BONUS_NUMBER = 0
-LARGEST_SEED = 2**31 - 1
-
-
-class UsageError(Exception):
-    """The arguments make no sense; exit code 2."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong and where to read on, on one line each and without control characters."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends with exit code 2."""
-        self.exit(2, f"error: {one_line(message, 400)}\n{self.prog} --help shows what can be typed\n")
-
-
-def question_number(text: str) -> int:
-    """A question given as 1 … 10 or "bonus"."""
-    if text not in QUESTION_NAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no question: use one of {', '.join(QUESTION_NAMES)}")
-    return BONUS_NUMBER if text == "bonus" else int(text)
-
-
-def seed_number(text: str) -> int:
-    """A seed that fits a generator."""
-    value = whole_number(text)
-    if value is None or not 0 <= value <= LARGEST_SEED:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no seed: a seed is a whole number from 0 to {LARGEST_SEED}; the same one draws the same "
-            "cases again, and without --seed a new one is taken and printed"
-        )
-    return value
-
-
-def job_number(text: str) -> int:
-    """At least one."""
-    value = whole_number(text)
-    if value is None or value < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of processes: use 1 or more, or leave --jobs out to use every core"
-        )
-    return value
-
-
-def whole_number(text: str) -> int | None:
-    """Decimal digits as a number; None for anything else, also for "1_000" and numbers too long to read."""
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
-
-
-def nonempty_path(text: str) -> Path:
-    """A path; an empty text (a variable that is not set, say) is not the current folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the path is empty: is a variable in the command not set?")
-    return Path(text)
 
 
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
     parser = Parser(prog="python -m grader", description="Checks and grades assignment 7.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="check|grade|box")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
                         help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
@@ -114,6 +60,7 @@ def arguments() -> argparse.ArgumentParser:
     whole.add_argument("--unsafe-no-box", action="store_true", help="run the code of others even where no box holds it")
     box = commands.add_parser("box", parents=[boxes], help="try what the code of others could do on this machine")
     box.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_commands(commands, BOXES)
     return parser
 
 

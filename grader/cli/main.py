@@ -1,8 +1,10 @@
-"""The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR`` and ``box`` for TAs.
+"""The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR`` and ``box`` for TAs, and
+``diff``, ``show``, ``override`` and ``rerun`` for what a run has left.
 
 Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed,
 4 when there is no box for the code of others; `check` 0 when everything that ran passed, 1 when not, 2 to 4 as above;
-`box` 0 when nothing got through, 1 when something did, 2 when no box can be had; 130 after Ctrl-C.
+`box` 0 when nothing got through, 1 when something did, 2 when no box can be had; `diff` 0 when no marks move, 1 when
+some do; `rerun` 0 when status and points are as before, 1 when not; 130 after Ctrl-C.
 
 What can be refused without PyTorch is refused before it is imported.
 """
@@ -13,10 +15,12 @@ import argparse
 import gc
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from ..report.folder import FolderError, RunFolder
+from ..report.folder import STORE, FolderError, RunFolder
+from .afterwards import COMMANDS, refuse_nonsense
 from .arguments import UsageError, parse
 
 INTERRUPTED = 130
@@ -62,6 +66,9 @@ def prepared(options: argparse.Namespace) -> RunFolder | None:
     """Looks at paths, before anything else happens. Raises UsageError and FolderError."""
     if options.command == "box":
         return None
+    if options.command in COMMANDS:
+        prepare_afterwards(options)
+        return None
     paths = options.paths if options.command == "grade" else [options.path]
     missing = [str(path) for path in paths if not os.path.lexists(path)]
     if len(missing) == len(paths):
@@ -72,15 +79,36 @@ def prepared(options: argparse.Namespace) -> RunFolder | None:
     if options.command == "grade":
         return RunFolder(options.out, options.fresh, paths)
     if options.json is not None:
-        refuse_unwritable(options)
+        refuse_unwritable("--json", options.json)
     return None
 
 
-def refuse_unwritable(options: argparse.Namespace) -> None:
-    """Looks whether the file of ``--json`` can be written. Raises UsageError."""
-    path = options.json
+def prepare_afterwards(options: argparse.Namespace) -> None:
+    """Looks at what a command on run folders was given. Raises UsageError."""
+    refuse_nonsense(options)
+    for out in (options.old, options.new) if options.command == "diff" else (options.out,):
+        refuse_without_run(out)
+    if options.command == "diff":
+        for option, path in (("--json", options.json), ("--csv", options.csv)):
+            if path is not None:
+                refuse_unwritable(option, path)
+
+
+def refuse_without_run(out: Path) -> None:
+    """Looks whether a folder holds a run. Raises UsageError."""
+    if (out / STORE).is_file():
+        return
+    if not os.path.lexists(out):
+        raise UsageError(f"{out} does not exist: give the folder that was --out when the class was graded")
+    raise UsageError(
+        f"{out} holds no run ({STORE} is missing): give the folder that was --out when the class was graded"
+    )
+
+
+def refuse_unwritable(option: str, path: Path) -> None:
+    """Looks whether the file of an option can be written. Raises UsageError."""
     if path.is_dir():
-        raise UsageError(f"--json {path} is a folder: give the name of a file")
+        raise UsageError(f"{option} {path} is a folder: give the name of a file")
     probe = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,5 +116,5 @@ def refuse_unwritable(options: argparse.Namespace) -> None:
         probe.unlink()
     except OSError as error:
         raise UsageError(
-            f"--json {path}: {(error.strerror or 'it cannot be written').lower()}; give another file"
+            f"{option} {path}: {(error.strerror or 'it cannot be written').lower()}; give another file"
         ) from error

@@ -33,6 +33,11 @@ def points(value: float) -> str:
     return f"{round(value, 4):g}"
 
 
+def worth(value: float) -> str:
+    """ "1 point", "1.5 points"."""
+    return f"{points(value)} point{'s'[: points(value) != '1']}"
+
+
 def marks(total: Sum) -> str:
     """Points of what was judged, and what was not: "5 / 8", or "5 of 6 judged; 2 not run"."""
     if total.judged == total.most:
@@ -72,9 +77,8 @@ def hands(report: Report) -> str:
     given = report.overridden
     if not given:
         return ""
-    worth = points(sum(o.earned for o in given))
     checks = "1 check was" if len(given) == 1 else f"{len(given)} checks were"
-    return f"{checks} given {worth} point{'s'[: worth != '1']} by hand"
+    return f"{checks} given {worth(sum(o.earned for o in given))} by hand"
 
 
 def explanation(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:

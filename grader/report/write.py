@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import gradebook, gradescope, junit, markdown
@@ -20,19 +20,29 @@ def put(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 def put_all(texts: Mapping[Path, str], encoding: str = "utf-8") -> None:
     """Writes files through temporary ones beside them: none takes its place before all of them are written."""
-    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
-    try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporaries[path].open("w", encoding=encoding, newline="") as file:
-                file.write(text)
+    with staged({path: text.encode(encoding) for path, text in texts.items()}) as put_in_place:
+        put_in_place()
+
+
+@contextlib.contextmanager
+def staged(contents: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
+    """Files written beside their places, and the function that puts all of them there; what it has not put there when
+    the block ends is removed. Raises OSError."""
+    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
+
+    def put_in_place() -> None:
         for path, temporary in temporaries.items():
             temporary.replace(path)
-    except BaseException:
+
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporaries[path].write_bytes(content)
+        yield put_in_place
+    finally:
         for temporary in temporaries.values():
             with contextlib.suppress(OSError):
                 temporary.unlink()
-        raise
 
 
 def to_json(value: object) -> str:

@@ -1,0 +1,76 @@
+"""What can be typed about a run that is over: ``diff``, ``show``, ``override`` and ``rerun``, all on a run folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from .options import Parser, UsageError, comment_text, name_text, nonempty_path, point_number
+
+COMMANDS = ("diff", "show", "override", "rerun")
+WHO = "a name, id, e-mail address, folder or key, in any spelling that only one of them has"
+WHICH = "a check's id, or a beginning that no other has"
+
+
+def add_commands(commands: argparse._SubParsersAction[Parser], boxes: Sequence[str]) -> None:
+    """Adds them to those that there are."""
+    diff = commands.add_parser("diff", help="whose marks move between two runs, by how much and through which check")
+    diff.add_argument("old", type=nonempty_path, metavar="OLD", help="the folder of a run (--out of grade)")
+    diff.add_argument("new", type=nonempty_path, metavar="NEW", help="the folder of another run of the same class")
+    diff.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write all of it as JSON")
+    diff.add_argument("--csv", type=nonempty_path, metavar="FILE", help="also write a table, a row for each check")
+    diff.add_argument("--verbose", action="store_true", help="also list what changed without moving marks")
+
+    show = commands.add_parser("show", help="what is known of a class, of one student, or of one check")
+    place(show, needed=False)
+    show.add_argument("--verbose", action="store_true", help="list the checks that passed, too")
+
+    override = commands.add_parser(
+        "override", help="give points by hand, or list who was given any",
+        description="Gives a student other points for a check, with a reason that every reader of the report sees. "
+        "They count until they are taken back, also when the class is graded again. Without --points or --remove: "
+        "lists them.",
+    )  # fmt: skip
+    place(override, needed=False)
+    override.add_argument(
+        "--points", type=point_number, metavar="P", help="points that count, from 0 to the check's own"
+    )
+    override.add_argument("--comment", type=comment_text, metavar="TEXT", help="why; the student reads it")
+    override.add_argument("--author", type=name_text, metavar="NAME", help="who says so (default: your user's name)")
+    override.add_argument("--remove", action="store_true", help="take the points back: the verdict counts again")
+    override.add_argument("--verbose", action="store_true", help="also list what was taken back")
+
+    rerun = commands.add_parser(
+        "rerun", help="judge one check of one student again, for an appeal",
+        description="Judges a check again with the stored text, seed, dataset and device, in a box of the same kind, "
+        "and shows what comes out beside what is stored.",
+    )  # fmt: skip
+    place(rerun, needed=True)
+    rerun.add_argument("--box", choices=boxes, help="another box (default: the kind that is stored)")
+    rerun.add_argument("--data", type=nonempty_path, metavar="ROOT",
+                       help="where MNIST lies (default: A7_DATA, then data/)")  # fmt: skip
+    rerun.add_argument("--keep", action="store_true", help="store what comes out, and rewrite the reports")
+    rerun.add_argument("--unsafe-no-box", action="store_true", help="run it even where no box holds it")
+
+
+def place(parser: argparse.ArgumentParser, *, needed: bool) -> None:
+    """The run folder, and whom and what of it."""
+    parser.add_argument("out", type=nonempty_path, metavar="OUT", help="the folder of a run (--out of grade)")
+    optional = None if needed else "?"
+    parser.add_argument("student", nargs=optional, type=name_text, metavar="STUDENT", help=WHO)
+    parser.add_argument("check", nargs=optional, type=name_text, metavar="CHECK", help=WHICH)
+
+
+def refuse_nonsense(options: argparse.Namespace) -> None:
+    """Options that do not go together. Raises UsageError."""
+    if options.command != "override":
+        return
+    acts = options.points is not None or options.remove
+    if options.points is not None and options.remove:
+        raise UsageError("--points gives points and --remove takes them back: choose one")
+    if acts and options.check is None:
+        raise UsageError("--points and --remove need a student and a check: override OUT STUDENT CHECK …")
+    if options.points is not None and options.comment is None:
+        raise UsageError("--points needs --comment: say why, the student reads it in the report")
+    if options.points is None and (options.comment is not None or options.author is not None):
+        raise UsageError("--comment and --author go with --points: how many points does the check get?")
