@@ -194,7 +194,7 @@ def test_gradebook_is_a_table_without_formulas() -> None:
         assert cell(text).startswith("'"), text
     for text in ("ann", "a=1", "ann-bob", "3.5", ""):
         assert cell(text) == text
-    assert cell("read: a.py, =1+1, ＠b|-c;\t+d, e=f") == "read: a.py, '=1+1, '＠b|'-c;\t'+d, e=f"
+    assert cell("read: a.py, =1+1, ＠b|-c;+d, e=f") == "read: a.py, '=1+1, '＠b|'-c;'+d, e=f"
     assert float(rows[0]["q8"]) == 16
     assert float(rows[0]["q_bonus"]) == 10
 

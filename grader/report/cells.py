@@ -10,7 +10,7 @@ from .printable import LONGEST_NAME, printable
 FORMULA = frozenset("=+-@")
 BLANK = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 # a table is often opened with another separator than it was written with: each part is a cell of its own then
-PARTS = re.compile(r"(?<=[,;|\t])(?P<blank>[\s\"'\ufeff]*)(?P<rest>[^,;|\t]*)")
+PARTS = re.compile(r"(?<=[,;|])(?P<blank>[\s\"'\ufeff]*)(?P<rest>[^,;|]*)")
 
 
 def cell(text: str, limit: int = LONGEST_NAME) -> str:
