@@ -7,6 +7,8 @@ therefore repeats the rubric's numbers, `MODULE_NAMES` its modules and `BOXES` t
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import re
 from collections.abc import Sequence
 
 from .afterwards import add_commands
@@ -20,6 +22,31 @@ MODULE_NAMES = (
     "gaussians", "pca", "autoencoders", "denoising", "training", "semi_supervised", "vae", "vqvae", "prior",
     "evaluation",
 )  # fmt: skip
+ENGINES = ("local", "dask", "slurm")
+
+
+def scheduler_address(text: str) -> str:
+    """Where a scheduler of Dask listens."""
+    if not re.fullmatch(r"(?:(?:tcp|tls|ucx|wss?)://)?(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address of a scheduler: it looks like tls://host:8786")
+    return text
+
+
+def refuse_engine(options: argparse.Namespace) -> None:
+    """Looks whether the options of the engine fit together and its libraries are there. Raises UsageError."""
+    if options.scheduler is not None and options.engine != "dask":
+        raise UsageError("--scheduler names a cluster of Dask: say --engine dask with it")
+    if options.scheduler is not None and options.jobs is not None:
+        raise UsageError("--jobs with --scheduler: a cluster has as many workers as were started, so leave --jobs out")
+    if options.engine == "slurm" and options.jobs is None:
+        raise UsageError("--engine slurm needs --jobs N, the number of jobs to submit")
+    wanted = {"local": (), "dask": ("distributed", "cryptography"), "slurm": ("distributed", "dask_jobqueue")}
+    missing = [name for name in wanted[options.engine] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"--engine {options.engine} needs {' and '.join(missing)}: install what pyproject.toml lists under "
+            "cluster, or use --engine local"
+        )
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -58,6 +85,14 @@ def arguments() -> argparse.ArgumentParser:
     whole.add_argument("--all", action="store_true", help="judge everything again, also what DIR has a verdict on")
     whole.add_argument("--no-trained", action="store_true", help="leave the trained checks out")
     whole.add_argument("--unsafe-no-box", action="store_true", help="run the code of others even where no box holds it")
+    whole.add_argument(
+        "--engine", choices=ENGINES, default="local",
+        help="who works: processes of this machine, a Dask cluster, or --jobs N jobs of Slurm (docs/scale.md)",
+    )  # fmt: skip
+    whole.add_argument(
+        "--scheduler", type=scheduler_address, metavar="ADDRESS",
+        help="of a Dask cluster that runs already (default: --engine dask starts one on this machine)",
+    )  # fmt: skip
     box = commands.add_parser("box", parents=[boxes], help="try what the code of others could do on this machine")
     box.add_argument("--json", action="store_true", help="print the result as JSON")
     add_commands(commands, BOXES)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from ..classes.ingest import Submission
 from ..grading.course import Counted
-from ..grading.run import grade
+from ..grading.run import MakeEngine, Plan, grade, local_engine
 from ..grading.store import Store, StoreError
 from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
@@ -34,11 +36,31 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
     say_unread(reading, err)
     options.seed = seed_of(options, folder)
     plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
+    with manned(options, plan, err, own=own) as (plan, engine):
+        return graded(options, plan, engine, submissions, folder, out, err)
+
+
+@contextlib.contextmanager
+def manned(options: argparse.Namespace, plan: Plan, err: Console, *, own: bool) -> Iterator[tuple[Plan, MakeEngine]]:
+    """The plan with its box, which has been tried, and what works on it. Raises UsageError and BoxRefused."""
+    if options.engine != "local":
+        from .crews import crewed  # Dask is an optional dependency
+
+        with crewed(options, plan, err, own=own) as found:
+            yield found
+        return
     box = box_of_a_run(options.box, plan.device, own=own, unsafe=options.unsafe_no_box)
     if not own:
         with err.status("trying the box"):  # in a terminal: it takes as long as importing torch
             plan = replace(plan, self_test=tested(box, unsafe=options.unsafe_no_box))
-    plan = replace(plan, box=box)
+    yield replace(plan, box=box), local_engine
+
+
+def graded(
+    options: argparse.Namespace, plan: Plan, engine: MakeEngine, submissions: Sequence[Submission], folder: RunFolder,
+    out: Console, err: Console,
+) -> int:  # fmt: skip
+    """The exit code of a run whose plan is made."""
     folder.begin()
     terminal.print_setting(err, plan, submissions)
     reports: dict[int, Report] = {}
@@ -48,7 +70,7 @@ def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err:
     try:
         with opened(folder, make=True) as store, watch(err, submissions, plan) as progress:
             run = store.begin(plan.seed, {"all": options.all})
-            for index, report in grade(submissions, plan, progress.note, store, counted):
+            for index, report in grade(submissions, plan, progress.note, store, counted, engine=engine):
                 reports[index] = saved = save(report, folder)
                 if saved is not report:
                     unsaved += 1

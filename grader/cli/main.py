@@ -21,7 +21,7 @@ from rich.console import Console
 
 from ..report.folder import STORE, FolderError, RunFolder
 from .afterwards import COMMANDS, refuse_nonsense
-from .arguments import UsageError, parse
+from .arguments import UsageError, parse, refuse_engine
 
 INTERRUPTED = 130
 
@@ -77,6 +77,7 @@ def prepared(options: argparse.Namespace) -> RunFolder | None:
             "file"
         )
     if options.command == "grade":
+        refuse_engine(options)
         return RunFolder(options.out, options.fresh, paths)
     if options.json is not None:
         refuse_unwritable("--json", options.json)

@@ -26,7 +26,8 @@ def make_plan(options: argparse.Namespace, kinds: frozenset[str], visibilities: 
     """What the options ask for. Raises UsageError and DataError."""
     name, reason, device = "none", "no trained checks were asked for", "cpu"
     if "trained" in kinds:
-        device = pick_device(options.device)
+        # a cluster's workers say themselves what they train on
+        device = pick_device(options.device) if getattr(options, "engine", "local") == "local" else "cpu"
         data = load_dataset(options.dataset, options.data)
         name, reason = data.name, data.reason
     return Plan(

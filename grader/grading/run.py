@@ -26,6 +26,7 @@ from ..report.model import Report
 from ..rubric import CHECKS, MODULES, QUESTIONS
 from .course import Counted, Course
 from .engines.local import Lanes
+from .engines.values import Engine
 from .judge import Bench, Setting, judge_all, libraries
 from .plan import Plan as Plan
 from .plan import cores as cores
@@ -138,14 +139,17 @@ def libraries_ahead(following: Sequence[Submission]) -> Ahead:
     return tuple(sorted({name for one in following for name in libraries(one)})) if following else None
 
 
-def parts_of(work: Work, ahead: Ahead, split: bool) -> list[Part]:
+def parts_of(work: Work, ahead: Ahead, split: bool, *, apart: bool = False) -> list[Part]:
     """What is left to do of a text: one part, or, where lanes share a submission, one for each question's quick checks,
-    and once these are judged one for each trained check."""
+    and once these are judged one for each trained check.
+
+    `apart`: not every lane can train, so that training is a part of its own in any case.
+    """
     checks = work.left(list(BY_ID))
+    quick = [name for name in checks if QUICK[name]]
     if not split:
-        groups = [checks]
-    elif any(BY_ID[name].kind != "trained" for name in checks):
-        quick = [name for name in checks if BY_ID[name].kind != "trained"]
+        groups = [quick or checks] if apart else [checks]
+    elif quick:
         groups = [[name for name in quick if BY_ID[name].question == question.number] for question in QUESTIONS]
     else:
         groups = [[name] for name in checks]
@@ -158,24 +162,33 @@ def parts_of(work: Work, ahead: Ahead, split: bool) -> list[Part]:
 
 
 Progress = Callable[[int, Sequence[Outcome]], None]
+MakeEngine = Callable[[Plan, Callable[[Part, Packed], None]], Engine[Part, list[Packed]]]
+
+
+def local_engine(plan: Plan, hear: Callable[[Part, Packed], None]) -> Engine[Part, list[Packed]]:
+    """Processes of this machine."""
+    return Lanes(plan.jobs, functools.partial(run_part, plan), hear)
 
 
 def grade(
     submissions: Sequence[Submission], plan: Plan, progress: Progress, store: Store | None = None,
-    counted: Counted | None = None, again: str = "",
+    counted: Counted | None = None, again: str = "", engine: MakeEngine = local_engine,
 ) -> Iterator[tuple[int, Report]]:  # fmt: skip
     """Reports as they are finished, with the submission's index. `progress` hears of what is finished.
 
     Every verdict is committed to the `store` as it is made, and those in it that still hold are not made again: none
-    from before `again`, a time, where that is given. `counted` learns how many that were. Raises StoreError.
+    from before `again`, a time, where that is given. `counted` learns how many that were. `engine` makes what
+    works on the parts. Raises StoreError.
     """
     with contextlib.ExitStack() as stack:
         kept = store if store is not None else stack.enter_context(Store(None))
         course = Course(submissions, plan, kept, again)
-        yield from graded_course(course, plan, progress, counted if counted is not None else Counted())
+        yield from graded_course(course, plan, progress, counted if counted is not None else Counted(), engine)
 
 
-def graded_course(course: Course, plan: Plan, progress: Progress, counted: Counted) -> Iterator[tuple[int, Report]]:
+def graded_course(
+    course: Course, plan: Plan, progress: Progress, counted: Counted, engine: MakeEngine
+) -> Iterator[tuple[int, Report]]:  # fmt: skip
     """`grade`, once the class is in the store."""
     for index in course.unread:
         report = course.report(index)
@@ -212,7 +225,7 @@ def graded_course(course: Course, plan: Plan, progress: Progress, counted: Count
     for place, work in enumerate(busy):
         following = busy if split and len(busy) > 1 else busy[place + 1 : place + 1 + plan.jobs]
         ahead[work.places[0]] = libraries_ahead([other.submission for other in following])
-    if plan.jobs == 1:
+    if plan.jobs == 1 and engine is local_engine:
         lane = Lane(plan)
         try:
             for work in busy:
@@ -225,12 +238,12 @@ def graded_course(course: Course, plan: Plan, progress: Progress, counted: Count
         return
 
     by_place = {work.places[0]: work for work in busy}
-    lanes = Lanes(plan.jobs, functools.partial(run_part, plan),
-                  lambda part, item: hear(by_place[part.index], unpacked(item)))  # fmt: skip
+    lanes = engine(plan, lambda part, item: hear(by_place[part.index], unpacked(item)))
+    apart = engine is not local_engine and plan.device != "cpu" and "trained" in plan.kinds
     open_parts = dict.fromkeys(by_place, 0)
 
     def submit(work: Work) -> None:
-        for part in parts_of(work, ahead[work.places[0]], split):
+        for part in parts_of(work, ahead[work.places[0]], split, apart=apart):
             open_parts[part.index] += 1
             lanes.submit(part)
 

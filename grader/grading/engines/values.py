@@ -9,6 +9,10 @@ Part = TypeVar("Part")
 Result_co = TypeVar("Result_co", covariant=True)
 
 
+class Refused(Exception):
+    """A worker does not do a part, and says why: another has to."""
+
+
 class Engine(Protocol[Part, Result_co]):
     """Runs parts, several at a time, in any order.
 
