@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 END_SECONDS = 60.0
 
 
-def present(gpu: bool) -> dict[str, Any]:
+def present(gpu: bool, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What such a worker says of itself."""
-    return {"gpu": gpu}
+    return {"gpu": gpu, "others": len(others)}
 
 
 def work(folder: Path, tell: Callable[[Any], None], part: str, said: Mapping[str, Any] | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,10 +51,20 @@ def versions() -> dict[str, str]:
     return {"Python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 
-def introduce(asked: Asked, ours: str, gpu: bool) -> dict[str, Any]:
+def namespaces() -> list[str]:
+    """What tells one place that a box can be made at from another: the machine, the user, and what it is shown."""
+    found = [platform.node(), str(os.geteuid())]
+    for kind in ("mnt", "pid", "user", "ipc", "net"):
+        with contextlib.suppress(OSError):  # other systems have none
+            found.append(os.readlink(f"/proc/self/ns/{kind}"))
+    return found
+
+
+def introduce(asked: Asked, ours: str, gpu: bool, others: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Runs on a worker: what it is. `ours` is the digest of who asks; for another grader that is all there is to say.
 
-    "sandbox" is that of the first box that it has, None if it has none of them; "why" says why not the better ones.
+    "sandbox" is that of the first box that it has, None if it has none of them; "why" says why not the better ones. The
+    box is tried unless that was done at the very same place: `others` is what workers on this machine say.
     """
     said: dict[str, Any] = {"digest": digest(), "versions": versions()}
     if said["digest"] != ours:
@@ -60,20 +72,18 @@ def introduce(asked: Asked, ours: str, gpu: bool) -> dict[str, Any]:
     import torch
 
     device = "cuda" if asked.device != "cpu" and gpu and torch.cuda.is_available() else "cpu"
-    box, why = best_box(asked.boxes, device)
-    said |= {
-        "device": device,
-        "why": why,
-        "sandbox": box.sandbox if box else None,
-        "seen": None,
-        "broken": "",
-        "data": "",
-    }
-    if asked.test and box is not None:
-        try:
-            said["seen"] = tuple(observe(box))
-        except (GraderFault, WorkerDied) as fault:
-            said["broken"] = str(fault)
+    said |= {"device": device, "where": namespaces(), "data": ""}
+    alike = next((one for one in others if all(one.get(key) == said[key] for key in ("where", "device", "digest"))), None)
+    if alike is not None:
+        said |= {key: alike[key] for key in ("why", "sandbox", "seen", "broken")}
+    else:
+        box, why = best_box(asked.boxes, device)
+        said |= {"why": why, "sandbox": box.sandbox if box else None, "seen": None, "broken": ""}
+        if asked.test and box is not None:
+            try:
+                said["seen"] = tuple(observe(box))
+            except (GraderFault, WorkerDied) as fault:
+                said["broken"] = str(fault)
     if asked.dataset != "none":
         try:
             load_dataset(asked.dataset, root_here(asked.root))

@@ -7,19 +7,22 @@ arrives as an event in one queue, which one thread reads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from distributed import Client, Future, get_worker
+from distributed.client import ClosedClientError
 
 from ...boundary.launch import GraderFault
 
 LOOK_SECONDS = 1.0  # how often the connection is looked at while nothing happens
+Said = Mapping[str, Any]
 GONE_SECONDS = 60.0  # without a scheduler, after which the run ends
 
 
@@ -61,7 +64,7 @@ class Worker:
     address: str
     name: str
     resources: Mapping[str, float]
-    said: Mapping[str, Any] | None = None  # of itself; None: not yet
+    said: Said | None = None  # of itself; None: not yet
     accepted: bool = False
     call: int = 0  # what it does; 0: nothing
 
@@ -93,7 +96,8 @@ class Line:
         get_worker().log_event(self.topic, (self.call, item))
 
 
-Introduce = Callable[[bool], Mapping[str, Any]]  # called on a worker, with whether it has a GPU: what it says of itself
+# called on a worker, with whether it has a GPU, and what others on its machine say: what it says of itself
+Introduce = Callable[[bool, Sequence[Said]], Said]
 Refused = Callable[[str, str], None]  # a worker's name, and why it is not used
 
 
@@ -105,7 +109,7 @@ class Crew:
         self.topic = f"a7-{client.id}"
         self.workers: dict[str, Worker] = {}
         self.calls: dict[int, Call] = {}
-        self.judge: Callable[[Mapping[str, Any]], str] | None = None
+        self.judge: Callable[[Said], str] | None = None
         self._numbers = itertools.count(1)
         self._happened: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._gone_since: float | None = None
@@ -124,14 +128,14 @@ class Crew:
         `wait` is called once if there is none. Raises GraderFault when the scheduler is gone.
         """
         told = False
-        while not self.workers or any(call.about is self for call in self.calls.values()):
+        while not self.workers or any(worker.said is None for worker in self.workers.values()):
             event = self.next_event(LOOK_SECONDS)
             if event is None and not self.workers and not told:
                 told = True
                 wait()
         return list(self.workers.values())
 
-    def admit(self, judge: Callable[[Mapping[str, Any]], str]) -> list[Worker]:
+    def admit(self, judge: Callable[[Said], str]) -> list[Worker]:
         """Workers that may work: those of which `judge` says nothing. It is asked of later ones as well."""
         self.judge = judge
         for worker in self.workers.values():
@@ -156,8 +160,9 @@ class Crew:
 
     def close(self) -> None:
         """Hears nothing any more: before the connection ends, or the scheduler would still tell us things."""
-        for topic in ("all", self.topic):
-            self.client.unsubscribe_topic(topic)
+        with contextlib.suppress(OSError, ClosedClientError):
+            for topic in ("all", self.topic):
+                self.client.unsubscribe_topic(topic)
 
     def free(self) -> Iterator[Worker]:
         """Workers that may work and do nothing."""
@@ -190,7 +195,9 @@ class Crew:
         if call is None:
             return None
         call.waiter.cancel()
-        self.client.cancel([call.future], asynchronous=False)
+        if self.client.status == "running":
+            with contextlib.suppress(OSError, ClosedClientError):  # it may end at this moment
+                self.client.cancel([call.future], asynchronous=False)
         worker = self.workers.get(call.address)
         if worker is not None and worker.call == number:
             worker.call = 0
@@ -228,6 +235,7 @@ class Crew:
             self.workers.pop(event.address, None)
             for number in [n for n, call in self.calls.items() if call.about is self and call.address == event.address]:
                 self.forget(number)
+            self._ask_the_next()
             return True
         call = self.calls.get(event.call)
         if call is None:
@@ -243,9 +251,19 @@ class Crew:
         info = self.client.scheduler_info(n_workers=-1)["workers"].get(address)
         if info is None or address in self.workers:
             return
-        worker = Worker(address, str(info["name"]), info["resources"])
-        self.workers[address] = worker
-        self.begin(worker, self, self.introduce, bool(worker.resources.get("GPU")))
+        self.workers[address] = Worker(address, str(info["name"]), info["resources"])
+        self._ask_the_next()
+
+    def _ask_the_next(self) -> None:
+        """Of each machine one worker is asked first, alone; what it has found out, the others need not try again."""
+        asked = {call.address for call in self.calls.values() if call.about is self}
+        busy = {worker.host for worker in self.workers.values() if worker.address in asked}
+        for worker in self.workers.values():
+            if worker.said is None and worker.address not in asked:
+                others = [other.said for other in self.workers.values() if other.host == worker.host and other.said]
+                if others or worker.host not in busy:
+                    busy.add(worker.host)
+                    self.begin(worker, self, self.introduce, bool(worker.resources.get("GPU")), others)
 
     def _introduced(self, address: str, done: Done) -> None:
         worker = self.workers.get(address)
@@ -258,6 +276,7 @@ class Crew:
             worker.said = {"fault": f"the grader does not run there ({why})"}
         if self.judge is not None:
             self._consider(worker)
+        self._ask_the_next()
 
     def _consider(self, worker: Worker) -> None:
         assert self.judge is not None

@@ -17,12 +17,11 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ...boundary.launch import GraderFault
-from .crew import Crew, Done, Left, Line, Told, Worker
+from .crew import Crew, Done, Left, Line, Said, Told, Worker
 from .values import Refused
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-Said = Mapping[str, Any] | None
 DEATHS = 2  # of workers that held it, after which a part is given up
 
 
@@ -43,7 +42,7 @@ class Hands(Generic[Part, Result]):
     """
 
     def __init__(
-        self, crew: Crew, work: Callable[[Line, Part, Said], Result], hear: Callable[[Part, Any], None],
+        self, crew: Crew, work: Callable[[Line, Part, Said | None], Result], hear: Callable[[Part, Any], None],
         needs: Callable[[Part], Mapping[str, float]], stop: Callable[[], None], stalled: Callable[[], None],
     ) -> None:  # fmt: skip
         self.crew, self.work, self.hear, self.needs = crew, work, hear, needs
@@ -120,8 +119,8 @@ class Hands(Generic[Part, Result]):
             yield lot.part, event.value
 
     def _lost(self, number: int, *, blame: bool) -> Iterator[tuple[Part, Result | None]]:
-        self.crew.forget(number)
         lot = self.held.pop(number)
+        self.crew.forget(number)
         lot.deaths += blame
         if lot.deaths >= DEATHS:
             yield lot.part, None
