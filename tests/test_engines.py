@@ -257,7 +257,7 @@ def workers(client: Client, folder: Path, *names: str) -> Iterator[dict[str, sub
 @contextlib.contextmanager
 def crew_of(client: Client, count: int) -> Iterator[Crew]:
     """The workers, once all are there."""
-    client.wait_for_workers(count, timeout=120)
+    client.wait_for_workers(count, timeout=300)
     with contextlib.closing(Crew(client, errands.present, lambda name, why: None)) as crew:
         crew.meet(lambda: None)
         met = crew.admit(lambda said: "")
@@ -314,7 +314,7 @@ def test_a_scheduler_that_ends_is_said(tmp_path: Path) -> None:
         cluster = LocalCluster(n_workers=0, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0", silence_logs=100)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         stack.enter_context(workers(client, tmp_path, "w"))
-        client.wait_for_workers(1, timeout=120)
+        client.wait_for_workers(1, timeout=300)
         crew = Crew(client, errands.present, lambda name, why: None)
         crew.meet(lambda: None)
         crew.admit(lambda said: "")

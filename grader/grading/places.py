@@ -73,7 +73,8 @@ def introduce(asked: Asked, ours: str, gpu: bool, others: Sequence[Mapping[str, 
 
     device = "cuda" if asked.device != "cpu" and gpu and torch.cuda.is_available() else "cpu"
     said |= {"device": device, "where": namespaces(), "data": ""}
-    alike = next((one for one in others if all(one.get(key) == said[key] for key in ("where", "device", "digest"))), None)
+    keys = ("where", "device", "digest")
+    alike = next((one for one in others if all(one.get(key) == said[key] for key in keys)), None)
     if alike is not None:
         said |= {key: alike[key] for key in ("why", "sandbox", "seen", "broken")}
     else:
