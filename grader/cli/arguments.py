@@ -93,6 +93,12 @@ def arguments() -> argparse.ArgumentParser:
         "--scheduler", type=scheduler_address, metavar="ADDRESS",
         help="of a Dask cluster that runs already (default: --engine dask starts one on this machine)",
     )  # fmt: skip
+    similar = commands.add_parser("similar", help="find submissions that are suspiciously alike, for instructors only")
+    similar.add_argument(
+        "paths", type=nonempty_path, nargs="+", metavar="PATH", help="the class, as it was given to grade"
+    )
+    similar.add_argument("--file", type=nonempty_path, required=True, metavar="FILE", help="the page to write (.html)")
+    similar.add_argument("--jobs", type=job_number, metavar="N", help="processes (default: one per core)")
     box = commands.add_parser("box", parents=[boxes], help="try what the code of others could do on this machine")
     box.add_argument("--json", action="store_true", help="print the result as JSON")
     add_commands(commands, BOXES)

@@ -58,10 +58,15 @@ def say_unread(reading: Reading, err: Console) -> None:
 
 def run_dry(options: argparse.Namespace, out: Console) -> int:
     """Prints who maps to whom; 2 where nothing can be graded. Raises UsageError where there is nothing at all."""
-    missing = [str(path) for path in options.paths if not os.path.lexists(path)]
-    if len(missing) == len(options.paths):
-        raise UsageError(f"{', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not exist: "
-                         "give a folder, a .zip or a .tar file")  # fmt: skip
+    refuse_absent(options.paths)
     reading = read_all(options.paths, options.out)
     print_mapping(out, reading, len(MODULE_NAMES))
     return 0 if any(submission.sources for submission in reading.submissions) else 2
+
+
+def refuse_absent(paths: Sequence[Path]) -> None:
+    """Looks whether anything that was given is there. Raises UsageError."""
+    missing = [str(path) for path in paths if not os.path.lexists(path)]
+    if len(missing) == len(paths):
+        raise UsageError(f"{', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not exist: "
+                         "give a folder, a .zip or a .tar file")  # fmt: skip
