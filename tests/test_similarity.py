@@ -280,7 +280,7 @@ def test_nothing_to_compare() -> None:
 
 def page_of(**others: object) -> alike.Page:
     fields: dict[str, object] = {
-        "compared": 2, "submissions": 3, "threshold": 0.6, "looked_from": 0.3, "shares": (0.95, 0.41, 0.4), "copies": (),
+        "compared": 2, "submissions": 3, "threshold": 0.6, "least": LEAST, "looked_from": 0.3, "shares": (0.95, 0.41, 0.4), "copies": (),
         "pairs": (), "left_off": 0, "unread": (), **others,
     }  # fmt: skip
     return alike.Page(**fields)  # type: ignore[arg-type]

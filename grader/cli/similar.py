@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..classes.records import Reading, Submission
-from ..classes.similarity import HINT, WHOLE, Pair, Share, Similarity, Work, compare
+from ..classes.similarity import HINT, LEAST, WHOLE, Pair, Share, Similarity, Work, compare
 from ..classes.tokens import Tokens
 from ..report import alike
 from ..report.folder import RECORD, REPORT_NAMES, TABLE
@@ -110,7 +110,8 @@ def page_of(reading: Reading, found: Similarity) -> alike.Page:
     submissions = reading.submissions
     names = [one.name for one in submissions]
     return alike.Page(
-        compared=found.compared, submissions=len(submissions), threshold=WHOLE, looked_from=HINT, shares=found.shares,
+        compared=found.compared, submissions=len(submissions), threshold=WHOLE, least=LEAST, looked_from=HINT,
+        shares=found.shares,
         copies=[[names[index] for index in group] for group in found.copies],
         pairs=[part_of(pair, submissions) for pair in found.pairs], left_off=found.left_off,
         unread=[one.name for one in submissions if not one.sources],

@@ -72,6 +72,7 @@ class Page(NamedTuple):
     compared: int
     submissions: int
     threshold: float
+    least: int
     looked_from: float
     shares: Sequence[float]
     copies: Sequence[Sequence[str]]
