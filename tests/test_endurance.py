@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from os import environ
 from pathlib import Path
 from subprocess import PIPE, Popen, run
@@ -12,15 +13,15 @@ import psutil
 import pytest
 import torch
 
-from grader.boundary import nursery
+from grader.boundary import patience as patience_of
 from grader.boundary.ends import Crashed, OutOfMemory, StudentRaised, TimedOut
 from grader.boundary.launch import Worker
-from grader.boundary.patience import SHORT_S, TRIES, Patience
+from grader.boundary.patience import FEWER_S, LEAST_S, TRIES, USUAL_S, Patience
 from grader.boundary.session import Limits, Session
 from grader.boundary.values import Ref, TorchRef
 from grader.classes.ingest import Submission
 from grader.grading.judge import Bench, Setting, judge_all
-from grader.rubric import CHECKS
+from grader.rubric import CHECKS, MODULES
 
 from .conftest import ROOT, SHORT, Opener
 
@@ -29,7 +30,7 @@ QUICK = Limits(request_s=0.5, check_s=20.0, memory=1200 << 20, threads=1)
 
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nursery, "IMPORT_SECONDS", 1.0)
+    monkeypatch.setattr(patience_of, "IMPORT_S", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -195,14 +196,43 @@ def test_what_does_not_come_back_is_called_twice_in_a_question(worker: Worker) -
 
 def test_others_wait_less_once_something_does_not_come_back() -> None:
     patience = Patience()
-    assert patience.limit(10.0) == 10.0
-    for name in ("a", "b"):
+    assert patience.limit(USUAL_S) == USUAL_S
+    for name, seconds in zip("abcdef", (*FEWER_S, LEAST_S), strict=True):
         assert not patience.gone(name)
         patience.note(name)
-    assert patience.limit(10.0) == SHORT_S
-    assert patience.limit(1.0) == 1.0
+        assert patience.limit(USUAL_S) == seconds
+        assert patience.limit(0.1) == 0.1
+    assert patience.weary
+    assert patience.gone("a")  # once was enough
     patience.renew()
-    assert patience.limit(10.0) == 10.0
+    assert patience.limit(USUAL_S) == LEAST_S
+    assert patience.limit(600.0) == 600.0  # training
+    patience.forget()
+    assert patience.limit(USUAL_S) == USUAL_S
+
+
+def test_what_hangs_in_every_function_or_file_is_waited_for_a_minute_at_most() -> None:
+    patience, waited, importing = Patience(), 0.0, 0.0
+    for name in map(str, range(80)):  # so many do the quick checks call by name
+        while not patience.gone(name):
+            waited += patience.limit(USUAL_S)
+            patience.note(name)
+    assert waited < 50.0  # what the machine itself takes for all checks is a few seconds more
+    for _ in MODULES:
+        importing += patience.import_limit()
+        patience.note_import()
+    assert importing < 50.0
+
+
+def test_what_gets_little_time_has_it_of_the_processor(session_with: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_with(Limits(2.0, 20.0, 1200 << 20, 1), vae="def f():\n    while True: pass")
+    monkeypatch.setattr(patience_of, "FEWER_S", (0.1,))
+    monkeypatch.setattr(session, "_processor_time", lambda: 0.0)  # others use the machine
+    session.worker.patience.note("another")
+    with pytest.raises(TimedOut, match=r"no answer within 0\.1 s"):
+        session.call("vae.f")
+    assert session.share is not None
+    assert time.monotonic() >= session.share.latest
 
 
 def test_a_submission_that_hangs_at_import_costs_seconds(little_patience: None) -> None:
@@ -223,7 +253,7 @@ from grader.boundary.launch import Worker
 from grader.boundary.session import Limits, Session
 from grader.grading.engines.local import Lanes
 
-def hang(part):
+def hang(part, tell=None):
     worker = Worker()
     worker.submit({"vae": "def f():\\n    while True: pass"}, [])
     with Session(worker, 1, Limits(1000.0, 1000.0, 0, 1)) as session:

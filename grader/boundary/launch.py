@@ -158,10 +158,12 @@ class Worker:
             nursery = None
             try:
                 nursery = Nursery(folder, functools.partial(self._fork_nursery, folder), frozenset(self.sources))
-                nursery.wait_until_ready()
+                nursery.wait_until_ready(self.patience.import_limit())
                 self.nursery, self.raised = nursery, True
             except ImportEnded as ended:
                 self.raised = not ended.module or ended.module in self.blocked
+                if ended.late:
+                    self.patience.note_import()
                 if not self.raised:
                     self.blocked[ended.module] = ended.how
                     self._send_submission()

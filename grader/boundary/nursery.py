@@ -20,7 +20,6 @@ from msgspec import Meta, Struct
 from ..worker import wire
 
 PRINTED_KEPT = 4000
-IMPORT_SECONDS = 15.0  # for one file: several libraries, on a busy machine
 ANSWER_SECONDS = 5.0
 MOST_PID = 1 << 22  # Linux has no larger number
 MOST_SAID = 1 << 12  # bytes of one sentence
@@ -48,11 +47,11 @@ class Unusable(Exception):
 
 
 class ImportEnded(Exception):
-    """Importing a file did not end, or ended the process."""
+    """Importing a file did not end (it was `late`), or ended the process."""
 
-    def __init__(self, module: str, how: str) -> None:
+    def __init__(self, module: str, how: str, *, late: bool = False) -> None:
         super().__init__(f"{module}.py {how}")
-        self.module, self.how = module, how
+        self.module, self.how, self.late = module, how, late
 
 
 class Nursery:
@@ -76,15 +75,15 @@ class Nursery:
         self.read = wire.reader(self._receive)
         self.deadline = 0.0
 
-    def wait_until_ready(self) -> None:
-        """Until all files have been tried."""
+    def wait_until_ready(self, seconds: float) -> None:
+        """Until all files have been tried, each for so many seconds."""
         module = ""
         while True:
-            self.deadline = time.monotonic() + IMPORT_SECONDS
+            self.deadline = time.monotonic() + seconds
             try:
                 said = self._frame()
             except TimeoutError:
-                raise ImportEnded(module, f"did not finish importing within {IMPORT_SECONDS:g} s") from None
+                raise ImportEnded(module, f"did not finish importing within {seconds:g} s", late=True) from None
             except (EOFError, OSError):
                 raise ImportEnded(module, "ended the process when it was imported") from None
             if said.importing in self.known:

@@ -1,8 +1,9 @@
-"""How long a submission is waited for: what hangs once may hang in every check.
+"""How long a submission is waited for: what hangs once may hang in every check, and the rest of a class waits.
 
-The first calls of a function that do not come back cost their full time. After a second one it is not called again, and
-from then on everything else is given less. Each question starts anew, so that marks do not depend on how questions are
-spread over processes.
+The first call that does not come back costs its full time, the next ones less and less: all functions of a submission
+may hang, and it still takes no more than a minute. What is given little time has it of the processor, so that a busy
+machine makes nothing late. After a second call a function is not called again in this question, and once many calls
+have hung after the first.
 """
 
 from __future__ import annotations
@@ -10,27 +11,57 @@ from __future__ import annotations
 from collections import Counter
 
 TRIES = 2  # of one function that does not come back
-SHORT_S = 4.0  # for a request once that many have not come back, whatever was asked
+USUAL_S = 10.0  # for a call, the first time; what usually has more is training
+FEWER_S = (4.0, 2.0, 2.0, 2.0, 2.0)  # for the calls after the first that did not come back, whatever was asked
+LEAST_S = 0.3  # for all later ones
+WEARY = 1 + len(FEWER_S)
+IMPORT_S = 15.0  # for one file: several libraries, on a busy machine
+NEXT_IMPORT_S = 3.0  # for each file after one that did not end
 
 
 class Patience:
-    """What has not come back so far, by the name of what was called."""
+    """What of a submission has not come back so far, by the name of what was called."""
 
     def __init__(self) -> None:
-        self.hung: Counter[str] = Counter()
+        self.hung: Counter[str] = Counter()  # in this question
+        self.calls = 0  # of all questions
+        self.imports = 0
+
+    @property
+    def weary(self) -> bool:
+        """Whether so much has hung that everything is tried once, case by case, and for a moment only."""
+        return self.calls >= WEARY
 
     def gone(self, name: str) -> bool:
         """Whether a function is not called again."""
-        return bool(name) and self.hung[name] >= TRIES
+        return bool(name) and self.hung[name] >= (1 if self.weary else TRIES)
 
     def limit(self, seconds: float) -> float:
         """What a request gets of the time that it usually has."""
-        return min(seconds, SHORT_S) if self.hung.total() >= TRIES else seconds
+        if seconds > USUAL_S:  # training: what hung in another question has no say in it
+            return FEWER_S[0] if self.hung.total() >= TRIES else seconds
+        if not self.calls:
+            return seconds
+        return min(seconds, LEAST_S if self.weary else FEWER_S[self.calls - 1])
+
+    def import_limit(self) -> float:
+        """Seconds for importing one file."""
+        return NEXT_IMPORT_S if self.imports else IMPORT_S
 
     def note(self, name: str) -> None:
         """A request has not come back in its time."""
         self.hung[name] += 1
+        self.calls += 1
+
+    def note_import(self) -> None:
+        """A file has not been imported in its time."""
+        self.imports += 1
 
     def renew(self) -> None:
-        """Another question begins."""
+        """Another question begins: marks do not depend on what hung in the one before."""
         self.hung.clear()
+
+    def forget(self) -> None:
+        """Another part of the work begins: how the work is divided decides what is waited for, and no chance."""
+        self.renew()
+        self.calls = self.imports = 0

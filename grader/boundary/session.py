@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -83,6 +83,14 @@ def same_request(one: Frame, other: Frame) -> bool:
     return header == header_ and all(torch.equal(tensor, tensors_[key]) for key, tensor in tensors.items())
 
 
+class Share(NamedTuple):
+    """What a request may use that gets less than it usually has: of the processor, and until when in any case."""
+
+    seconds: float
+    before: float  # seconds that its process had used until then
+    latest: float
+
+
 class Session:
     """One fresh process with the submission. Use as a context manager.
 
@@ -116,6 +124,7 @@ class Session:
             os.close(out)
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
+        self.share: Share | None = None
         self.printed_bytes, self.kills = 0, worker.started.kills()
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
@@ -321,8 +330,11 @@ class Session:
                 TimedOut(f"{name} did not come back from {TRIES} calls before this one: it is not called again")
             )
         left = self.limits.check_s - (time.monotonic() - self.started)
-        seconds = min(patience.limit(self.limits.request_s), left)
-        deadline = time.monotonic() + max(0.0, seconds)
+        usual = min(self.limits.request_s, left)
+        seconds = patience.limit(usual)
+        now = time.monotonic()
+        deadline = now + max(0.0, seconds)
+        self.share = Share(seconds, self._processor_time(), now + usual) if seconds < usual else None
         try:
             self._send(wire.pack(header, tensors), deadline)
             with self.strictly():
@@ -347,9 +359,9 @@ class Session:
         self.poll.modify(self.socket, event)
         while True:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 and not self._starved():
                 raise Late
-            ready = {fd for fd, _ in self.poll.poll(1000 * min(left, POLL_SECONDS))}
+            ready = {fd for fd, _ in self.poll.poll(1000 * (min(left, POLL_SECONDS) if left > 0 else POLL_SECONDS))}
             if self.output in ready:
                 self.drain()
                 if not self.printing:
@@ -358,6 +370,21 @@ class Session:
                 return
             if (fault := self._excess()) is not None:
                 raise self._end(fault)
+
+    def _processor_time(self) -> float:
+        """Seconds that the process has had of the processor."""
+        with contextlib.suppress(psutil.Error):
+            return sum(self.process.cpu_times()[:2]) if self.process else 0.0
+        return 0.0
+
+    def _starved(self) -> bool:
+        """Whether the process works, and has not had the little that it may: others use the machine."""
+        if self.share is None or time.monotonic() >= self.share.latest:
+            return False
+        with contextlib.suppress(psutil.Error):
+            working = self.process is not None and self.process.status() == psutil.STATUS_RUNNING
+            return working and self._processor_time() - self.share.before < self.share.seconds
+        return False
 
     def _busy_with(self) -> str:
         """Processes that the submission has started and perhaps waits for: workers of a loader, a compiler."""

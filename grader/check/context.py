@@ -24,6 +24,8 @@ from .shown import show
 from .thresholds import Thresholds
 from .typed import typed
 
+Drawn = dict[tuple[Any, ...], list[dict[str, Any]]]  # cases, by what decides them
+
 
 def derive(seed: int, label: str) -> int:
     """A seed for one purpose, from the run's seed: stable across processes and Python versions."""
@@ -37,6 +39,7 @@ class Context:
         self, name: str, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
         tolerance: float = 1.0, patience: int = 1, imports_afresh: bool = False, together: bool = False,
+        drawn: Drawn | None = None,
     ) -> None:  # fmt: skip
         self.imports_afresh, self.together = imports_afresh, together
         self.name, self.worker, self.limits, self.device = name, worker, limits, device
@@ -46,6 +49,8 @@ class Context:
         self.credit = Credit()
         self.excused = ""  # the check in which that has its price for which this one did not ask everything
         self.case: Mapping[str, Any] = {}  # what `forall` has drawn
+        self.foralls = 0  # so many have been asked together
+        self.drawn: Drawn = {} if drawn is None else drawn
         self._data, self._thresholds = data, thresholds
         self._sessions: list[Session] = []
         self._own: Session | None = None  # the process of a trained check that trains

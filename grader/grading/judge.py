@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..boundary import ends
 from ..boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
 from ..boundary.launch import GraderFault, Worker, WorkerDied
 from ..boundary.lending import HAS_PARTS
+from ..boundary.patience import USUAL_S, Patience
 from ..boundary.session import Limits
-from ..check.context import Context, derive
+from ..check.context import Context, Drawn, derive
 from ..check.datasets import Dataset
 from ..check.declaration import OPTIMIZERS, Check
 from ..check.failure import Failure, Unimplemented, failure_of
@@ -45,7 +46,7 @@ LOADS = {question.number: question.loads for question in QUESTIONS}
 USABLE = "real numbers, in shapes and types that stay the same from call to call and are those of the handout"
 MOST_SAID = 300  # characters of what Python says about values that cannot be used
 PATIENCE = 6  # a model that falls short is trained again, so many times as long
-QUICK = Limits(request_s=10.0, check_s=40.0, memory=3 << 30, threads=THREADS)
+QUICK = Limits(request_s=USUAL_S, check_s=40.0, memory=3 << 30, threads=THREADS)
 TRAINED = Limits(request_s=600.0, check_s=900.0, memory=8 << 30, threads=THREADS, answer=64 << 20, parameters=512 << 20)
 PRELOADABLE = ("sklearn.decomposition", "sklearn.linear_model", "sklearn.neighbors", "scipy.linalg", "torchvision",
                "torch.distributions", "einops")  # fmt: skip
@@ -65,6 +66,7 @@ class Setting:
     quick: Limits = QUICK
     trained: Limits = TRAINED
     control: Bench | None = None  # work that is known to be right: see `tripped`
+    drawn: Drawn = field(default_factory=dict, compare=False)  # what was drawn for the submissions so far
 
 
 class Bench:
@@ -80,6 +82,7 @@ class Bench:
         # what checks have looked up in the submission, and which others must have found something: until it is cleared
         self.entered: set[str] = set()
         self.excused: set[str] = set()
+        self.patience = Patience()  # with this submission, whichever worker it is on
         self._worker: Worker | None = None
 
     @property
@@ -91,6 +94,7 @@ class Bench:
             self._worker = self.pool.take([*libraries(self.submission), *self.loaded])
             try:
                 self._worker.submit(self.submission.sources, self.submission.aliases)
+                self._worker.patience = self.patience
             except WorkerDied as died:
                 self.close()
                 raise GraderFault(f"a worker could not be started: {died}") from died
@@ -105,8 +109,7 @@ class Bench:
 
     def renew_patience(self) -> None:
         """Another question begins: what hung in the last one may be called again."""
-        if self._worker is not None:
-            self._worker.patience.renew()
+        self.patience.renew()
 
     def close(self) -> None:
         """Ends the worker."""
@@ -238,7 +241,7 @@ def once(check: Check, bench: Bench, setting: Setting, stand_ins: Sequence[Part]
     The second value says whether what training led to has cost points: another training may end elsewhere. What is
     asked of many cases is asked together; where that fails, everything runs once more, step by step (`check.forall`).
     """
-    if check.kind != "trained" and setting.together:
+    if check.kind != "trained" and setting.together and not bench.patience.weary:
         with contextlib.suppress(Apart):
             return run(check, bench, setting, stand_ins, together=True)
     return run(check, bench, setting, stand_ins, together=False)
@@ -256,7 +259,8 @@ def run(
         device = setting.device if check.kind == "trained" else "cpu"
         context = Context(check.id, bench.worker, setting.seed, limits, device, setting.data, setting.thresholds,
                           stand_ins, setting.tolerance, setting.patience,
-                          imports_afresh=check.kind == "trained", together=together)  # fmt: skip
+                          imports_afresh=check.kind == "trained", together=together,
+                          drawn=setting.drawn)  # fmt: skip
         outcome = attempt(check, context)
     except WorkerDied:
         outcome = killed(check)

@@ -94,6 +94,7 @@ class Lane:
         verdicts = []
         bench = self.bench
         bench.entered, bench.excused = set(), set()
+        bench.patience.forget()
         for outcome in judge_all(checks, bench, self.setting, self.plan.wants, part.known, held):
             under = under_of(outcome.check, status) | {name: status[name] for name in bench.excused if name in status}
             verdict = Verdict(outcome, frozenset(bench.entered), under)
