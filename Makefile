@@ -65,6 +65,7 @@ bench: $(READY) ## our speed, as ratios within one run, and the trained checks i
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
 	$(BIN)/python -m tests.box_cost
+	$(BIN)/python -m tests.class_cost
 
 prove: $(READY) ## show that the grader is right (half an hour, goes on where it stopped; THOROUGH=1, TRAINING=1: more of it); writes docs/proof.md
 	$(BIN)/python -m tests.prove $(if $(THOROUGH),--thorough) $(if $(TRAINING),--training)
