@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
+from .moments import moment_in
 from .people import Arrival, Owner
 
 DAY = timedelta(days=1)
@@ -122,9 +123,8 @@ def localised(owner: Owner, arrival: Arrival, zone: tzinfo | None) -> Arrival:
     said = owner.also.get("submitted", "")
     if arrival.at is not None or zone is None or not said:
         return arrival
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
+    at = moment_in(said)
+    if at is None:
         return arrival
     return Arrival(at if at.tzinfo else at.replace(tzinfo=zone), arrival.late)
 
