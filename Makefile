@@ -31,12 +31,8 @@ $(READY): pyproject.toml constraints.txt
 	  || $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# reports of the reference alone are replaced without asking, all others with FRESH=1 only
-OTHERS = $(shell grep -svxE '\#.*|solution/.*|gradebook[.]csv|' "$(OUT)/.a7-reports")
-REPLACE = $(if $(FRESH)$(if $(OTHERS),,$(filter solution,$(SUBMISSION))),--fresh)
-
-grade: $(READY) ## grade SUBMISSION (the reference solution, say): reports go to OUT
-	$(BIN)/python -m grader grade "$(SUBMISSION)" --dataset $(DATASET) --device $(DEVICE) --out "$(OUT)" $(REPLACE) $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q))
+grade: $(READY) ## grade SUBMISSION (the reference solution, say): reports go to OUT; goes on with what is there
+	$(BIN)/python -m grader grade "$(SUBMISSION)" --dataset $(DATASET) --device $(DEVICE) --out "$(OUT)" $(if $(FRESH),--fresh) $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q))
 
 check: SUBMISSION = starter
 check: $(READY) ## a student's own run: public checks of SUBMISSION (starter), all or Q=8

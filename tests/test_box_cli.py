@@ -15,11 +15,11 @@ import pytest
 
 from grader.boundary.box import BACKENDS, Box, NoBox, Observation, Sandbox, Started, Unavailable, remedies
 from grader.boundary.launch import GraderFault
-from grader.classes.ingest import Submission
 from grader.cli import box as box_command
 from grader.cli import boxes, grade
 from grader.cli import main as cli
 from grader.cli.arguments import BOXES
+from grader.grading.course import Course
 from grader.grading.run import Plan
 from grader.report import gradescope, markdown
 from grader.report.model import Report, as_dict
@@ -59,14 +59,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
                 raise NoBox({wanted: Unavailable(f"{wanted} does not work", f"install {wanted}")})
             return Wall(wanted, missing)
 
-        def at_once(submissions: Sequence[Submission], plan: Plan, progress: object) -> Iterator[tuple[int, Report]]:
-            graded.append(plan)
-            for index, submission in enumerate(submissions):
+        def at_once(course: Course, *_: object) -> Iterator[tuple[int, Report]]:
+            graded.append(course.plan)
+            for index, submission in enumerate(course.submissions):
                 report = report_of(*full(), name=submission.name)
-                yield index, replace(report, circumstances=replace(report.circumstances, sandbox=plan.sandbox))
+                yield index, replace(report, circumstances=replace(report.circumstances, sandbox=course.plan.sandbox))
 
         monkeypatch.setattr(boxes, "choose", choose)
-        monkeypatch.setattr(grade, "grade", at_once)
+        monkeypatch.setattr(grade, "grade_course", at_once)
         for module in (boxes, box_command):
             monkeypatch.setattr(module, "observe", lambda box: iter(seen))
         return graded

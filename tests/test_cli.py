@@ -14,18 +14,18 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from grader.classes.ingest import Submission
 from grader.cli import boxes, grade
 from grader.cli import main as cli
 from grader.cli.arguments import QUESTION_NAMES, question_number
-from grader.grading import judge, run
+from grader.grading import judge
+from grader.grading.course import Course
 from grader.report import markdown
 from grader.report.model import Report, sandbox_dict
 from grader.report.write import write_report
@@ -214,7 +214,7 @@ def test_nothing_heavy_is_imported_before_the_arguments_make_sense(typed: str, t
 def test_a_folder_that_cannot_be_used_is_noticed_before_anything_is_graded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grade, "grade", lambda *_: pytest.fail("something was graded"))
+    monkeypatch.setattr(grade, "grade_course", lambda *_: pytest.fail("something was graded"))
     (tmp_path / "file").write_text("")
     assert cli.main(["grade", SOLUTION, "--out", str(tmp_path / "file" / "x"), *FAST]) == 2
     assert cli.main(["check", SOLUTION, "--json", str(tmp_path / "file" / "x"), *CHECK]) == 2
@@ -239,25 +239,26 @@ class Broken(io.StringIO):
 def test_a_stream_that_cannot_be_written_costs_no_marks(
     stream: str, number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grade, "grade", at_once)
+    monkeypatch.setattr(grade, "grade_course", at_once)
     monkeypatch.setattr(sys, stream, Broken(number))
     assert cli.main(["grade", SOLUTION, "--out", str(tmp_path / "out"), *FAST]) == code
     assert [row["score"] for row in table(tmp_path / "out")] == ["100.0"]
 
 
-def at_once(submissions: Sequence[Submission], plan: run.Plan, progress: object) -> Iterator[tuple[int, Report]]:
+def at_once(course: Course, *_: object) -> Iterator[tuple[int, Report]]:
     """Grades nothing and gives everybody full marks: for tests of what comes after."""
-    for index, submission in enumerate(submissions):
+    for index, submission in enumerate(course.submissions):
         yield index, report_of(*full(), name=submission.name)
 
 
-def test_two_runs_into_one_folder_do_not_mix(
+def test_a_fresh_run_begins_anew_and_reports_without_a_store_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grade, "grade", at_once)
+    monkeypatch.setattr(grade, "grade_course", at_once)
     out = tmp_path / "reports"
     assert cli.main(["grade", SOLUTION, "--out", str(out), *FAST]) == 0
     first = (out / "gradebook.csv").read_bytes()
+    (out / "run.sqlite").unlink()
     assert cli.main(["grade", SOLUTION, "--out", str(out), *FAST, "--question", "9"]) == 2
     assert "--fresh" in capsys.readouterr().err
     assert (out / "gradebook.csv").read_bytes() == first
@@ -277,7 +278,7 @@ def test_a_report_that_cannot_be_written_is_a_row(
     for name in ("ann", "bob"):
         (tmp_path / "class" / name).mkdir(parents=True)
         shutil.copy(ROOT / "solution" / "gaussians.py", tmp_path / "class" / name)
-    monkeypatch.setattr(grade, "grade", at_once)
+    monkeypatch.setattr(grade, "grade_course", at_once)
     monkeypatch.setattr(grade, "write_report", no_room)
     out = tmp_path / "reports"
     assert cli.main(["grade", str(tmp_path / "class"), "--out", str(out), *FAST]) == 3
@@ -300,11 +301,12 @@ def test_ctrl_c_keeps_what_is_finished(
         yield next(at_once(*arguments))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grade, "grade", interrupted)
+    monkeypatch.setattr(grade, "grade_course", interrupted)
     out = tmp_path / "reports"
     assert cli.main(["grade", str(tmp_path / "class"), "--out", str(out), *FAST]) == 130
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"interrupted: 1 of 2 graded, reports of those are in {out}"
+    *_, what, how = " ".join(capsys.readouterr().err.split()).partition("interrupted: ")[2].partition("to go on ")
+    assert what == f"1 of 2 graded, reports of those are in {out} "
+    assert how.startswith(f"from here: python -m grader grade {tmp_path / 'class'} --out {out} --question 2")
     assert [row["submission"] for row in table(out)] == ["ann"]
 
 
@@ -326,7 +328,7 @@ def test_ctrl_c_ends_with_a_line_and_130(tmp_path: Path, jobs: str) -> None:
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "Traceback" not in out + err
-    assert err.splitlines()[-1] == "interrupted: 0 of 1 graded"
+    assert "interrupted: 0 of 1 graded" in err.splitlines()
 
 
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"},
@@ -398,10 +400,6 @@ def test_a_fault_of_the_grader_is_called_that(
 def test_a_worker_that_cannot_start_is_a_fault_of_the_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grader.boundary.box.none.WORKER", tmp_path / "nowhere")
     assert cli.main(["grade", SOLUTION, "--out", str(tmp_path), *FAST, "--box", "none"]) == 3
-
-
-def test_a_lane_that_dies_leaves_errors_not_zeros() -> None:
-    assert run.collected(None) == []
 
 
 def test_a_module_in_the_current_folder_is_not_imported(tmp_path: Path) -> None:

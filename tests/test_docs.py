@@ -14,7 +14,6 @@ import pytest
 from grader.author.tables import BUDGETS, with_budgets, with_table
 from grader.check.failure import LIBRARIES
 from grader.grading.judge import PATIENCE
-from grader.report.folder import RECORD
 from grader.report.gradebook import columns
 from grader.rubric import CHECKS
 
@@ -74,15 +73,10 @@ def test_make_check_passes_on_that_it_could_not_run() -> None:
     assert "no-such-folder does not exist" in done.stderr
 
 
-def test_make_grade_replaces_reports_of_the_reference_only(tmp_path: Path) -> None:
+def test_make_grade_goes_on_unless_it_is_told_to_begin_anew(tmp_path: Path) -> None:
     def typed(*variables: str) -> str:
         return shell(" ".join(["make -n grade", f"OUT={tmp_path}", *variables])).stdout
 
-    assert "--fresh" in typed()
-    (tmp_path / RECORD).write_text("# ours\nsolution/report.json\ngradebook.csv")
-    assert "--fresh" in typed()
-    assert "--fresh" not in typed("SUBMISSION=class")
-    (tmp_path / RECORD).write_text("# ours\nsolution/report.json\nann/report.json\ngradebook.csv")
     assert "--fresh" not in typed()
     assert "--fresh" in typed("FRESH=1")
 

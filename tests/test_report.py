@@ -7,6 +7,8 @@ import io
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ import pytest
 
 from grader.boundary.box import choose
 from grader.check.credit import Measurement
-from grader.check.outcome import Outcome, Status
+from grader.check.outcome import Outcome, Override, Status
 from grader.report import gradebook, gradescope, junit, markdown
 from grader.report.cells import cell
 from grader.report.model import Circumstances, Report, as_dict, complete
 from grader.report.names import folder_name, unique_names
 from grader.report.words import explanation
-from grader.report.write import to_json, write_gradebook, write_report
+from grader.report.write import report_files, to_json, write_gradebook, write_report
 from grader.rubric import CHECKS, QUESTIONS
 
 SCHEMA = json.loads((Path(markdown.__file__).parent / "schema.json").read_text())
@@ -225,3 +227,34 @@ def test_long_names_become_folders_of_their_own(letter: str) -> None:
     assert unique == unique_names(names)
     assert len({folder.casefold() for folder in folders}) == len(names)
     assert all(0 < len(folder.encode()) <= 100 and folder == folder.strip(" .") for folder in folders)
+
+
+def test_reports_of_what_could_not_be_read_are_valid_and_short() -> None:
+    """The reason is said once, and not with every check: three hundred of them took 98 MB."""
+    why = "a7.zip is damaged: " + "give another one " * 20
+    outcomes = [Outcome(check, "failed", 0.0) for check in CHECKS]
+    report = replace(report_of(*outcomes), problems=(why,), unread=True)
+    files = report_files(report)
+    content = json.loads(files["report.json"])
+    jsonschema.validate(content, SCHEMA)
+    assert [check["id"] for check in content["checks"]] == [check.id for check in CHECKS]
+    assert sum(check["max_points"] for check in content["checks"] if not check["bonus"]) == 100
+    assert sum(len(text.encode()) for text in files.values()) < 75_000
+    for text in files.values():
+        assert "a7.zip is damaged" in text
+    tests = json.loads(files["results.json"])["tests"]
+    assert sum(test["max_score"] for test in tests) == pytest.approx(110)
+    assert {test["status"] for test in tests} == {"failed"}
+    cases = ET.fromstring(files["junit.xml"]).findall(".//testcase")
+    assert len(cases) == len(QUESTIONS)
+
+
+def test_points_given_by_hand_for_what_could_not_be_read_are_shown() -> None:
+    outcomes = [Outcome(check, "failed", 0.0) for check in CHECKS]
+    outcomes[3] = outcomes[3].overridden(
+        Override(0.5, "shown in office hours", "tina", datetime(2026, 1, 1, tzinfo=UTC))
+    )
+    report = replace(report_of(*outcomes), problems=("a7.zip is damaged",), unread=True)
+    assert report.score == 0.5
+    for name, text in report_files(report).items():
+        assert "office hours" in text, name

@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from grader.check.credit import Measurement
 from grader.check.outcome import Outcome, Status
 from grader.classes.ingest import Submission
+from grader.classes.people import Owner
 from grader.cli import terminal
-from grader.cli.progress import QUIET_SECONDS, Drawn, Told, watch
+from grader.cli.progress import QUIET_SECONDS, Drawn, Told, duration, watch
+from grader.grading.course import Course
 from grader.grading.run import Plan
+from grader.grading.store import Store
 from grader.report.model import Report
 from grader.rubric import CHECKS, QUESTIONS
 
-from .test_report import report_of
+from .test_report import full, report_of
 
 LONG = "one two three four five six seven eight nine ten " * 6
 
@@ -129,6 +133,41 @@ def test_a_class_at_80_columns() -> None:
     assert "not run: 16.75 points" in text
 
 
+def test_a_class_with_the_names_of_a_system_fits_80_columns_and_nobody_is_mixed_up() -> None:
+    names = [
+        "Maximiliane Theodora von Hohenstein-Schmidtbauer",
+        "Maximiliane Theodora von Hohenstein-Schmidtbauer",
+        "李小龙" * 9,
+        "Ng",
+    ]
+    perfect = report_of(*full())
+    reports = [
+        Report(f"{name}_{k}234567", (), perfect.outcomes, perfect.circumstances, 1.0, Owner(name, f"{k}234567", "moodle"))
+        for k, name in enumerate(names)
+    ]  # fmt: skip
+    text = shown(lambda console: terminal.print_grades(console, reports, Path("o"), Path("o/gradebook.csv")))
+    lines = text.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    for k in range(len(names)):
+        [row] = [line for line in lines if f" {k}234567 " in line]
+        assert "100 / 100" in row
+        assert "10 / 10" in row
+
+
+def test_the_last_lines_of_a_class_count_every_kind() -> None:
+    everybody = [
+        Submission("ann", {"gaussians": "x = 1"}), Submission("bob", {"gaussians": "x = 1"}), Submission("cy", {}, ("missing: vae.py",)),
+        Submission("dan", {}, ("a7.zip is damaged",)), Submission("eve", {}, ("it cannot be read here",), fault=True),
+    ]  # fmt: skip
+    with Store(None) as store:
+        course = Course(everybody, plan_of(2), store)
+        reports = [course.report(index) for index in course.unread]
+    text = shown(lambda console: terminal.print_counts(console, everybody, reports, course))
+    assert " ".join(text.split()) == (
+        "5 in all: 2 graded, 1 empty, 1 unreadable, 2 duplicates, 1 grader error reused 0 of 0 verdicts"
+    )
+
+
 def plan_of(*questions: int) -> Plan:
     return Plan(
         1, "cpu", "none", "", None, frozenset(questions), frozenset({"property"}), frozenset({"public", "hidden"}), 1
@@ -144,7 +183,7 @@ def test_a_log_hears_of_every_finished_question_of_one_submission() -> None:
     with Told(Console(file=file), [Submission("ann", {})], plan, lambda: 0.0) as told:
         for outcome in outcomes_of(plan):
             told.note(0, [outcome])
-        told.finished(report_of(*outcomes_of(plan)))
+        told.finished(0, report_of(*outcomes_of(plan)))
     first, second = (sum(plan.wants(c) for c in CHECKS if c.question == n) for n in (1, 2))
     assert file.getvalue().splitlines() == [
         f"ann: question 1 done, {first} of {first + second} checks",
@@ -160,15 +199,63 @@ def test_a_log_hears_of_every_finished_submission_and_something_after_a_long_sil
         for outcome in outcomes_of(plan):
             told.note(0, [outcome])
         assert file.getvalue() == ""
-        told.finished(report_of(*outcomes_of(plan), name="ann\x1b[2J"))
+        told.finished(0, report_of(*outcomes_of(plan), name="ann\x1b[2J"))
         clock[0] = QUIET_SECONDS
         wanted = [outcome for outcome in outcomes_of(plan) if plan.wants(outcome.check)]
         told.note(1, wanted[:1])
         told.note(1, wanted[1:2])
     lines = file.getvalue().splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert lines[0].startswith("[1/2] ann\\x1b[2J: ")
-    assert lines[1] == f"bob: 1 of {len(wanted)} checks"
+    assert lines[1:] == [f"bob: 1 of {len(wanted)} checks", "1 of 2 done, 1 running, 0 waiting"]
+
+
+def class_of_300(told: Told | Drawn, plan: Plan, clock: list[float]) -> None:
+    """The first hundred were there, five are judged in fifty seconds, and another one has begun."""
+    wanted = [outcome for outcome in outcomes_of(plan) if plan.wants(outcome.check)]
+    report = report_of(*outcomes_of(plan))
+    for k in range(105):
+        if k < 100:
+            told.known(k, wanted)
+        else:
+            clock[0] += 10
+            told.note(k, wanted)
+        told.finished(k, report)
+    told.note(105, wanted[:1])
+
+
+def test_a_log_of_300_says_what_was_reused_at_once_and_now_and_then_how_far_it_is() -> None:
+    file, plan, clock = io.StringIO(), plan_of(2), [0.0]
+    everybody = [Submission(f"student {k}", {}) for k in range(300)]
+    with Told(Console(file=file, width=80), everybody, plan, lambda: clock[0]) as told:
+        class_of_300(told, plan, clock)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "[100/300] reused: nothing of 100 had to be judged again"
+    assert [line.partition(":")[0] for line in lines if line.startswith("[")][1:] == [
+        f"[{k}/300] ann" for k in range(101, 106)
+    ]
+    [place] = [line for line in lines if "waiting" in line]
+    assert re.fullmatch(r"103 of 300 done, 0 running, 197 waiting; about 33 min left, until \d\d:\d\d", place)
+    assert len(lines) == 7
+
+
+def test_the_bar_of_300_is_one_line_with_what_is_done_running_and_waiting() -> None:
+    file, plan, clock = io.StringIO(), plan_of(2), [0.0]
+    everybody = [Submission(f"student {k}", {}) for k in range(300)]
+    drawn = Drawn(Console(file=file, force_terminal=True, width=80), everybody, plan, lambda: clock[0])
+    class_of_300(drawn, plan, clock)
+    text = shown(lambda console: console.print(drawn.bars.get_renderable()))
+    [line] = text.splitlines()
+    assert "105 of 300 done, 1 running, 194 waiting" in line
+    assert line.endswith("32 min left")
+    assert cell_len(line) <= 80
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (89, "89 s"), (91, "2 min"), (7140, "119 min"), (7260, "2 h 1 min")]
+)
+def test_times_are_rough(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_bars_are_drawn_in_a_terminal_only() -> None:

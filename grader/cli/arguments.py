@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import sys
 from collections.abc import Sequence
 
 from .afterwards import add_commands
@@ -111,4 +112,5 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.command == "grade" and options.out is None and not options.dry_run:
         parser.error("grade needs --out DIR for the reports, or --dry-run to print who handed in what")
+    options.typed = list(sys.argv[1:] if argv is None else argv)
     return options

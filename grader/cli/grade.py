@@ -10,14 +10,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..classes.ingest import Submission
-from ..grading.course import Counted
-from ..grading.run import MakeEngine, Plan, grade, local_engine
-from ..grading.store import Store, StoreError
+from ..classes.records import Reading
+from ..grading.course import Course
+from ..grading.graded import graded_in
+from ..grading.plan import Plan
+from ..grading.run import MakeEngine, grade_course, local_engine
+from ..grading.store import Store, StoreError, now
 from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
 from ..report.names import folder_name
 from ..report.write import write_gradebook, write_report
+from ..rubric import CHECKS
 from . import terminal
 from .arguments import UsageError
 from .boxes import box_of_a_run, tested
@@ -25,19 +28,29 @@ from .consoles import say
 from .plan import ALL_KINDS, QUICK_KINDS, make_plan
 from .progress import watch
 from .reading import is_own, read_all, say_unread
+from .resume import Class, command, described, opened, since, whole_class
 
-INTERRUPTED = 130
+INTERRUPTED, FAILED = 130, 3
+MOST_NAMED = 10
 
 
 def run_grade(options: argparse.Namespace, folder: RunFolder, out: Console, err: Console) -> int:
     """A TA's run over any number of submissions."""
-    reading = read_all(options.paths, folder.out)
-    submissions, own = reading.submissions, is_own(reading)
+    reading = read_all(options.paths, folder.out) if options.paths else Reading(())
     say_unread(reading, err)
-    options.seed = seed_of(options, folder)
-    plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
-    with manned(options, plan, err, own=own) as (plan, engine):
-        return graded(options, plan, engine, submissions, folder, out, err)
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(opened(folder.out, make=True)) if folder.goes_on else None
+        everybody = whole_class(reading.submissions, before)
+        options.seed = seed_of(options, before)
+        plan = make_plan(options, QUICK_KINDS if options.no_trained else ALL_KINDS, frozenset({"public", "hidden"}))
+        if before is not None:
+            refuse_two_seeds(before, plan, options.out)
+        own = is_own(reading) and len(everybody.submissions) == 1
+        plan, engine = stack.enter_context(manned(options, plan, err, own=own))
+        folder.begin()
+        store = before or stack.enter_context(opened(folder.out, make=True))
+        say_kept(options, everybody, err)
+        return Grading(options, plan, engine, folder, store, everybody, out, err).run()
 
 
 @contextlib.contextmanager
@@ -56,54 +69,101 @@ def manned(options: argparse.Namespace, plan: Plan, err: Console, *, own: bool) 
     yield replace(plan, box=box), local_engine
 
 
-def graded(
-    options: argparse.Namespace, plan: Plan, engine: MakeEngine, submissions: Sequence[Submission], folder: RunFolder,
-    out: Console, err: Console,
-) -> int:  # fmt: skip
-    """The exit code of a run whose plan is made."""
-    folder.begin()
-    terminal.print_setting(err, plan, submissions)
-    reports: dict[int, Report] = {}
-    counted = Counted()
-    unsaved = 0
-    interrupted = False
-    try:
-        with opened(folder, make=True) as store, watch(err, submissions, plan) as progress:
-            run = store.begin(plan.seed, {"all": options.all})
-            for index, report in grade(submissions, plan, progress.note, store, counted, engine=engine):
-                reports[index] = saved = save(report, folder)
-                if saved is not report:
-                    unsaved += 1
-                    say(err, "error", f"{saved.submission}: {saved.problems[0]}", "red")
-                progress.finished(saved)
-            store.end(run)
-    except KeyboardInterrupt:
-        interrupted = True
-    ordered = [reports[index] for index in sorted(reports)]
-    book = save_table(ordered, folder, err) if ordered else None
-    if interrupted:
-        where = f", reports of those are in {folder.out}" if ordered else ""
-        say(err, "interrupted", f"{len(ordered)} of {len(submissions)} graded{where}", "yellow")
-        return INTERRUPTED
-    terminal.print_grades(out, ordered, folder.out, book, verbose=options.verbose)
-    out.print(f"reused {counted.reused} of {counted.verdicts} verdicts")
-    return 3 if unsaved or book is None or any(report.faults for report in ordered) else 0
-
-
-def opened(folder: RunFolder, *, make: bool = False) -> Store:
-    """The folder's store. Raises UsageError where it cannot be used."""
-    try:
-        return Store(folder.out, make=make)
-    except StoreError as error:
-        raise UsageError(str(error)) from error
-
-
-def seed_of(options: argparse.Namespace, folder: RunFolder) -> int | None:
+def seed_of(options: argparse.Namespace, before: Store | None) -> int | None:
     """The seed that was asked for, or that of the run that goes on; None if it is to be drawn."""
-    if options.seed is not None or not folder.goes_on:
+    if options.seed is not None or before is None:
         return options.seed  # type: ignore[no-any-return]
-    with opened(folder) as store:
-        return store.seed
+    return before.seed
+
+
+def refuse_two_seeds(before: Store, plan: Plan, out: Path) -> None:
+    """A report has one seed: a run about a part of the checks goes on with that of the others. Raises UsageError."""
+    unwanted = {check.id for check in CHECKS if not plan.wants(check)}
+    if before.seed not in (None, plan.seed) and unwanted & before.marked():
+        raise UsageError(
+            f"--seed {plan.seed}: {out} was graded with seed {before.seed}, and the checks that are not run now would "
+            "keep it: leave --seed out, or grade everything, or --fresh to begin anew"
+        )
+
+
+def say_kept(options: argparse.Namespace, everybody: Class, err: Console) -> None:
+    """Says whose work was not among what was given now."""
+    for path in options.gone:
+        say(err, "gone", f"{path} is not there any more: what was read of it before is graded", "yellow")
+    if everybody.kept:
+        names = ", ".join(everybody.kept[:MOST_NAMED])
+        more = len(everybody.kept) - MOST_NAMED
+        also = f" and {more} more" if more > 0 else ""
+        say(err, "kept", f"not among what was given, and graded as handed in before: {names}{also}", "yellow")
+    for sentence in everybody.moved:
+        say(err, "note", sentence, "yellow")
+
+
+class Grading:
+    """A run, once everything is decided."""
+
+    def __init__(
+        self, options: argparse.Namespace, plan: Plan, engine: MakeEngine, folder: RunFolder, store: Store,
+        everybody: Class, out: Console, err: Console,
+    ) -> None:  # fmt: skip
+        self.options, self.plan, self.engine, self.folder, self.store = options, plan, engine, folder, store
+        self.everybody, self.out, self.err = everybody, out, err
+        self.reports: dict[int, Report] = {}
+        self.unsaved = 0
+
+    def run(self) -> int:
+        """Grades, and says what came of it: the exit code."""
+        terminal.print_setting(self.err, self.plan, self.everybody.submissions)
+        try:
+            course = self.grade()
+        except KeyboardInterrupt:
+            return self.interrupted()
+        except StoreError as error:
+            say(self.err, "error", str(error), "red")
+            self.say_how_to_go_on()
+            return FAILED
+        ordered = [self.reports[index] for index in sorted(self.reports)]
+        book = save_table(ordered, self.folder, self.err) if ordered else None
+        terminal.print_grades(self.out, ordered, self.folder.out, book, verbose=self.options.verbose)
+        terminal.print_counts(self.out, self.everybody.submissions, ordered, course)
+        return FAILED if self.unsaved or book is None or any(report.faults for report in ordered) else 0
+
+    def grade(self) -> Course:
+        """Every report, written as soon as it is made. Raises StoreError and KeyboardInterrupt."""
+        runs, began = self.store.runs(), now()
+        content = described(self.options, self.plan.seed, began if self.options.all else "")
+        content["again"] = since(runs, content, began) if self.options.all else ""
+        run = self.store.begin(self.plan.seed, content)
+        self.store.drop(self.everybody.lost)
+        course = Course(self.everybody.submissions, self.plan, self.store, self.everybody.keys, content["again"])
+        with watch(self.err, self.everybody.submissions, self.plan) as progress:
+            for index, report in grade_course(course, progress.note, progress.known, self.engine):
+                self.reports[index] = saved = save(report, self.folder)
+                if saved is not report:
+                    self.unsaved += 1
+                    say(self.err, "error", f"{saved.submission}: {saved.problems[0]}", "red")
+                progress.finished(index, saved)
+        self.store.end(run)
+        return course
+
+    def interrupted(self) -> int:
+        """Ctrl-C: the table of all that has a report, also from before; what is done, and how to go on."""
+        done = len(self.reports)
+        try:
+            fresh = {self.everybody.keys[index]: report for index, report in self.reports.items()}
+            rows = [fresh.get(one.key, one.report) for one in graded_in(self.store)]
+        except StoreError:
+            rows = [self.reports[index] for index in sorted(self.reports)]
+        if rows:
+            save_table(rows, self.folder, self.err)
+        where = f", reports of those are in {self.folder.out}" if done else ""
+        say(self.err, "interrupted", f"{done} of {len(self.everybody.submissions)} graded{where}", "yellow")
+        self.say_how_to_go_on()
+        return INTERRUPTED
+
+    def say_how_to_go_on(self) -> None:
+        """Every verdict so far is in the store."""
+        say(self.err, "to go on from here", command(self.options), "yellow")
 
 
 def save(report: Report, folder: RunFolder) -> Report:

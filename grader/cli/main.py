@@ -19,9 +19,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..grading.store import StoreError
 from ..report.folder import STORE, FolderError, RunFolder
 from .afterwards import COMMANDS, refuse_nonsense
 from .arguments import UsageError, parse, refuse_engine
+from .resume import opened, read_before
 
 INTERRUPTED = 130
 
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .consoles import consoles, say
 
     out, err = consoles()
+    folder: RunFolder | None = None
     try:
         if options.command == "grade" and options.dry_run:
             from .reading import run_dry
@@ -48,12 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.enable()
         code = run(options, folder, out, err)
         return finished(code, out, err)
-    except (UsageError, FolderError) as error:
+    except (UsageError, FolderError, StoreError) as error:
         say(err, "error", str(error), "red")
         return 2
     except KeyboardInterrupt:
         say(err, "interrupted", "the run was not finished", "yellow")
         return INTERRUPTED
+    finally:
+        if folder is not None:
+            folder.close()
 
 
 def finished(code: int, out: Console, err: Console) -> int:
@@ -75,14 +81,25 @@ def prepared(options: argparse.Namespace) -> RunFolder | None:
         return None
     paths = options.paths if options.command == "grade" else [options.path]
     missing = [str(path) for path in paths if not os.path.lexists(path)]
-    if len(missing) == len(paths):
+    known = read_before(options) if missing and options.command == "grade" else frozenset()
+    if len(missing) == len(paths) and not known.issuperset(missing):
         raise UsageError(
             f"{', '.join(missing)} {'do' if len(missing) > 1 else 'does'} not exist: give a folder, a .zip or a .tar "
             "file"
         )
     if options.command == "grade":
         refuse_engine(options)
-        return RunFolder(options.out, options.fresh, paths)
+        options.gone = [path for path in paths if str(path) in missing and str(path) in known]
+        options.paths = [path for path in paths if path not in options.gone]
+        folder = RunFolder(options.out, options.fresh, paths)
+        folder.lock()
+        try:
+            if folder.goes_on:
+                opened(folder.out, make=True).close()  # what was killed in the first moment has left no tables
+        except UsageError:
+            folder.close()
+            raise
+        return folder
     if options.json is not None:
         refuse_unwritable("--json", options.json)
     return None

@@ -34,9 +34,14 @@ def find(store: Store, wanted: str) -> Graded:
 
 @contextlib.contextmanager
 def writing(out: Path) -> Iterator[Store]:
-    """The folder's store, with nobody else writing to the folder. Raises StoreError."""
-    with Store(out, writing=True) as store:
-        yield store
+    """The folder's store, with nobody else writing to the folder. Raises FolderError and StoreError."""
+    folder = RunFolder(out, fresh=False)
+    folder.lock()
+    try:
+        with Store(out, writing=True) as store:
+            yield store
+    finally:
+        folder.close()
 
 
 def rewritten(

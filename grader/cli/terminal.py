@@ -16,16 +16,19 @@ from rich.text import Text
 
 from ..boundary.box import Sandbox
 from ..classes.ingest import Submission
-from ..grading.run import Plan
+from ..grading.course import Course
+from ..grading.plan import Plan
 from ..report.model import Report, question_label
 from ..report.printable import name_of, one_line, problems_of
-from ..report.words import STATUS_WORDS, boxed, hands, marks, points, summary
+from ..report.words import STATUS_WORDS, boxed, hands, marks, points, summary, why_unread
 from ..rubric import QUESTIONS
 from .boxes import STRONG
 from .layout import FOLDED, details, next_steps, question_block
 
-LONGEST_SHOWN = 26  # of a submission's name, in the table of a class
-FRAME = 13  # what four columns of such a table take beside their text
+# of the table of a class: the widths of names and numbers, and what it takes beside its text, in all and by column
+LONGEST_SHOWN, LEAST_NAME, LONGEST_ID, LEAST_ROOM = 26, 12, 12, 8
+EDGE, COLUMN = 1, 3
+NOTHING_IN_IT = ("missing: ", "is empty")  # what is said of a submission in which nothing was found
 
 
 def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission]) -> None:
@@ -75,11 +78,11 @@ def print_check(console: Console, report: Report, *, verbose: bool = False) -> N
     """A student's report: every question that ran, failures explained, what to do next, and how much was not run."""
     print_problems(console, report)
     ran = [o for o in report.outcomes if not o.left_out]
-    for question in QUESTIONS:
+    for question in QUESTIONS if not report.unread else ():
         own = [o for o in ran if o.check.question == question.number]
         if own:
             console.print(question_block(question, own, for_student=True, verbose=verbose))
-    console.print(next_steps(ran, for_student=True))
+    console.print(next_steps(() if report.unread else ran, for_student=True))
     total = sum(o.check.points for o in ran)
     left = report.points("not_run")
     earned = points(report.score + report.bonus)
@@ -104,7 +107,9 @@ def print_grades(
     else:
         print_class(console, reports)
     for report in reports:
-        for fault in report.faults:
+        if report.unread and report.faults:
+            console.print(details([("GRADER ERROR", f"{name_of(report.submission)}: {why_unread(report)}")], "magenta"))
+        for fault in () if report.unread else report.faults:
             console.print(details([("GRADER ERROR", f"{fault.check.id}: {one_line(fault.message)}")], "magenta"))
     table = f", table in {shlex.quote(str(book))}" if book is not None else ""
     console.print(Text(one_line(f"reports in {shlex.quote(str(out))}{table}")), soft_wrap=True)
@@ -114,12 +119,12 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
     """A table of questions, then what was lost and why, what was measured, and the marks."""
     print_problems(console, report)
     ran = [o for o in report.outcomes if not o.left_out]
-    for question in QUESTIONS:
+    for question in QUESTIONS if not report.unread else ():
         own = [o for o in ran if o.check.question == question.number]
         quiet = all(o.status in FOLDED and o.override is None for o in own)
         if verbose or not quiet:
             console.print(question_block(question, own, for_student=False, verbose=verbose))
-    console.print(next_steps(ran, for_student=False))
+    console.print(next_steps(() if report.unread else ran, for_student=False))
     table = Table(title=Text(name_of(report.submission)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("question")
     table.add_column("points", justify="right", no_wrap=True)
@@ -142,22 +147,26 @@ def print_single(console: Console, report: Report, verbose: bool) -> None:
 
 def print_class(console: Console, reports: Sequence[Report]) -> None:
     """A line per submission; problems in full are in the reports."""
+    heads = ("submission", "id", "score", "bonus")
     rows = [
-        (name_of(report.submission), fraction(report.score, report.regular.judged) + "*" * bool(report.overridden),
+        (name_of(report.submission), one_line(report.owner.id) if report.owner is not None else "",
+         fraction(report.score, report.regular.judged) + "*" * bool(report.overridden),
          fraction(report.bonus, report.extra.judged), "; ".join(problems_of(report.problems)))
         for report in reports
     ]  # fmt: skip
-    heads = ("submission", "score", "bonus")
-    widest = [max([len(head), *(cell_len(row[k]) for row in rows)]) for k, head in enumerate(heads)]
-    widths = [min(widest[0], LONGEST_SHOWN), *widest[1:]]
-    room = console.width - sum(widths) - FRAME
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name, width in zip(heads, widths, strict=True):
-        side: Literal["left", "right"] = "left" if name == "submission" else "right"
-        table.add_column(name, width=width, justify=side, no_wrap=True, overflow="ellipsis")
-    table.add_column("problems", width=max(len("problems"), room), no_wrap=True, overflow="ellipsis")
+    shown = [k for k in range(len(heads)) if k != 1 or any(row[1] for row in rows)]
+    widest = [max([len(head), *(cell_len(row[k]) for row in rows)]) for k, head in enumerate(heads)]
+    widths = [min(wide, most) for wide, most in zip(widest, (LONGEST_SHOWN, LONGEST_ID, *widest[2:]), strict=True)]
+    room = console.width - sum(widths[k] for k in shown) - EDGE - COLUMN * (len(shown) + 1)
+    if room < LEAST_ROOM:  # a name gives way, but to its beginning
+        widths[0] = max(LEAST_NAME, widths[0] + room - LEAST_ROOM)
+    for k in shown:
+        side: Literal["left", "right"] = "right" if heads[k] in ("score", "bonus") else "left"
+        table.add_column(heads[k], width=widths[k], justify=side, no_wrap=True, overflow="ellipsis")
+    table.add_column("problems", width=max(LEAST_ROOM, room), no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(row[k]) for k in shown), Text(row[-1]))
     console.print(table)
     left = {(report.regular.not_run, report.extra.not_run) for report in reports}
     for points_left, bonus_left in sorted(left):
@@ -174,6 +183,33 @@ def print_class(console: Console, reports: Sequence[Report]) -> None:
         console.print(
             Text(f"not judged, because the grader itself failed: {points(unjudged)} points in all", "magenta")
         )
+
+
+def print_counts(
+    console: Console, submissions: Sequence[Submission], reports: Sequence[Report], course: Course
+) -> None:
+    """How many of each kind there were, and how much of the work was there already."""
+    if len(submissions) > 1:
+        readable = sum(bool(one.sources) for one in submissions)
+        bare = [one for one in submissions if not one.sources and not one.fault]
+        empty = sum(all(any(word in problem for word in NOTHING_IN_IT) for problem in one.problems) for one in bare)
+        failed = sum(bool(report.faults) for report in reports)
+        console.print(Text(
+            f"{len(submissions)} in all: {readable} graded, {empty} empty, {len(bare) - empty} unreadable, "
+            f"{counted(course.duplicates, 'duplicate')}, {counted(failed, 'grader error')}"
+        ))  # fmt: skip
+    found = course.counted
+    console.print(Text(f"reused {found.reused} of {counted(found.verdicts, 'verdict')}"))
+    if found.older:
+        console.print(Text(
+            f"{counted(found.older, 'verdict')} that this run is not about were made by other code, or in another box: "
+            "grade without --question to renew them", "yellow",
+        ))  # fmt: skip
+    if found.dropped:
+        console.print(Text(
+            f"{counted(found.dropped, 'verdict')} on what was handed in before do not hold for what was handed in now, "
+            "and are not in the reports: grade without --question to judge these as well", "yellow",
+        ))  # fmt: skip
 
 
 def fraction(earned: float, judged: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,9 +43,14 @@ class Counted:
 class Course:
     """The submissions of a run, on their way through the store."""
 
-    def __init__(self, submissions: Sequence[Submission], plan: Plan, store: Store, again: str = "") -> None:
+    def __init__(
+        self, submissions: Sequence[Submission], plan: Plan, store: Store, keys: Sequence[str] = (), again: str = ""
+    ) -> None:
+        """`keys` tell the submissions apart, in other runs as well; `again` is a time from before which no verdict is
+        reused. Raises StoreError."""
         self.submissions, self.plan, self.store, self.again = submissions, plan, store, again
-        self.keys = keys_of(submissions)
+        self.keys = list(keys) or keys_of(submissions)
+        self.counted = Counted()
         texts = [text_of(submission) if submission.sources else None for submission in submissions]
         self.texts = [digest_of(text) if text is not None else None for text in texts]
         self.unread = [index for index, text in enumerate(texts) if text is None]
@@ -57,6 +63,12 @@ class Course:
             )
         )
         self.circumstances = store.put_circumstances(circumstances_content(plan.circumstances))
+
+    @property
+    def duplicates(self) -> int:
+        """Submissions with a text that another one has."""
+        counts = Counter(text for text in self.texts if text is not None)
+        return sum(count for count in counts.values() if count > 1)
 
     def works(self) -> Iterator[Work]:
         """Every distinct text, with what the store knows of it."""

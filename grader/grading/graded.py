@@ -65,12 +65,10 @@ def report_of(
     )
     duration = sum(outcome.duration_s for outcome in finished)
     return Report(submission.name, tuple(submission.problems), finished, circumstances, duration,
-                  submission.owner, submission.arrival, submission.origin)  # fmt: skip
+                  submission.owner, submission.arrival, submission.origin, not submission.sources)  # fmt: skip
 
 
 def unread(submission: Submission, asked: frozenset[str]) -> dict[str, Outcome]:
-    """Outcomes where nothing could be read: why, with every check that is asked for."""
-    why = submission.problems[0] if submission.problems else "the submission is empty"
+    """Outcomes where nothing could be read, with every check that is asked for; the report says why, once."""
     status: Status = "error" if submission.fault else "failed"  # what is not the student's doing costs nothing
-    return {check.id: Outcome(check, status, 0.0, why) if check.id in asked else Outcome(check, "not_run", 0.0)
-            for check in CHECKS}  # fmt: skip
+    return {check.id: Outcome(check, status if check.id in asked else "not_run", 0.0) for check in CHECKS}

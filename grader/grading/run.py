@@ -6,7 +6,6 @@ quick checks, or one trained check) that lanes share; of many, each is done by o
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from ..check.thresholds import load_thresholds
 from ..classes.ingest import IngestError, Submission, read_submission
 from ..report.model import Report
 from ..rubric import CHECKS, MODULES, QUESTIONS
-from .course import Counted, Course
+from .course import Course
 from .engines.local import Lanes
 from .engines.values import Engine
 from .judge import Bench, Setting, judge_all, libraries
@@ -171,26 +170,22 @@ def local_engine(plan: Plan, hear: Callable[[Part, Packed], None]) -> Engine[Par
     return Lanes(plan.jobs, functools.partial(run_part, plan), hear)
 
 
-def grade(
-    submissions: Sequence[Submission], plan: Plan, progress: Progress, store: Store | None = None,
-    counted: Counted | None = None, again: str = "", engine: MakeEngine = local_engine,
-) -> Iterator[tuple[int, Report]]:  # fmt: skip
-    """Reports as they are finished, with the submission's index. `progress` hears of what is finished.
+def grade(submissions: Sequence[Submission], plan: Plan, progress: Progress) -> Iterator[tuple[int, Report]]:
+    """Reports as they are finished, with the submission's index, from a store in memory: nothing is left of the run."""
+    with Store(None) as store:
+        yield from grade_course(Course(submissions, plan, store), progress)
 
-    Every verdict is committed to the `store` as it is made, and those in it that still hold are not made again: none
-    from before `again`, a time, where that is given. `counted` learns how many that were. `engine` makes what
-    works on the parts. Raises StoreError.
+
+def grade_course(
+    course: Course, progress: Progress, known: Progress | None = None, engine: MakeEngine = local_engine
+) -> Iterator[tuple[int, Report]]:
+    """Reports as they are finished, with the submission's index. `progress` hears of what is judged, `known` of what is
+    reused; `engine` makes what works on the parts.
+
+    Every verdict is in the course's store as soon as it is made, and those in it that still hold are not made again.
+    Raises StoreError.
     """
-    with contextlib.ExitStack() as stack:
-        kept = store if store is not None else stack.enter_context(Store(None))
-        course = Course(submissions, plan, kept, again)
-        yield from graded_course(course, plan, progress, counted if counted is not None else Counted(), engine)
-
-
-def graded_course(
-    course: Course, plan: Plan, progress: Progress, counted: Counted, engine: MakeEngine
-) -> Iterator[tuple[int, Report]]:  # fmt: skip
-    """`grade`, once the class is in the store."""
+    plan, known = course.plan, known or progress
     for index in course.unread:
         report = course.report(index)
         progress(index, report.outcomes)
@@ -199,23 +194,23 @@ def graded_course(
     split = plan.jobs > 1 and len(works) < 2 * plan.jobs
     visible = QUICK if split else None
 
-    def note(work: Work, found: Sequence[Outcome]) -> None:
+    def hear(work: Work | None, verdict: Verdict) -> None:
+        if work is None or verdict.outcome.check.id in work.outcomes:
+            return  # it may be told twice: at once, and with its part
+        course.keep(work, verdict)
         for index in work.places:
-            progress(index, found)
-
-    def hear(work: Work, verdict: Verdict) -> None:
-        if verdict.outcome.check.id not in work.outcomes:  # it may be told twice: at once, and with its part
-            course.keep(work, verdict)
-            note(work, [verdict.outcome])
+            progress(index, [verdict.outcome])
 
     def settle(work: Work) -> None:
         found = [work.outcomes[kept.check] for kept in course.settle(work, visible)]
-        note(work, found)
+        for index in work.places:
+            known(index, found)
 
     def reports(work: Work) -> Iterator[tuple[int, Report]]:
-        counted.add(work)
+        course.counted.add(work)
         for index in work.places:
             yield index, course.report(index, work)
+        work.forget()
 
     for work in works:
         settle(work)
@@ -239,7 +234,7 @@ def graded_course(
         return
 
     by_place = {work.places[0]: work for work in busy}
-    lanes = engine(plan, lambda part, item: hear(by_place[part.index], unpacked(item)))
+    lanes = engine(plan, lambda part, item: hear(by_place.get(part.index), unpacked(item)))
     apart = engine is not local_engine and plan.device != "cpu" and "trained" in plan.kinds
     open_parts = dict.fromkeys(by_place, 0)
 
@@ -262,4 +257,4 @@ def graded_course(
         settle(work)
         submit(work)
         if not open_parts[part.index]:
-            yield from reports(work)
+            yield from reports(by_place.pop(part.index))

@@ -280,6 +280,11 @@ class Store:
                     (key, place, text, dumped(content)),
                 )
 
+    def drop(self, keys: Iterable[str]) -> None:
+        """Takes submissions out of the class that nothing was ever read of."""
+        with self.change() as base:
+            base.executemany("DELETE FROM submission WHERE key = ? AND text IS NULL", [(key,) for key in keys])
+
     def submissions(self) -> list[Row]:
         """All submissions, in their order."""
         found = self.rows(
@@ -332,6 +337,10 @@ class Store:
             f"SELECT {OF_VERDICT} FROM mark m JOIN verdict v ON v.id = m.verdict WHERE m.key = ?", key
         )  # fmt: skip
         return {row[0]: kept_of(row) for row in found}
+
+    def marked(self) -> frozenset[str]:
+        """Checks that any report has a verdict of."""
+        return frozenset(name for (name,) in self.rows("SELECT DISTINCT check_id FROM mark"))
 
     # ---- points given by hand -------------------------------------------------------------------------------------
 

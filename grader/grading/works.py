@@ -141,6 +141,10 @@ class Work:
                 why = "the grader failed, not the submission: no result came back"
                 self.outcomes[name] = Outcome(BY_ID[name], "error", 0.0, why)
 
+    def forget(self) -> None:
+        """Its reports are made: what they hold is not needed any more."""
+        self.candidates, self.rest, self.outcomes, self.marks = {}, {}, {}, {}
+
     def left(self, names: Sequence[str]) -> list[str]:
         """Of these checks, those that a lane has to look at, in the rubric's order."""
         return [name for name in names if name in self.pending or name in self.open]

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from .lock import FolderLock, Locked, NoLocks
 from .printable import one_line
 
 RECORD = ".a7-reports"
@@ -38,40 +39,81 @@ class RunFolder:
 
     def __init__(self, out: Path, fresh: bool, inputs: Sequence[Path] = ()) -> None:
         """Looks whether reports can be written to `out`. Raises FolderError."""
-        self.out = out
+        self.out, self.fresh = out, fresh
         self.record = out / RECORD
+        self.locked: FolderLock | None = None
         try:
             refuse_inputs(out, inputs)
             probe(out)
-            self.earlier = list(self._recorded())
-            there = any(os.path.lexists(out / name) for name in self.earlier)
-            self.goes_on = not fresh and there and (out / STORE).is_file()
-            if not there:
-                refuse_foreign(out)
+            self._look()
         except OSError as error:
             raise FolderError(f"{asked(out)}: {reason(error)}; give a folder in which you may write") from error
-        if there and not fresh and not self.goes_on:
+
+    def _look(self) -> None:
+        """What an earlier run has left, and whether this one goes on with it. Raises FolderError and OSError."""
+        self.known = set(self._recorded())
+        self.goes_on = not self.fresh and (self.out / STORE).is_file()
+        there = any(os.path.lexists(self.out / name) for name in self.known)
+        if not there:
+            refuse_foreign(self.out)
+        elif not self.fresh and not self.goes_on:
             raise FolderError(
-                f"{asked(out)} holds the reports of an earlier run without its {STORE}, and two runs must not mix: "
-                "give another folder, or --fresh to remove those reports first"
+                f"{asked(self.out)} holds the reports of an earlier run without its {STORE}, and two runs must not "
+                "mix: give another folder, or --fresh to remove those reports first"
             )
+
+    def lock(self) -> None:
+        """Keeps every other grader out of the folder until `close`, or the end of this process. Raises FolderError."""
+        try:
+            self.locked = FolderLock(self.out)
+        except Locked as other:
+            who = one_line(str(other), 100) or "it has not said which"
+            raise FolderError(
+                f"another grader is at work in {asked(self.out)} ({who}): wait until it is done, or give another folder"
+            ) from other
+        except NoLocks as error:
+            raise FolderError(
+                f"{asked(self.out)}: the file system knows no locks ({error}), so that nothing would keep a second "
+                "grader out: give a folder on another one, on a disk of this machine say"
+            ) from error
+        except OSError as error:
+            raise FolderError(f"{asked(self.out)}: {reason(error)}; give a folder in which you may write") from error
+        try:
+            self._look()  # again: until now another one may have been at work
+        except FolderError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Others may write to the folder again."""
+        if self.locked is not None:
+            self.locked.release()
+            self.locked = None
 
     def begin(self) -> None:
         """Goes on, or removes what an earlier run wrote, and nothing else; from here on the folder is this run's."""
         try:
-            for name in () if self.goes_on else self.earlier:
-                remove(self.out, name)
-            self.out.mkdir(parents=True, exist_ok=True)
+            for name in sorted(self.known):
+                clear(self.out, name)
+                if not self.goes_on:
+                    remove(self.out, name)
+            for left in self.out.glob(f"{PROBE}.*"):
+                left.unlink(missing_ok=True)
             if not self.goes_on:
+                self.out.mkdir(parents=True, exist_ok=True)
                 self.record.write_text(HEAD, encoding="utf-8")
+                self.known.clear()
             self.expect(STORE_FILES)
         except OSError as error:
             raise FolderError(f"{asked(self.out)}: {reason(error)}; nothing has been graded") from error
 
     def expect(self, names: Iterable[str]) -> None:
         """Writes down files that are about to be written, as paths in the folder. Raises OSError."""
-        with self.record.open("a", encoding="utf-8") as file:
-            file.write("".join(f"\n{name}" for name in names))  # a line cut off by a full disk spoils no other
+        new = [name for name in names if name not in self.known]
+        if new:
+            with self.record.open("a", encoding="utf-8") as file:
+                file.write("".join(f"\n{name}" for name in new))  # a line cut off by a full disk spoils no other
+            self.known.update(new)
 
     def _recorded(self) -> Iterator[str]:
         """Names in the record that a run could have written: an edited record cannot make us remove anything else."""
@@ -133,15 +175,24 @@ def refuse_foreign(out: Path) -> None:
                 )
 
 
-def remove(out: Path, name: str) -> None:
-    """One of our files, what an interrupted run left beside it, and its folder once that is empty."""
+def is_ours(out: Path, path: Path) -> bool:
+    """Whether a file lies where we have written it: not behind a link that somebody has put there."""
+    return not path.is_dir() and (path.parent == out or not path.parent.is_symlink())
+
+
+def clear(out: Path, name: str) -> None:
+    """Removes what a killed run has left beside one of our files."""
     path = out / name
-    if path.is_dir() or (path.parent != out and path.parent.is_symlink()):
-        return  # not as we left it
-    path.unlink(missing_ok=True)
-    for left in sorted(path.parent.glob(f".{path.name}.*")):
+    for left in sorted(path.parent.glob(f".{path.name}.*")) if is_ours(out, path) else ():
         if left.suffix[1:].isdigit():
             left.unlink()
-    if path.parent != out:
-        with contextlib.suppress(OSError):  # somebody else's files are in it
-            path.parent.rmdir()
+
+
+def remove(out: Path, name: str) -> None:
+    """Removes one of our files, and its folder once that is empty."""
+    path = out / name
+    if is_ours(out, path):
+        path.unlink(missing_ok=True)
+        if path.parent != out:
+            with contextlib.suppress(OSError):  # somebody else's files are in it
+                path.parent.rmdir()

@@ -12,7 +12,7 @@ from ..check.outcome import Outcome
 from ..rubric import QUESTIONS
 from .model import Report, as_dict, number, override_dict, question_label
 from .printable import problems_of
-from .words import STATUS_WORDS, explanation, hands, summary
+from .words import STATUS_WORDS, by_hand, explanation, hands, summary, why_unread
 
 
 def render(report: Report) -> dict[str, Any]:
@@ -35,7 +35,9 @@ def render(report: Report) -> dict[str, Any]:
             key: content[key]
             for key in ("seed", "dataset", "device", "versions", "sandbox", "not_run_points", "unjudged_points")
         },
-        "tests": [
+        "tests": unread_tests(report)
+        if report.unread
+        else [
             {
                 "score": number(outcome.earned),
                 "max_score": number(outcome.check.points),
@@ -54,6 +56,23 @@ def render(report: Report) -> dict[str, Any]:
             if not outcome.left_out
         ],
     }
+
+
+def unread_tests(report: Report) -> list[dict[str, Any]]:
+    """A test for each question of a submission of which nothing could be read."""
+    found = []
+    for question in QUESTIONS:
+        total = report.of(question)
+        if total.most == total.not_run:
+            continue
+        given = [f"{o.check.title}: {by_hand(o.override)}" for o in report.overridden
+                 if o.check.question == question.number and o.override is not None]  # fmt: skip
+        found.append({
+            "score": number(total.earned), "max_score": number(round(total.most - total.not_run, 6)),
+            "status": "failed", "name": question.title, "number": str(question_label(question.number)),
+            "output": "\n".join([why_unread(report), *given]), "visibility": "visible",
+        })  # fmt: skip
+    return found
 
 
 def numbered(report: Report) -> Iterator[tuple[str, Outcome]]:

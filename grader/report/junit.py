@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import replace
 
+from ..check.outcome import Outcome
 from ..rubric import QUESTIONS
 from .model import Report, override_dict, question_label
 from .printable import name_of, one_line
-from .words import STATUS_WORDS, explanation, points
+from .words import STATUS_WORDS, explanation, points, why_unread
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -19,6 +22,8 @@ def render(report: Report) -> str:
     totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for question in QUESTIONS:
         outcomes = [o for o in report.outcomes if o.check.question == question.number]
+        if report.unread:
+            outcomes = apart_or_together(outcomes, why_unread(report))
         counts = {
             "tests": len(outcomes),
             "failures": sum(o.status not in ("passed", "skipped", "not_run", "error") for o in outcomes),
@@ -52,6 +57,18 @@ def render(report: Report) -> str:
     root.set("time", f"{sum(o.duration_s for o in report.outcomes):.3f}")
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def apart_or_together(outcomes: Sequence[Outcome], why: str) -> list[Outcome]:
+    """Of a question of which nothing could be read: one case for all checks that were wanted, and one for each with
+    points given by hand."""
+    given = [outcome for outcome in outcomes if outcome.override is not None]
+    others = [outcome for outcome in outcomes if outcome.override is None and outcome.status != "not_run"]
+    if not others:
+        return given
+    points_of_all = sum(outcome.check.points for outcome in others)
+    check = replace(others[0].check, id=f"{others[0].check.id.partition('.')[0]}.all", points=points_of_all)
+    return [replace(others[0], check=check, message=why), *given]
 
 
 def clean(text: str) -> str:

@@ -53,10 +53,12 @@ def render(report: Report) -> str:
     for question in QUESTIONS:
         label = question_label(question.number)
         lines.append(f"| {label} · {prose(question.title)} | {marks(report.of(question))} |")
-    for question in QUESTIONS:
+    if report.unread:
+        lines += ["", "Nothing of it could be read, so that no check could begin."]
+    for question in QUESTIONS if not report.unread or report.overridden else ():
         lines += ["", f"## {question_label(question.number)} · {prose(question.title)}", ""]
         for outcome in report.outcomes:
-            if outcome.check.question != question.number:
+            if outcome.check.question != question.number or (report.unread and outcome.override is None):
                 continue
             mark = "x" if outcome.full else " "
             earned = f"{points(outcome.earned)} / {points(outcome.check.points)}, {STATUS_WORDS[outcome.status]}"

@@ -78,6 +78,7 @@ class Report:
     owner: Owner | None = None  # None: the name is all that is known
     arrival: Arrival = field(default_factory=Arrival)
     origin: str = ""  # where it lay, from the path that was given
+    unread: bool = False  # nothing could be read, for the reason that `problems` begin with: no check says it again
 
     def earned(self, question: Question) -> float:
         """Points of one question."""
@@ -164,7 +165,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "duration_s": round(report.duration_s, 3),
         "versions": dict(report.circumstances.versions),
         "sandbox": sandbox_dict(report.circumstances.sandbox),
-        "checks": [outcome_dict(outcome) for outcome in report.outcomes],
+        "checks": [(short_dict if report.unread else outcome_dict)(outcome) for outcome in report.outcomes],
     }
 
 
@@ -174,6 +175,13 @@ def sandbox_dict(sandbox: Sandbox) -> dict[str, Any]:
     if sandbox.self_test is not None:
         seen = [{"what": one.what, "held": one.held, "seen": one_line(one.seen)} for one in sandbox.self_test]
     return {"backend": sandbox.backend, "layers": [*sandbox.layers], "missing": [*sandbox.missing], "self_test": seen}
+
+
+def short_dict(outcome: Outcome) -> dict[str, Any]:
+    """The same of a check that could not begin, because nothing was read: without what is empty."""
+    always = ("id", "question", "kind", "title", "points", "max_points", "bonus", "visibility", "status")
+    return {name: value for name, value in outcome_dict(outcome).items()
+            if name in always or (value and name not in ("asks", "duration_s"))}  # fmt: skip
 
 
 def outcome_dict(outcome: Outcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from ..boundary.box import Sandbox
 from ..check.outcome import Outcome, Override
 from .model import Report, Sum
-from .printable import name_of, one_line, printable
+from .printable import name_of, one_line, printable, problems_of
 
 STATUS_WORDS = {
     "passed": "passed",
@@ -105,6 +105,11 @@ def verdict(outcome: Outcome, *, for_student: bool) -> list[tuple[str, str]]:
         if outcome.status != "unimplemented":
             lines += [("your code printed", last_of(outcome.printed))]
     return [(label, printable(text)) for label, text in lines if text]
+
+
+def why_unread(report: Report) -> str:
+    """Why nothing of a submission could be read."""
+    return problems_of(report.problems)[0] if report.problems else "the submission is empty"
 
 
 def last_of(text: str) -> str:

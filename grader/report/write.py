@@ -38,6 +38,7 @@ def staged(contents: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             temporaries[path].write_bytes(content)
+            to_disk(temporaries[path])
         yield put_in_place
     finally:
         for temporary in temporaries.values():
@@ -45,18 +46,44 @@ def staged(contents: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
                 temporary.unlink()
 
 
+def to_disk(path: Path) -> None:
+    """Waits until a file is on the disk: renamed before, it would be empty after a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def to_json(value: object) -> str:
     """JSON text; NaN is an error, not an extension."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def to_short_json(content: Mapping[str, object]) -> str:
+    """The same in few lines, one for each entry of a list."""
+    lines = []
+    for name, value in content.items():
+        items = [f"  {plain_json(item)}" for item in value] if isinstance(value, list) else []
+        whole = ",\n".join(items).join(("[\n", "\n ]")) if items else plain_json(value)
+        lines.append(f" {plain_json(name)}: {whole}")
+    return ",\n".join(lines).join(("{\n", "\n}\n"))
+
+
+def plain_json(value: object) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
 def report_files(report: Report) -> dict[str, str]:
-    """The text of each file of one submission."""
+    """The text of each file of one submission. That of one of which nothing could be read is short: a class may have
+    many."""
+    as_json = to_short_json if report.unread else to_json
     return {
-        "report.json": to_json(as_dict(report)),
+        "report.json": as_json(as_dict(report)),
         "report.md": markdown.render(report),
         "junit.xml": junit.render(report),
-        "results.json": to_json(gradescope.render(report)),
+        "results.json": as_json(gradescope.render(report)),
     }
 
 

@@ -1,0 +1,195 @@
+"""``python -m tests.killed --times 200``: graders that are killed with -9 at random moments, and what resuming makes of it.
+
+A class is graded once undisturbed. Then graders of the same class are killed at random moments, one after the other on
+the same folder, until one of them ends by itself; its gradebook, its reports and its store must be those of the
+undisturbed run. Every grader is a fork of this process, which has imported everything already: so the moments lie where
+verdicts are made and reports are written, and not in the seconds that importing PyTorch and trying the box take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from grader.boundary.box import Observation
+from grader.cli import boxes
+from grader.cli import commands as commands  # a fork would else import each of them for itself
+from grader.cli.main import main as grader
+from grader.report.folder import STORE_FILES
+
+from .conftest import ROOT
+
+REFERENCE = (ROOT / "solution" / "gaussians.py").read_text()
+WRONG = REFERENCE + "\n_kl = kl_divergence\ndef kl_divergence(mu, logvar):\n    return 2 * _kl(mu, logvar)\n"
+STUDENTS = {
+    "ann": REFERENCE, "bob": WRONG, "cy": REFERENCE, "dan": (ROOT / "starter" / "gaussians.py").read_text(),
+    "eve": "def kl_divergence(mu, logvar:\n", "fay": REFERENCE + "\n# mine\n",
+}  # fmt: skip
+JOBS = (1, 1, 2)  # of the graders, drawn: each lane beyond the first has PyTorch to import
+RUN = ("--question", "2", "--no-trained", "--seed", "3", "--box", "none", "--unsafe-no-box")
+
+
+def make_class(folder: Path) -> Path:
+    """A class of small submissions: right, wrong, twice the same, nothing done, not to be read."""
+    for name, text in STUDENTS.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "gaussians.py").write_text(text)
+    (folder / "gil.zip").write_bytes(b"PK no zip")
+    return folder
+
+
+def start(arguments: Sequence[str], log: Path) -> int:
+    """A grader in a process of its own, which leads its own group; what it prints goes to `log`. Returns its number."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        os.setsid()
+        to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(to, 1)
+        os.dup2(to, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        code = grader(arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def ended(child: int, seconds: float | None = None) -> int | None:
+    """The exit code of a grader; None if it is still at work after so many seconds."""
+    until = None if seconds is None else time.monotonic() + seconds
+    while until is None or time.monotonic() < until:
+        found, status = os.waitpid(child, 0 if until is None else os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    return None
+
+
+def kill(child: int, everything: bool) -> None:
+    """With -9: the grader alone, whose workers notice, or all of its processes at once, as a power cut does."""
+    (os.killpg if everything else os.kill)(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def left_by(out: Path) -> dict[str, Any]:
+    """Every file of a folder but the store; reports without durations, which are all that may differ."""
+    found: dict[str, Any] = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.is_dir() or name in STORE_FILES:
+            continue
+        found[name] = path.read_bytes()
+        if path.name == "report.json":
+            found[name] = json.loads(found[name])
+            for one in (found[name], *found[name]["checks"]):
+                one.pop("duration_s", None)
+        elif path.parent != out:
+            found[name] = len(found[name]) > 0  # the same report in another form, with durations
+        elif name == ".a7-reports":
+            found[name] = sorted(set(found[name].split(b"\n")))  # in the order in which they were finished
+    return found
+
+
+def verdicts_of(out: Path) -> int:
+    """Committed verdicts in a folder's store. AssertionError where the store is damaged."""
+    if not (out / "run.sqlite").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(out / "run.sqlite")) as base:
+        assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        tables = [name for (name,) in base.execute("SELECT name FROM sqlite_master")]
+        return int(base.execute("SELECT count(*) FROM verdict").fetchone()[0]) if "verdict" in tables else 0
+
+
+@dataclass
+class Tally:
+    """What became of the graders that were killed."""
+
+    kills: int = 0
+    runs: int = 0  # that came to their end after being killed, once or more
+    early: int = 0  # kills before the first verdict
+    midway: int = 0  # after the first verdict and before the last
+    late: int = 0  # when all verdicts were made: while reports and the table were written
+    differing: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills: {self.early} before the first verdict, {self.midway} between verdicts, {self.late} "
+            f"after the last; {self.runs} runs ended after them, {self.runs - len(self.differing)} of these in the "
+            "gradebook, reports and store of an undisturbed run"
+        )
+
+
+def disturbed(folder: Path, times: int, seed: int) -> Tally:
+    """Kills graders so many times. Raises AssertionError where an undisturbed run does not end, or a store is damaged."""
+    everybody = make_class(folder / "class")
+    rng, tally = random.Random(seed), Tally()
+
+    def arguments(out: Path, lanes: int) -> list[str]:
+        return ["grade", str(everybody), "--out", str(out), *RUN, "--jobs", str(lanes)]
+
+    calm = folder / "calm"
+    seconds = {}
+    for lanes in sorted(set(JOBS)):  # the last one is compared with
+        shutil.rmtree(calm, ignore_errors=True)
+        began = time.monotonic()
+        assert ended(start(arguments(calm, lanes), folder / "calm.log")) == 0, (folder / "calm.log").read_text()
+        seconds[lanes] = time.monotonic() - began
+    wanted, all_of_them = left_by(calm), verdicts_of(calm)
+    while tally.kills < times or (folder / "out").exists():
+        lanes, out, log = rng.choice(JOBS), folder / "out", folder / "out.log"
+        before = verdicts_of(out)
+        child = start(arguments(out, lanes), log)
+        moment = rng.uniform(0.0, seconds[lanes]) if tally.kills < times else None
+        code = ended(child, moment)
+        if code is None:
+            kill(child, everything=rng.random() < 0.5)
+            tally.kills += 1
+            made = verdicts_of(out)
+            assert made >= before, "a committed verdict has gone"
+            tally.early += made == 0
+            tally.midway += 0 < made < all_of_them
+            tally.late += made == all_of_them
+            continue
+        tally.runs += 1
+        if code != 0 or left_by(out) != wanted or verdicts_of(out) != all_of_them:
+            tally.differing.append(f"run {tally.runs} (exit code {code}): {log.read_text()[-2000:]}")
+        print(tally, flush=True)
+        shutil.rmtree(out)
+        log.unlink()
+    return tally
+
+
+def main() -> int:
+    """0 if every run that was killed has ended as an undisturbed one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.killed", description=__doc__)
+    parser.add_argument("--times", type=int, default=200, metavar="N", help="how many graders are killed")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    untried = Observation("a test of the kit", True, "the self-test is left out")
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(boxes, "observe", return_value=[untried]):
+        tally = disturbed(Path(folder), options.times, options.seed)
+    print(*tally.differing, tally, sep="\n")
+    return 1 if tally.differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
