@@ -92,7 +92,8 @@ def taken_apart(sources: str) -> Text:
     """All pieces of a text, given as JSON of its modules' sources."""
     pieces: list[Piece] = []
     loose: list[ast.AST] = []
-    heads: list[ast.AST] = []
+    order: list[tuple[str, ast.AST]] = []  # what imports execute; of a function, only that there is one of this name
+    imported: set[str] = set()
     nothing = Text((), Piece("", "", "", "", frozenset()), whole=True)
     for module, source in sorted(json.loads(sources).items()):
         try:
@@ -101,19 +102,25 @@ def taken_apart(sources: str) -> Text:
             return nothing
         if unclear(tree):
             return nothing
+        order.append(("", ast.Constant(module)))
         for node in tree.body:
             if isinstance(node, Definition):
                 pieces += pieces_of(node, f"{module}:")
-                heads.append(bare(node))
                 loose += executed(node)
+                order += [*(("", part) for part in executed(node)),
+                          ("" if isinstance(node, ast.ClassDef) else node.name, bare(node))]  # fmt: skip
             elif isinstance(node, ast.Import | ast.ImportFrom):
-                heads.append(node)  # it calls nothing of what it names
+                order.append(("", node))  # it calls nothing of what it names
+                imported |= {alias.name for alias in node.names}
                 pieces += [Piece(f"{module}:{alias.asname}", alias.asname, "", "", frozenset(alias.name.split(".")))
                            for alias in node.names if alias.asname]  # fmt: skip
             else:
                 loose.append(node)
-    always = Piece("", "", *said_by([*loose, *heads]), frozenset().union(*map(names_of, loose)))
-    return Text(tuple(pieces), always, whole=False)
+                order.append(("", node))
+    names = frozenset().union(*map(names_of, loose))
+    # a function that no import and nothing at the top names is there or not: only who calls it sees that
+    told = [node for name, node in order if not name or name in names | imported or "*" in imported]
+    return Text(tuple(pieces), Piece("", "", *said_by(told), names), whole=False)
 
 
 def pieces_of(node: Definition, where: str) -> Iterator[Piece]:

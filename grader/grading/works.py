@@ -97,7 +97,7 @@ class Work:
     def settle(self, visible: Mapping[str, bool] | None = None) -> list[Kept]:
         """Reuses what can be by now, and sorts the rest into `open` and `pending`; returns what it has reused.
 
-        `visible` says of which checks a trained one is told (`run.grade`: those of an earlier phase), None: of all.
+        `visible` says of which checks a trained one is told (`run.grade_course`: an earlier phase's), None: all.
         """
         self.open, self.pending = [], {}
         found: list[Kept] = []

@@ -1,0 +1,100 @@
+"""Which checks can see a change of a text: never fewer than those whose code it touches."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.grading.sight import sees_the_same
+from grader.grading.store import Kept
+
+TEXT = '''import torch
+from helpers import base
+
+
+SCALE = 2
+
+
+def log_det(x):
+    return x.log().sum()
+
+
+def entropy(x):
+    return log_det(x) * SCALE
+
+
+def divergence(x):
+    """Unlike entropy."""
+    return base(x)
+
+
+class Model:
+    def __init__(self):
+        self.size = 3
+
+    def forward(self, x):
+        return divergence(x)
+'''
+HELPERS = "def base(x):\n    return x\n\n\ndef other(x):\n    return x\n"
+
+
+def same(entered: str, text: str = TEXT, helpers: str = HELPERS, status: str = "passed") -> bool:
+    """Whether a check that entered by this name sees the same of a changed text."""
+    texts = [{"sources": {"gaussians": main, "helpers": other}, "aliases": []}
+             for main, other in ((TEXT, HELPERS), (text, helpers))]  # fmt: skip
+    return sees_the_same(*texts, Kept("q2.x", "", status, {}, frozenset({f"gaussians.{entered}"})))
+
+
+def changed(old: str, new: str) -> str:
+    assert old in TEXT
+    return TEXT.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "unseen"),
+    [
+        (changed("x.log().sum()", "x.log().mean()"), {"divergence", "Model"}),
+        (changed("return base(x)", "return -base(x)"), {"entropy"}),
+        (changed("self.size = 3", "self.size = 4"), {"entropy", "divergence"}),
+        (changed("SCALE = 2", "SCALE = 3"), set()),
+        (TEXT + "\n\ndef unused(x):\n    return entropy(x)\n", {"entropy", "divergence", "Model"}),
+        (TEXT + "\n\ndef log_det(x):\n    return x\n", {"divergence", "Model"}),
+        (TEXT + "\n\nprint(divergence)\n", set()),
+        ("# a comment\n\n" + TEXT, {"entropy", "divergence", "Model"}),
+        (changed("SCALE = 2", "SCALE = 2\ngetattr(torch, 'a' + 'b', None)"), set()),
+        (TEXT + "\n\ndef sneaky(x):\n    globals()['entropy'] = None\n", set()),
+        (TEXT + "\n\ndef (x)", set()),
+    ],
+)
+def test_who_sees_a_change(text: str, unseen: set[str]) -> None:
+    assert {name for name in ("entropy", "divergence", "Model") if same(name, text)} == unseen
+
+
+def test_a_change_is_followed_into_other_modules() -> None:
+    assert not same("divergence", helpers=HELPERS.replace("return x\n\n", "return -x\n\n"))
+    assert same("entropy", helpers=HELPERS.replace("return x\n\n", "return -x\n\n"))
+    assert same("divergence", helpers=HELPERS.replace("def other(x):\n    return x", "def other(x):\n    return -x"))
+    assert not same("entropy", helpers=HELPERS.replace("def base", "def basis")), "the import fails now"
+
+
+def test_what_is_executed_in_another_order_is_another_text() -> None:
+    """A name is bound twice, and it matters which of them another one is made of."""
+    again = "\n\ndef entropy(x):\n    return 0\n"
+    before, after = (
+        f"{TEXT}{first}{second}" for first, second in (("\n\nold = entropy\n", again), (again, "\n\nold = entropy\n"))
+    )
+    texts = [{"sources": {"gaussians": text, "helpers": HELPERS}, "aliases": []} for text in (before, after)]
+    assert not sees_the_same(*texts, Kept("q2.x", "", "passed", {}, frozenset({"gaussians.old"})))
+
+
+def test_what_moves_from_one_module_to_the_next_is_another_text() -> None:
+    texts = [
+        {"sources": {"a": one, "b": two}, "aliases": []}
+        for one, two in (("x = 1\ny = 2\n", "z = 3\n"), ("x = 1\n", "y = 2\nz = 3\n"))
+    ]
+    assert not sees_the_same(*texts, Kept("q2.x", "", "passed", {}, frozenset({"a.f"})))
+
+
+def test_a_report_of_what_failed_names_lines() -> None:
+    assert same("entropy", "\n" + TEXT)
+    assert not same("entropy", "\n" + TEXT, status="failed")
+    assert same("entropy", TEXT + "\n\ndef unused(x):\n    return x\n", status="failed")
