@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.classes.late import (
@@ -91,10 +91,10 @@ def test_the_student_reads_why() -> None:
 
 
 def test_extensions_move_the_deadline_of_one() -> None:
-    two = Extension("101", 2, days=2)
+    two = Extension("101", 2, DUE + timedelta(days=2))
     assert after(extension=two, days=2) == (0, 0)
     assert after(extension=two, days=2, seconds=1) == (10, 1)
-    until = Extension("101", 2, until=DUE + timedelta(days=5))
+    until = Extension("101", 2, DUE + timedelta(days=5))
     assert after(extension=until, days=5) == (0, 0)
     assert "extended" in lateness(POLICY, Arrival(DUE + timedelta(days=3)), 80, 100, two).said
 
@@ -104,10 +104,11 @@ def test_extensions_find_owners_by_number_or_address_and_never_two() -> None:
     bob = Owner("Bob", "7", "moodle", also={"sid": "102"})
     odd = Owner("Odd", "102", "moodle")
     team = Owner("Team", "9", "moodle", "group", members=(Owner("A", "201", "moodle"), Owner("B", "202", "moodle")))
-    given = [Extension("jane@X.org", 2, days=1), Extension("102", 3, days=1), Extension("Bob", 4, days=1),
-             Extension("201", 5, days=1), Extension("202", 6, days=3)]  # fmt: skip
+    next_day = DUE + timedelta(days=1)
+    given = [Extension("jane@X.org", 2, next_day), Extension("102", 3, next_day), Extension("Bob", 4, next_day),
+             Extension("201", 5, DUE + timedelta(days=3)), Extension("202", 6, next_day)]  # fmt: skip
     found = matched(given, [jane, bob, odd, team])
-    assert found.by_owner == {jane.key: given[0], team.key: given[4]}
+    assert found.by_owner == {jane.key: given[0], team.key: given[3]}
     assert found.unused == (
         "extensions, line 3: 102 is 2 submissions: it was not used",
         "extensions, line 4: Bob is nobody who handed in: it was not used",
@@ -119,9 +120,19 @@ def test_a_table_of_extensions() -> None:
     found, problems = read_extensions(table.encode(), EDMONTON, DUE)
     assert problems == []
     assert found == [
-        Extension("j@x.org", 2, days=1.5),
-        Extension("b@x.org", 4, until=datetime(2026, 12, 3, 12, tzinfo=EDMONTON)),
+        Extension("j@x.org", 2, DUE + timedelta(days=1.5)),
+        Extension("b@x.org", 4, datetime(2026, 12, 3, 12, tzinfo=EDMONTON)),
     ]
+
+
+def test_a_day_more_ends_at_the_same_hour_when_the_clocks_change() -> None:
+    due = datetime(2026, 10, 31, 23, 59, tzinfo=EDMONTON)  # the night after has 25 hours
+    [extension], problems = read_extensions(b"student,days\n101,1\n", EDMONTON, due)
+    assert problems == []
+    assert extension.until.isoformat() == "2026-11-01T23:59:00-07:00"
+    last = Arrival(datetime(2026, 11, 2, 6, 59, tzinfo=UTC))
+    assert lateness(Policy(due, 10.0), last, 80, 100, extension).taken == 0
+    assert lateness(Policy(due, 10.0), Arrival(datetime(2026, 11, 2, 7, 0, tzinfo=UTC)), 80, 100, extension).days == 1
 
 
 @pytest.mark.parametrize(
@@ -142,6 +153,12 @@ def test_a_table_of_extensions() -> None:
         (b"student,deadline\n101,2026-12-03\n", 2, "is no time: write one like 2026-12-03 23:59"),
         (b"student,deadline\n101,2026-13-03 12:00\n", 2, "is no time"),
         (b"student,deadline\n101,2025-12-03 12:00\n", 2, "is before the deadline of everybody"),
+        (b"student,deadline\n101,2027-03-14 02:30\n", 2, "does not exist, as the clocks go forward then"),
+        (
+            b"student,deadline\n101,2027-11-07 01:30\n",
+            2,
+            "say which is meant, 2027-11-07 01:30-06:00 or 2027-11-07 01:30-07:00",
+        ),
         (b'student,days\n"101,1\n', 2, "a quote that is not closed"),
     ],
 )
@@ -163,8 +180,13 @@ def test_a_time_of_the_systems_table_is_in_the_zone_that_is_configured() -> None
     )
     assert localised(replace(owner, also={"submitted": "yesterday"}), Arrival(), EDMONTON) == Arrival()
     assert localised(owner, Arrival(DUE), EDMONTON) == Arrival(DUE)
+    twice = replace(owner, also={"submitted": "2026-11-01 01:30:00"})
+    earlier = localised(twice, Arrival(), EDMONTON).at
+    assert earlier is not None
+    assert earlier.astimezone(UTC) == datetime(2026, 11, 1, 7, 30, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(st.floats(-100, 2000), st.floats(0, 110), st.floats(0, 100), st.none() | st.floats(0, 100))
 def test_later_is_never_better_and_nothing_goes_below_zero(
     hours: float, points: float, per_day: float, cap: float | None

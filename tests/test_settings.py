@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.cli.settings import TOTAL, SettingsError, check_ids, read_settings
+from grader.cli.settings import SettingsError, read_settings
+from grader.cli.settings_sense import TOTAL, check_ids
 from grader.cli.toml_lines import lines_of, paths
 from grader.rubric import CHECKS, QUESTIONS
 
@@ -77,7 +78,7 @@ def test_a_good_configuration(tmp_path: Path) -> None:
     assert found.policy is not None
     assert found.policy.due == datetime(2026, 11, 30, 23, 59, tzinfo=timezone(timedelta(hours=-7)))
     assert (found.policy.per_day, found.policy.cap, found.policy.grace) == (10, 50, timedelta(minutes=15))
-    assert [(extension.student, extension.days) for extension in found.extensions] == [("101", 2.0)]
+    assert [(one.student, one.until - found.policy.due) for one in found.extensions] == [("101", timedelta(days=2))]
     assert sum(value for key, value in found.weights.items() if key != "bonus") == 100
     assert found.weights["2"] == 9
     assert found.visibility == {name: "hidden", "2": "public"}
@@ -94,6 +95,14 @@ def test_nothing_is_late_and_nothing_weighed_unless_it_is_configured(tmp_path: P
     only = read_settings(written(tmp_path, "[deadline]\ndue = 2026-11-30T23:59:00Z\n"))
     assert only.policy is None
     assert only.zone == UTC
+
+
+def test_a_deadline_in_utc_is_in_the_zone_that_is_named(tmp_path: Path) -> None:
+    text = '[deadline]\ndue = 2026-11-01T05:59:00Z\ntimezone = "America/Edmonton"\n[late]\nper_day = 10\n'
+    found = read_settings(written(tmp_path, text + 'extensions = "extensions.csv"\n', "student,days\n101,1\n"))
+    assert found.policy is not None
+    assert found.policy.due.isoformat() == "2026-10-31T23:59:00-06:00"
+    assert [one.until.isoformat() for one in found.extensions] == ["2026-11-01T23:59:00-07:00"]
 
 
 def test_what_is_repeated_here_is_the_rubrics() -> None:
@@ -129,6 +138,9 @@ def test_what_is_repeated_here_is_the_rubrics() -> None:
         ("[deadline]\ndue = 2026-11-31T23:59:00Z\n", 2, "this is no TOML"),
         ('[deadline]\ndue = 2026-11-30T23:59:00\ntimezone = "America/Edmontn"\n', 3, "did you mean America/Edmonton?"),
         ('[deadline]\ndue = 2026-11-30T23:59:00\ntimezone = "../etc"\n', 3, "there is no time zone"),
+        ('[deadline]\ndue = 2026-03-08T02:30:00\ntimezone = "America/Edmonton"\n', 2, "does not exist, as the clocks go forward then: write another time, 2026-03-08 03:30-06:00"),
+        ('[deadline]\ndue = 2026-11-01T01:30:00\ntimezone = "America/Edmonton"\n', 2, "comes twice, as the clocks go back then: say which is meant"),
+        ('[deadline]\ndue = 2026-07-01T23:59:00-07:00\ntimezone = "America/Edmonton"\n', 2, "2026-07-01 23:59-07:00 is 2026-07-02 00:59-06:00 in America/Edmonton"),
         ('[visibility]\nq1 = "hiden"\n', 2, 'visibility.q1 is \'hiden\': use "public" or "hidden"'),
         ('[visibility]\n"q2.standard.valu" = "hidden"\n', 2, "there is no check or question 'q2.standard.valu'; did you mean q2.standard.value?"),
         ('[visibility]\n\nq2.standard.valu = "hidden"\n', 3, "there is no check or question 'q2.standard.valu'; did you mean q2.standard.value?"),

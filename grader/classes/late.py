@@ -46,16 +46,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Extension:
-    """More time for one student: `days`, or a new deadline. `line` is where it stands in the table."""
+    """More time for one student. `until` knows its time zone; `line` is where it stands in the table."""
 
     student: str
     line: int
-    days: float | None = None
-    until: datetime | None = None
-
-    def deadline(self, due: datetime) -> datetime:
-        """When the work of this student is due."""
-        return self.until if self.until is not None else due + timedelta(days=self.days or 0.0)
+    until: datetime
 
 
 class Lateness(NamedTuple):
@@ -84,7 +79,7 @@ class Extensions:
 
 def lateness(policy: Policy, arrival: Arrival, points: float, most: float, extension: Extension | None) -> Lateness:
     """What comes off `points` of `most`: never more than there is."""
-    due = policy.due if extension is None else max(policy.due, extension.deadline(policy.due))
+    due = policy.due if extension is None else max(policy.due, extension.until)
     if arrival.at is None:
         flagged = "the system calls it late, but " if arrival.late else ""
         return Lateness(listed=f"{flagged}when it came is not known: nothing was taken off for lateness")
@@ -119,14 +114,15 @@ def length(span: timedelta) -> str:
 
 
 def localised(owner: Owner, arrival: Arrival, zone: tzinfo | None) -> Arrival:
-    """The arrival with a time that the system's table gave without its zone, where the zone is known now."""
+    """The arrival with a time that the system's table gave without its zone, where the zone is known now. Of an hour
+    that comes twice, the first one is taken: it is never the later one."""
     said = owner.also.get("submitted", "")
     if arrival.at is not None or zone is None or not said:
         return arrival
     at = moment_in(said)
     if at is None:
         return arrival
-    return Arrival(at if at.tzinfo else at.replace(tzinfo=zone), arrival.late)
+    return Arrival(at if at.tzinfo else at.replace(tzinfo=zone, fold=0), arrival.late)
 
 
 def ids_of(owner: Owner) -> set[str]:
@@ -157,18 +153,8 @@ def matched(extensions: Sequence[Extension], owners: Iterable[Owner]) -> Extensi
             unused.append(f"extensions, line {extension.line}: {extension.student} is {who}: it was not used")
             continue
         [key] = keys
-        there = found.get(key)
-        found[key] = extension if there is None else longer(there, extension)
+        found[key] = max(found.get(key, extension), extension, key=lambda one: one.until)
     return Extensions(found, tuple(unused))
-
-
-def longer(one: Extension, other: Extension) -> Extension:
-    """The extension that ends later; days against a date count as days from the same deadline, so dates win."""
-    if one.until is not None and other.until is not None:
-        return max(one, other, key=lambda extension: extension.until or datetime.min)
-    if one.until is None and other.until is None:
-        return max(one, other, key=lambda extension: extension.days or 0.0)
-    return one if one.until is not None else other
 
 
 def read_extensions(content: bytes, zone: tzinfo | None, due: datetime) -> tuple[list[Extension], list[Problem]]:
@@ -237,7 +223,7 @@ def read_row(
         value = float(days[0].replace(",", ".")) if NUMBER.fullmatch(days[0]) else -1.0
         if not 0 < value <= LONGEST_DAYS:
             return Problem(line, f"{days[0]!r} is no number of days: give one from 0.1 to {LONGEST_DAYS}")
-        return Extension(who[0], line, days=value)
+        return Extension(who[0], line, due + timedelta(days=value))  # by the clock: one day later, the same hour
     at = moment_of(until[0], zone)
     if isinstance(at, str):
         return Problem(line, at)
@@ -245,7 +231,7 @@ def read_row(
         return Problem(
             line, f"{until[0]} is before the deadline of everybody, {moment(due)}: is the year or zone right?"
         )
-    return Extension(who[0], line, until=at)
+    return Extension(who[0], line, at)
 
 
 def moment_of(text: str, zone: tzinfo | None) -> datetime | str:
@@ -260,4 +246,16 @@ def moment_of(text: str, zone: tzinfo | None) -> datetime | str:
         return at
     if zone is None:
         return f"{text!r} does not say its time zone: write 23:59-07:00, or say timezone in the configuration"
-    return at.replace(tzinfo=zone)
+    odd = clocks(at, zone)
+    return f"{text!r} {odd}" if odd else at.replace(tzinfo=zone)
+
+
+def clocks(at: datetime, zone: tzinfo) -> str:
+    """What is wrong with a time of the day on which the clocks change; nothing with all others. `at` has no zone."""
+    first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return ""
+    there = first.astimezone(UTC).astimezone(zone)
+    if there.replace(tzinfo=None) == at.replace(fold=0):
+        return f"comes twice, as the clocks go back then: say which is meant, {moment(first)} or {moment(second)}"
+    return f"does not exist, as the clocks go forward then: write another time, {moment(there)} for one"

@@ -1,4 +1,5 @@
-"""What can be typed about a run that is over: ``diff``, ``show``, ``override`` and ``rerun``, all on a run folder."""
+"""What can be typed about a run that is over: ``diff``, ``show``, ``override``, ``rerun`` and ``export``, all
+on a run folder."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from .options import Parser, UsageError, comment_text, name_text, nonempty_path, point_number
 
 COMMANDS = ("diff", "show", "override", "rerun")
+SYSTEMS = ("moodle", "canvas", "gradescope", "csv")
 WHO = "a name, id, e-mail address, folder or key, in any spelling that only one of them has"
 WHICH = "a check's id, or a beginning that no other has"
 
@@ -51,6 +53,19 @@ def add_commands(commands: argparse._SubParsersAction[Parser], boxes: Sequence[s
                        help="where MNIST lies (default: A7_DATA, then data/)")  # fmt: skip
     rerun.add_argument("--keep", action="store_true", help="store what comes out, and rewrite the reports")
     rerun.add_argument("--unsafe-no-box", action="store_true", help="run it even where no box holds it")
+
+    export = commands.add_parser("export", help="write marks into the file that a system takes back")
+    export.add_argument("out", type=nonempty_path, metavar="OUT", help="the folder of a run (--out of grade)")
+    export.add_argument("--to", choices=SYSTEMS, required=True, help="the system, or csv for a plain table")
+    export.add_argument(
+        "--template", type=nonempty_path, metavar="FILE", help="Moodle's worksheet or Canvas' gradebook, as downloaded"
+    )
+    export.add_argument("--file", type=nonempty_path, required=True, metavar="FILE", help="what is written")
+    export.add_argument("--feedback", type=nonempty_path, metavar="ZIP", help="also write Moodle's zip of reports")
+    export.add_argument("--config", type=nonempty_path, metavar="FILE", help="weights, late policy and more, in TOML")
+    export.add_argument("--assignment", metavar="ID|TITLE", help="Canvas: the column (default: the only one)")
+    export.add_argument("--replace", action="store_true", help="write over grades and comments that are there already")
+    export.add_argument("--in-place", action="store_true", help="allow --file to be the template itself")
 
 
 def place(parser: argparse.ArgumentParser, *, needed: bool) -> None:

@@ -1,10 +1,12 @@
 """The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR``, ``similar PATH...`` and
-``box`` for TAs, and ``diff``, ``show``, ``override`` and ``rerun`` for what a run has left.
+``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun`` and ``export`` for what a run has left.
 
 Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed,
 4 when there is no box for the code of others; `check` 0 when everything that ran passed, 1 when not, 2 to 4 as above;
 `box` 0 when nothing got through, 1 when something did, 2 when no box can be had; `similar` 0 whatever was found; `diff`
-0 when no marks move, 1 when some do; `rerun` 0 when status and points are as before, 1 when not; 130 after Ctrl-C.
+0 when no marks move, 1 when some do; `rerun` 0 when status and points are as before, 1 when not; `export` 0 when every
+mark is in the file, 1 when some are not, 2 as above (then nothing was written), 3 when it cannot be written; 130 after
+Ctrl-C.
 
 What can be refused without PyTorch is refused before it is imported.
 """
@@ -44,6 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .similar import run_similar
 
             return finished(run_similar(options, out, err), out, err)
+        if options.command == "export":
+            refuse_without_run(options.out)
+            from . import export
+
+            request = export.prepared(options)
+            from .exporting import run_export
+
+            return finished(run_export(request, out, err), out, err)
         folder = prepared(options)
         gc.disable()  # what imports make is to stay: looking for what is not takes a tenth of their time
         from .commands import run

@@ -91,6 +91,7 @@ COMMA_LANGUAGES = frozenset({
     "bewertung", "note", "calificación", "valutazione", "cijfer", "beoordeling", "ocena", "оценка", "avaliação",
 })  # fmt: skip
 PARTICIPANT = re.compile(r"(\D*?)\s*(\d{1,18})")
+WORD = re.compile(r"[^\W\d_][^\d_=:;,]*")
 NUMBER = re.compile(r"-?\d{1,9}(?:[.,]\d{1,9})?")
 
 
@@ -194,7 +195,7 @@ def all_of(rows: Sequence[Row], column: int, holds: Callable[[str], bool]) -> bo
 def looks_like_participants(rows: Sequence[Row], column: int) -> bool:
     """One word and a number in every row, the word always the same, the number never."""
     matches = [PARTICIPANT.fullmatch(row.text(column)) for row in rows]
-    if not matches or not all(match and match[1].strip() for match in matches):
+    if not matches or not all(match and WORD.fullmatch(match[1].strip()) for match in matches):
         return False
     words = {match[1].strip() for match in matches if match}
     return len(words) == 1 and len({match[2] for match in matches if match}) == len(matches)

@@ -23,7 +23,8 @@ class Mark:
     """The points of one owner. Bonus points are in `points` and not in `most`, so that there may be more than `most`.
 
     `deducted` is what lateness has already taken off `points`; `judged` says of how many of `most` + `bonus` points
-    anything is known; `unsettled` says why no number may be published, and is empty if one may.
+    anything is known; `unsettled` says why no number may be published, and is empty if one may. What the student reads
+    is `head`, lines on how the mark comes about, and `feedback`; `notes` are for whoever publishes marks.
     """
 
     owner: Owner
@@ -32,7 +33,8 @@ class Mark:
     bonus: float = 0.0  # bonus points that can be had on top of `most`
     judged: float | None = None  # None: all of them
     deducted: float = 0.0
-    feedback: str = ""  # lines of text
+    head: tuple[str, ...] = ()
+    feedback: str = ""  # lines of text, with the head
     arrival: Arrival = field(default_factory=Arrival)
     notes: tuple[str, ...] = ()
     unsettled: str = ""

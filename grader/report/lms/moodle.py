@@ -13,10 +13,11 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 from ...classes.people import Owner
+from ..cells import html_cell
 from ..printable import one_line
 from .columns import Role, changeable, comma_wanted, find_columns, head_at, is_known, number_of, participant
 from .filling import Choices, grade_of, maxima_of, refuse_other_scale, same_grade
-from .marks import Export, Left, Mark, TemplateError, as_html, notes_of, people, rounded, who, written
+from .marks import Export, Left, Mark, TemplateError, as_html, notes_of, people, rounded, settled, who, written
 from .matching import Seat, folded_id, place
 from .sheet import Row, Sheet, read_sheet
 
@@ -110,7 +111,8 @@ def row_texts(
     if rounded(grade) < 0:
         return {}, "", "the mark is below zero"
     there, said = row.text(columns["grade"]), row.text(columns["feedback"])
-    comment = sheet.fitting(as_html(mark.feedback + (f"\n{note}" if note and mark.feedback else "")))
+    feedback = mark.feedback + (f"\n{note}" if note and mark.feedback else "")
+    comment = html_cell(sheet.fitting(as_html(feedback)))
     texts: dict[Role, str] = {}
     if not same_grade(there, grade):
         if there and not choices.replace:
@@ -127,8 +129,9 @@ def row_texts(
 def feedback_zip(marks: Sequence[Mark], files: Mapping[str, Mapping[str, bytes]]) -> Export:
     """A zip that Moodle hands out to everybody: ``Full Name_123_assignsubmission_file_/report.md``. `files` holds, by
     the owner's key, contents by name of a file."""
-    good = [mark for mark in marks if files.get(mark.owner.key)]
-    left = [Left(mark.name, "there is no report to hand back") for mark in marks if mark not in good]
+    ready, left = settled(marks)
+    good = [mark for mark in ready if files.get(mark.owner.key)]
+    left += [Left(mark.name, "there is no report to hand back") for mark in ready if not files.get(mark.owner.key)]
     numbers = [owner.id for mark in good for owner in people(mark.owner)]
     out = io.BytesIO()
     filled = 0
