@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ MAGIC = (
 )  # fmt: skip
 HEAD = 512
 MAX_NESTED = 64 << 20
+MAX_TABLE = 32 << 20
+# of tables that tell whose a download's items are
+TABLES = (".csv", ".tsv", "submission_metadata.yml", "submission_metadata.yaml")
 
 
 def ending_of(name: str) -> str:
@@ -95,10 +99,19 @@ def archive_tree(source: Source, modules: Collection[str], budget: Budget) -> Tr
             what = f"it is {kind}, which is not read" if kind else "it is neither a folder nor an archive"
             raise IngestError(f"{what}: pack the folder as .zip and resubmit")
         file.seek(0)
-        wanted = {f"{module}.py" for module in modules}
+        wanted = wanted_names(modules)
         return tar_tree(file.read, source.length, kind, lambda name: to_keep(name, wanted), budget)
 
 
-def to_keep(name: str, wanted: Collection[str]) -> int:
+def wanted_names(modules: Collection[str]) -> re.Pattern[str]:
+    """What files with a module may be called; in a download a name and numbers stand before it."""
+    return re.compile(rf"(?:.*_)?(?:{'|'.join(map(re.escape, modules))})(?:-\d{{1,3}})?\.py", re.DOTALL)
+
+
+def to_keep(name: str, wanted: re.Pattern[str]) -> int:
     """How many bytes of a file in a tar may be asked for later."""
-    return MAX_FILE + 1 if name in wanted else MAX_NESTED + 1 if is_archive(name) else 0
+    if wanted.fullmatch(name):
+        return MAX_FILE + 1
+    if is_archive(name):
+        return MAX_NESTED + 1
+    return MAX_TABLE + 1 if name.casefold().endswith(TABLES) else 0

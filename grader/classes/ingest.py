@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.machinery
+import os
 import re
 import sys
 import sysconfig
@@ -29,26 +30,28 @@ from .archives import (
 from .downloads import Download, Item, Part, Piece, is_work, items_of
 from .layout import (
     group,
+    is_downloads_name,
     is_record,
     is_report_folder,
     is_section,
     lone_archive,
     modules_in,
+    section,
     stem,
     whole_class,
 )
-from .names import escaped, ordinary, printable
+from .names import LONGEST_NAME, display, ordinary, printable
 from .paths import Given, distinct, existing
-from .people import Owner
+from .people import Owner, row_name
 from .records import ALIASES, Reading, Submission
 from .roster import About, Found, settled
 from .sources import choose
-from .systems import recognised
+from .systems import may_belong, recognised
+from .tables import may_be_table
 from .trees import MAX_FILE, Budget, Clock, DiskError, Entry, IngestError, Tree, file_entry, folder_tree, newest
 
 __all__ = ["ARCHIVES", "MAX_FILE", "IngestError", "Reading", "Submission", "read_class", "read_submission"]
 
-LONGEST_NAME = 120
 MAX_SAID = 20  # imports by a folder's name that are looked at
 MAX_GROUPS = 3  # classes within classes
 MAX_OTHERS = 10  # items beside downloads after which a folder is looked at no longer
@@ -59,14 +62,6 @@ IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+(\w+)\.(\w+)", re.MULTILINE)
 def submission_name(path: Path) -> str:
     """Folder or file name without an archive's ending."""
     return display(without_ending(path.name))
-
-
-def display(name: str) -> str:
-    """A submission's name as it is shown everywhere. Blanks at its ends are shown: without them it may be another's."""
-    shown = printable(name, LONGEST_NAME)
-    bare = shown.strip()
-    ahead, _, behind = shown.partition(bare)
-    return "".join((*map(escaped, ahead), bare, *map(escaped, behind))) if bare else "submission"
 
 
 def read_submission(path: Path, modules: Sequence[str], starter: Collection[str] = ()) -> Submission:
@@ -195,43 +190,96 @@ class ClassReader:
         kept, again = distinct(paths)
         if again:
             self.about.notes.append(f"given more than once and read once: {', '.join(again)}")
-        for one in kept:
-            section = one.label if len(paths) > 1 else ""
+        trusted = self.trusted(kept)
+        for one in self.without_downloads(kept):
+            part = without_ending(one.label) if len(paths) > 1 else ""
             blank = Where(one.label).blank(submission_name(one.path))
-            self.guarded(blank, functools.partial(self.read_path, one, section))
+            sure = trusted or is_downloads_name(one.path.name)
+            self.guarded(blank, functools.partial(self.read_path, one, part, sure))
 
-    def read_path(self, given: Given, section: str) -> None:
+    def without_downloads(self, given: Sequence[Given]) -> list[Given]:
+        """The paths without those that are items of a download, which are read: a shell makes that of class/*."""
+        left = list(given)
+        lying = {one: os.path.dirname(os.path.realpath(one.path)) for one in given}
+        parents = dict.fromkeys(parent for one, parent in lying.items() if may_belong(one.path.name))
+        for parent in parents:
+            own = {one.path.name: one for one, where in lying.items() if where == parent}
+            tree = Tree()
+            for name, one in own.items():
+                if one.path.is_dir():
+                    tree.folders[name] = folder_tree(one.path, self.skip)
+                elif one.path.is_file():
+                    tree.files[name] = file_entry(one.path)
+            download = recognised(tree)
+            if download is None:
+                continue
+            origin = next(iter(own.values())).label.rpartition("/")[0]
+            rest = {item for item, content in items_of(download.rest)}
+            download.rest = Tree()
+            self.read_download(download, Where(origin, origin))
+            left = [one for one in left if one not in own.values() or one.path.name in rest]
+        return left
+
+    def trusted(self, given: Sequence[Given]) -> bool:
+        """Whether what looks like a download among the paths is one: a single path, or most of them."""
+        downloads = others = 0
+        for one in given if len(given) > 1 else ():
+            try:
+                found = self.is_download(existing(one.path))
+            except IngestError:
+                continue
+            downloads += found
+            others += not found and not is_record(one.path.name)
+            if others > downloads + MAX_OTHERS:
+                return False
+        return len(given) == 1 or downloads > others
+
+    def is_download(self, real: Path) -> bool:
+        """Whether a path holds a download. Raises IngestError."""
+        if real.is_dir():
+            tree = folder_tree(real, self.skip)
+        elif is_archive(real.name) and real.is_file():
+            tree = archive_tree(file_source(real), self.modules, Budget())
+        else:
+            return False
+        return bool(recognised(tree) or self.parts(tree))
+
+    def read_path(self, given: Given, part: str, trusted: bool) -> None:
         """A path of the command line: a submission or a class. Raises IngestError if there is nothing."""
         real = existing(given.path)
         name = submission_name(real)
-        where = Where(given.label, section)
-        alone = Where(given.label, section.rpartition("/")[0])
+        where = Where(given.label, part)
+        alone = Where(given.label, part.rpartition("/")[0])
         if real.is_file() and is_record(real.name):
             self.pass_over(real.name, file_entry(real))
         elif real.is_dir():
-            self.read_whole(folder_tree(real, self.skip), name, where, alone, self.budget())
+            self.read_whole(folder_tree(real, self.skip), name, where, alone, self.budget(), trusted)
         elif ending_of(real.name) and real.is_file():
             budget = self.budget()
-            self.read_whole(archive_tree(file_source(real), self.modules, budget), name, where, alone, budget)
+            self.read_whole(archive_tree(file_source(real), self.modules, budget), name, where, alone, budget, trusted)
         else:
             read = read_submission(real, self.modules, self.starter)
             blank = alone.blank(read.name)
             self.add(replace(blank, sources=read.sources, problems=read.problems, aliases=read.aliases))
 
-    def read_whole(self, tree: Tree, name: str, where: Where, alone: Where, budget: Budget) -> None:
-        """A folder or archive that may be anything: a system's download, a class, or (at `alone`) one submission."""
+    def read_whole(
+        self, tree: Tree, name: str, where: Where, alone: Where, budget: Budget, trusted: bool = True
+    ) -> None:
+        """A folder or archive that may be anything: a system's download if one would be `trusted`, a class, or (at
+        `alone`) one submission."""
         if tree.trouble is not None:
             raise tree.trouble
         if is_report_folder(tree, self.modules):
             self.about.passed_over.append(f"{name}/ (reports of an earlier run)")
-        elif (download := recognised(tree)) is not None:
+        elif trusted and (download := recognised(tree)) is not None:
             self.read_download(download, where)
-        elif parts := self.parts(tree):
+        elif trusted and (parts := self.parts(tree)):
             several = sum(part.tree is not None for part in parts) > 1
             for part in parts:
                 self.read_part(part, where, several)
         elif (home := whole_class(tree, self.modules, name)) is not None:
-            self.read_items(home, where, 1)
+            looks = not trusted and bool(recognised(tree) or self.parts(tree))
+            self.read_items(home, replace(where, above=f"{name}/") if looks else where, 1)
         else:
             self.read_row(tree, alone.blank(name), where, budget)
 
@@ -249,26 +297,29 @@ class ClassReader:
     def parts(self, tree: Tree, depth: int = 1) -> list[Part]:
         """The items of a folder in which downloads lie (one, or one for every section); none for any other folder.
 
-        Somebody's own folder may hold whatever looks like a download: it counts only where most of the items that could
-        be a person's are downloads.
+        Somebody's own folder may hold whatever looks like a download: it counts only where it is called like one, or
+        most of the items that could be a person's are downloads.
         """
         if depth > MAX_GROUPS or modules_in(tree, self.modules):
             return []
         parts: list[Part] = []
-        downloads = others = 0
+        others = 0
         for item, content in items_of(tree):
             budget = Budget()
             inside = self.opened(item, content, budget)
             ours = inside is not None and is_report_folder(inside, self.modules)
             if inside is not None and not ours and (recognised(inside) or self.parts(inside, depth + 1)):
-                downloads += 1
                 parts.append(Part(item, content, inside, budget))
                 continue
             parts.append(Part(item, content, None, budget))
             others += not ours and is_work(item, content) and not ordinary(stem(item)) and not is_section(item)
-            if others > downloads + MAX_OTHERS:
+            if others > MAX_OTHERS and not any(part.tree for part in parts):
                 return []
-        return parts if downloads > others else []
+        trusted = sum(part.tree is not None for part in parts) > others
+        for part in parts:
+            if not trusted and not is_downloads_name(part.item):
+                part.tree = None
+        return parts if any(part.tree is not None for part in parts) else []
 
     def opened(self, item: str, content: Item, budget: Budget) -> Tree | None:
         """What a folder or archive holds; None for other files, and for what cannot be opened."""
@@ -289,7 +340,7 @@ class ClassReader:
         for piece in download.pieces:
             also = {**piece.owner.also, **({"section": where.section} if where.section else {})}
             owner = replace(piece.owner, also=also)
-            name = display(f"{owner.name}_{owner.id}" if owner.id else owner.name)
+            name = display(row_name(owner))
             place = where.inside(piece.origin)
             blank = replace(place.blank(name, owner), problems=tuple(piece.problems), arrival=piece.arrival)
             self.guarded(blank, functools.partial(self.read_piece, piece, blank))
@@ -311,6 +362,8 @@ class ClassReader:
     def pass_over(self, item: str, entry: Entry) -> None:
         """A table or the like; it may say something about the class."""
         self.about.passed_over.append(printable(item))
+        if may_be_table(item):
+            self.about.tables.append((printable(item), entry))
 
     def read_items(self, tree: Tree, where: Where, depth: int) -> None:
         """Every item of a class is somebody's, or said to be something else."""
@@ -364,7 +417,7 @@ class ClassReader:
 
     def group(self, tree: Tree, name: str, budget: Budget) -> Tree | None:
         """The folder of several submissions, in a tree or in the only archive in it; None for one submission."""
-        found = group(tree, self.modules, name)
+        found = section(tree, self.modules, name.rpartition("/")[2]) or group(tree, self.modules, name)
         lone = lone_archive(tree, self.modules)
         if found is not None or lone is None:
             return found

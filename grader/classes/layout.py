@@ -22,6 +22,9 @@ ASSETS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pt", ".pth", ".ckp
           ".pkl", ".csv", ".json", ".log", ".gz", ".bin", ".ubyte", ".idx")  # fmt: skip
 HANDED_IN = (".py", ".ipynb", ".pyw", ".pyc")
 MAX_WRAPPERS = 3
+DOWNLOAD = re.compile(
+    r".+-.+-\d{2,}|assignment_\d+_export|.*(?:submissions?|download|moodle|eclass|canvas|gradescope).*", re.IGNORECASE
+)
 SECTION = re.compile(
     r"(?:.*[\W_])?(?:(?:sec|sect|section|lab|lec|lecture|tut|tutorial|sem|seminar|class|cohort|discussion|recitation|rec|"
     r"workshop|session|stream|track|block)[\W_]*(?:[a-z]?\d{1,3}|[a-z])"
@@ -58,6 +61,12 @@ def is_record(name: str) -> bool:
     return folded.endswith(RECORDS) or hidden or folded.startswith("readme")
 
 
+def is_downloads_name(name: str) -> bool:
+    """Whether a folder or archive is called as a system calls what it hands out, or in words that say nothing."""
+    bare = stem(name) if ending_of(name) else name
+    return DOWNLOAD.fullmatch(bare) is not None or ordinary(bare) or is_section(name)
+
+
 def is_section(name: str) -> bool:
     """Whether a folder or archive is called like a part of a class, "sec1", "lab A", "tuesday": nobody's name."""
     return SECTION.fullmatch(stem(name) if ending_of(name) else name) is not None
@@ -68,28 +77,50 @@ def stem(name: str) -> str:
     return without_ending(name) if ending_of(name) else name.rpartition(".")[0] or name
 
 
-def levels(tree: Tree, known: Collection[str]) -> Iterator[tuple[Tree, set[str]]]:
-    """A folder and, while it holds nothing but another one, that; with the words that they are called by."""
-    words = set(known)
-    yield tree, words
+def levels(tree: Tree, name: str) -> Iterator[tuple[Tree, set[str], str]]:
+    """A folder and, while it holds nothing but another one, that; with the words that they are called by, and names."""
+    words = words_of(name)
+    yield tree, words, name
     for _ in range(MAX_WRAPPERS):
         if len(tree.folders) != 1 or tree.odd or any(not is_record(name) for name in tree.files):
             return
         [(name, tree)] = tree.folders.items()
         words = words | words_of(name)
-        yield tree, words
+        yield tree, words, name
 
 
 def whole_class(tree: Tree, modules: Collection[str], name: str) -> Tree | None:
     """The folder whose items are a class, for one called `name` on the command line; None for one submission."""
-    found = (level for level, known in levels(tree, words_of(name)) if is_class(level, modules, known))
-    return next(found, None)
+    for level, known, own in levels(tree, name):
+        if is_class(level, modules, known) or (is_section(own) and owners_in(level, modules, known)):
+            return level
+    return None
+
+
+def owners_in(tree: Tree, modules: Collection[str], known: Collection[str] = ()) -> list[str]:
+    """The folders and archives of a section that are somebody's: in a folder of modules, none."""
+    if modules_in(tree, modules):
+        return []
+    folders = [name for name, sub in tree.folders.items() if usable(sub, modules) and not ordinary(name, known)]
+    return folders + [name for name in tree.files if is_archive(name) and not ordinary(stem(name), known)]
+
+
+def sections_in(tree: Tree, modules: Collection[str]) -> list[str]:
+    """The folders that are parts of a class, if all that hold work are."""
+    ready = [name for name, sub in tree.folders.items() if usable(sub, modules)]
+    parts = [name for name in ready if is_section(name) and section(tree.folders[name], modules, name) is not None]
+    return parts if len(parts) == len(ready) and not modules_in(tree, modules) else []
+
+
+def section(tree: Tree, modules: Collection[str], name: str) -> Tree | None:
+    """The folder whose items are submissions, for a part of a class; None if it is called otherwise or holds none."""
+    levelled = levels(tree, name) if is_section(name) else ()
+    return next((level for level, known, _ in levelled if owners_in(level, modules, known)), None)
 
 
 def group(tree: Tree, modules: Collection[str], name: str) -> Tree | None:
     """The folder whose items are submissions, for what lies in a class as if it were one; None if it is one."""
-    found = (level for level, known in levels(tree, words_of(name)) if is_group(level, modules, known))
-    return next(found, None)
+    return next((level for level, known, _ in levels(tree, name) if is_group(level, modules, known)), None)
 
 
 def lone_archive(tree: Tree, modules: Collection[str]) -> tuple[str, Entry] | None:
@@ -107,7 +138,7 @@ def is_class(tree: Tree, modules: Collection[str], known: Collection[str]) -> bo
 
     `known` are the words of the folder's own name, which say nothing about another owner.
     """
-    if is_group(tree, modules, known):
+    if is_group(tree, modules, known) or sections_in(tree, modules):
         return True
     if here := len(modules_in(tree, modules)):  # a lone file beside somebody's folder of several
         others = [sub for name, sub in tree.folders.items() if not ordinary(name, known)]

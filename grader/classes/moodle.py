@@ -106,7 +106,9 @@ def pieces_of(owner: Owner, items: list[tuple[str, Item, Named]]) -> list[Piece]
     others = sorted({named.plugin for _, _, named in items if named.plugin != FILES})
     if not pieces:
         pieces.append(Piece(owner, items[0][0]))
-    for piece in pieces:
-        said = ", ".join("an online text" if other == "onlinetext" else printable(other) for other in others)
-        piece.problems += [f"{said} was handed in too and was not read"] if said else []
+    said = ", ".join("an online text" if other == "onlinetext" else printable(other) for other in others)
+    files = any(named.plugin == FILES for _, _, named in items)
+    told = f"{said} was handed in too and was not read" if files else f"only {said} was handed in, which is not read"
+    for piece in pieces if said else []:
+        piece.problems.append(told)
     return pieces

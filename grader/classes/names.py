@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection
 
 LONGEST = 80  # characters of a name or path in a sentence
+LONGEST_NAME = 120  # of a submission
 # what students call the folders of one assignment; a name made of these words alone is nobody's
 ORDINARY_WORDS = (
     "ai answer answers assignment assignments autoencoder autoencoders attempt backup backups bak build "
@@ -47,6 +48,14 @@ def printable(name: str, longest: int = LONGEST) -> str:
         return text
     tail = longest // 2
     return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+
+
+def display(name: str) -> str:
+    """A submission's name as it is shown everywhere. Blanks at its ends are shown: without them it may be another's."""
+    shown = printable(name, LONGEST_NAME)
+    bare = shown.strip()
+    ahead, _, behind = shown.partition(bare)
+    return "".join((*map(escaped, ahead), bare, *map(escaped, behind))) if bare else "submission"
 
 
 def escaped(character: str) -> str:

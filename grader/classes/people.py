@@ -16,10 +16,10 @@ class Owner:
     """A student, or several that hand in together.
 
     `id` is the system's own number of the participant, user or group, as text, and empty where a plain folder says
-    nothing. Gradescope numbers submissions, not people: there it is the student's number (``sid``), else the
-    submission's folder. `also` holds what else is known: ``email``, ``sid``, ``login``, ``group``, ``section`` (the
-    part of the class that it lay in), ``submission`` (Gradescope's folder), ``submitted`` (a time without its zone, as
-    the system's table says it), and ``apart`` where two owners have one number.
+    nothing. Gradescope numbers submissions, not people: there it is the student's number (``sid``), else the address,
+    and of a group those of its members. `also` holds what else is known: ``email``, ``sid``, ``login``, ``group``,
+    ``section`` (the part of the class), ``submission`` (Gradescope's folder), ``submitted`` (a time without its zone,
+    as the system's table says it), and ``apart`` where two owners have one number.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Owner:
             return f"name:{section}/{self.name}" if section else f"name:{self.name}"
         apart = self.also.get("apart", "")
         return f"{self.system}:{self.kind}:{self.id}" + (f":{apart}" if apart else "")
+
+
+def row_name(owner: Owner) -> str:
+    """What a row and its folder are called: never the name alone where there is a number."""
+    return f"{owner.name}_{owner.id}" if owner.id else owner.name
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,15 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from .names import folded
-from .people import Owner
+from .names import display, folded, printable
+from .people import Owner, row_name
 from .records import Reading, Submission, Superseded
 from .sources import digest
-from .trees import Clock
+from .tables import Known, completed, table_of
+from .trees import Clock, Entry
+
+MOST_NAMED = 20
+SAME = "the same text"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class About:
 
     passed_over: list[str] = field(default_factory=list)
     consulted: list[str] = field(default_factory=list)
+    tables: list[tuple[str, Entry]] = field(default_factory=list)  # of those that were passed over
     notes: list[str] = field(default_factory=list)
 
 
@@ -41,7 +46,7 @@ def settled(found: Sequence[Found], about: About, starter: Collection[str], arch
     """One row for every owner, in the order in which they were found."""
     kept: list[Submission] = []
     superseded: list[Superseded] = []
-    for several in by_owner(apart(found)):
+    for several in by_owner(apart(with_tables(found, about))):
         submission, others = newest_of(several)
         kept.append(submission)
         superseded += others
@@ -53,6 +58,40 @@ def settled(found: Sequence[Found], about: About, starter: Collection[str], arch
 def owner_of(submission: Submission) -> Owner:
     """Whose it is."""
     return submission.owner or Owner(submission.name)
+
+
+def with_tables(found: Sequence[Found], about: About) -> list[Found]:
+    """The same with what tables that lie beside say of the owners; a table of none of them stays passed over."""
+    result = list(found)
+    for file, entry in about.tables:
+        table = table_of(file, entry)
+        numbers = {owner.id for one in found if (owner := owner_of(one.submission)).system == (table and table.system)}
+        if table is None or numbers.isdisjoint(table.lines):
+            continue
+        about.passed_over.remove(file)
+        about.consulted.append(file)
+        result = [with_table(one, table) for one in result]
+        absent = [line.name or number for number, line in table.lines.items() if number not in numbers]
+        if absent:
+            more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
+            about.notes.append(f"{file} also has {len(absent)} who handed in nothing: "
+                               f"{', '.join(printable(name) for name in absent[:MOST_NAMED])}{more}")  # fmt: skip
+    return result
+
+
+def with_table(found: Found, table: Known) -> Found:
+    """One of them with what a table says of its owner."""
+    submission = found.submission
+    before = owner_of(submission)
+    owner, told = completed(before, table)
+    name = display(row_name(owner)) if owner.name != before.name else submission.name
+    line = table.lines.get(owner.id)
+    late = submission.arrival.late
+    if not told and late is None and line is not None and owner.system == table.system:
+        late = line.late
+    problems = (*submission.problems, *([told] if told else []))
+    arrival = replace(submission.arrival, late=late)
+    return replace(found, submission=replace(submission, name=name, owner=owner, problems=problems, arrival=arrival))
 
 
 def apart(found: Sequence[Found]) -> list[Found]:
@@ -91,9 +130,9 @@ def newest_of(several: Sequence[Found]) -> tuple[Submission, list[Superseded]]:
     texts: dict[str, Found] = {}
     same: list[tuple[Found, str]] = []
     for one in several:
-        text = text_of(one.submission) or f"nothing, {len(texts)}"
+        text = text_of(one.submission) or f"nothing: {one.submission.fault}"
         if text in texts:
-            same.append((one, "the same text"))
+            same.append((one, SAME if one.submission.sources else "nothing in it, either"))
         else:
             texts[text] = one
     different = list(texts.values())
@@ -106,8 +145,10 @@ def newest_of(several: Sequence[Found]) -> tuple[Submission, list[Superseded]]:
     ordered = sorted(zip(ranks or [0], different, strict=True), key=lambda pair: pair[0], reverse=True)
     counted = ordered[0][1].submission
     others = [*((one, f"older {how}") for _, one in ordered[1:]), *same]
-    told = tuple(f"this is the newest of several: {one.submission.origin} does not count ({why})" for one, why in others
-                 if why != "the same text")  # fmt: skip
+    told = tuple(
+        f"this is the newest of several: {one.submission.origin} does not count ({why})"
+        for one, why in others[: len(ordered) - 1]
+    )
     kept = replace(counted, problems=(*counted.problems, *told))
     return kept, [Superseded(counted.name, one.submission.origin, why) for one, why in others]
 

@@ -14,7 +14,7 @@ from .archives import archive_tree, ending_of, is_archive, nested_source
 from .decoding import Undecodable, decode, newer_syntax
 from .layout import group, modules_in
 from .names import printable
-from .trees import MAX_FILE, Budget, DiskError, IngestError, Tree
+from .trees import MAX_FILE, Budget, Clock, DiskError, IngestError, Tree, newest
 
 # handed out complete; not read, and nothing to mention
 GIVEN = ("__init__.py", "checkpoints.py", "data.py", "recipes.py", "train.py", "visualize.py")
@@ -28,6 +28,7 @@ WRONG_ENDINGS = (".txt", ".py", ".pyw", ".pyc", ".py3", ".ipynb", ".md", ".bak",
                  ".rtf", ".html")  # fmt: skip
 CLOSE = 0.85  # of two names, one with a slip of the keyboard
 Place = tuple[str, ...]
+Shelf = tuple[Place, Tree, int, Clock | None]  # a folder, the archives around it, and the time of the outermost
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Home:
     tree: Tree
     modules: Sequence[str]
     nesting: int  # archives around it
+    clock: Clock | None  # of the archive that it lies in
     changed: int  # so many modules are not as they were handed out
 
 
@@ -68,33 +70,41 @@ def choose(
     """The modules of the submission called `name`; `owned` says that all of it is one owner's, whatever folders are
     called. Raises IngestError if the ones to read cannot be."""
     chosen = Chosen()
-    places = [(path, sub, 0) for path, sub in tree.walk()]
+    places: list[Shelf] = [(path, sub, 0, None) for path, sub in tree.walk()]
     homes = homes_in(places, modules, starter, budget)
     if not any(len(home.modules) == len(modules) and home.changed for home in homes):
         inside = list(opened(tree, None if owned else name, modules, budget, chosen.problems))
         homes += homes_in(inside, modules, starter, budget)
         places += inside
     if homes:
-        homes.sort(key=lambda h: (not h.changed, -len(h.modules), -h.changed, h.nesting, len(h.path), h.path))
+        ages = ages_of(homes)
+        homes.sort(key=lambda h: (not h.changed, -len(h.modules), -h.changed, h.nesting, ages[h.path],
+                                  len(h.path), h.path))  # fmt: skip
         read_home(homes[0], chosen, budget)
         chosen.problems += beside(homes)
     else:
         chosen.problems.append("none of the expected files was found: submit the folder that holds "
                                + ", ".join(f"{m}.py" for m in modules))  # fmt: skip
-    chosen.problems += remarks(homes[0] if homes else None, [(path, sub) for path, sub, _ in places], modules)
+    chosen.problems += remarks(homes[0] if homes else None, [(path, sub) for path, sub, _, _ in places], modules)
     return chosen
 
 
-def homes_in(
-    places: Sequence[tuple[Place, Tree, int]], modules: Sequence[str], starter: Collection[str], budget: Budget
-) -> list[Home]:
+def homes_in(places: Sequence[Shelf], modules: Sequence[str], starter: Collection[str], budget: Budget) -> list[Home]:
     """The folders with modules of the assignment."""
-    found = [(path, sub, here, nesting) for path, sub, nesting in places if (here := modules_in(sub, modules))]
-    found.sort(key=lambda home: -len(home[2]))
+    found = [(len(here), here, shelf) for shelf in places if (here := modules_in(shelf[1], modules))]
+    found.sort(key=lambda home: -home[0])
     return [
-        Home(path, sub, here, nesting, changed(sub, here, starter, budget))
-        for path, sub, here, nesting in found[:MAX_HOMES]
+        Home(path, sub, here, nesting, clock, changed(sub, here, starter, budget))
+        for _, here, (path, sub, nesting, clock) in found[:MAX_HOMES]
     ]
+
+
+def ages_of(homes: Sequence[Home]) -> dict[Place, float]:
+    """Less for what is newer, by the archives that folders lie in; all the same where their times do not compare."""
+    clocks = {home.path: home.clock for home in homes if home.nesting}
+    kinds = {clock.kind if clock is not None else "" for clock in clocks.values()}
+    comparable = len(kinds) == 1
+    return {home.path: -home.clock.at if comparable and home.clock is not None else 0.0 for home in homes}
 
 
 def changed(tree: Tree, modules: Sequence[str], starter: Collection[str], budget: Budget) -> int:
@@ -111,8 +121,8 @@ def changed(tree: Tree, modules: Sequence[str], starter: Collection[str], budget
 
 def opened(
     tree: Tree, owner: str | None, modules: Sequence[str], budget: Budget, problems: list[str], above: Place = (),
-    nesting: int = 1,
-) -> Iterator[tuple[Place, Tree, int]]:  # fmt: skip
+    nesting: int = 1, outer: Clock | None = None,
+) -> Iterator[Shelf]:  # fmt: skip
     """The folders inside the archives of a submission. What cannot be opened becomes a sentence, and so does what seems
     to hold the work of others than `owner`; None: it is known whose all of it is."""
     found = [(path, name) for path, sub in tree.walk(above) for name in sorted(sub.files) if ending_of(name)]
@@ -131,10 +141,12 @@ def opened(
         if owner is not None and group(content, modules, f"{owner} {shown}") is not None:
             problems.append(f"{printable(shown)} holds the work of several people and was not read")
             continue
+        given = folders[path].files[name].clock
+        clock = outer or (given if given is not None and given.kind == "order" else newest(content))
         for below, sub in content.walk((*path, name)):
-            yield below, sub, nesting
+            yield below, sub, nesting, clock
         if nesting < MAX_NESTING:
-            yield from opened(content, owner, modules, budget, problems, (*path, name), nesting + 1)
+            yield from opened(content, owner, modules, budget, problems, (*path, name), nesting + 1, clock)
     others = [place for place in found if place not in readable[:MAX_ARCHIVES] and wrong_archive(place[1])]
     problems += [f"{shown_path(path, name)} was not opened: pack the folder as .zip and resubmit"
                  for path, name in others[:MAX_NAMED]]  # fmt: skip

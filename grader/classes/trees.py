@@ -83,9 +83,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Clock:
-    """A time of a file, in seconds, and whose clock that is: times of two kinds cannot be compared."""
+    """A time of a file, the later the greater, and whose clock that is: times of two kinds cannot be compared."""
 
-    kind: Literal["disk", "zip", "tar"]  # a zip has the wall clock of wherever it was packed
+    # a zip has the wall clock of wherever it was packed; "order" are a system's own numbers of what came in
+    kind: Literal["disk", "zip", "tar", "order"]
     at: float
 
 
