@@ -18,9 +18,7 @@ from grader.cli.main import main
 from .conftest import ROOT
 from .handed_in import packed, work, written
 
-LONG = (
-    "Maximiliane-Alexandra Konstantinopoulou-Featherstonehaugh de la Vega y Ortiz of the Second Section [bold]X"
-)
+LONG = "Maximiliane-Alexandra Konstantinopoulou-Featherstonehaugh de la Vega y Ortiz of the Second Section [bold]X"
 CLASS = {
     "Jane Doe_1234567_assignsubmission_file/a7.zip": packed(work("jane")),
     **work("jane", "Bob O'Neil_1234568_assignsubmission_file/"),
@@ -53,7 +51,7 @@ def test_a_class_is_mapped_and_nothing_is_written(tmp_path: Path, capsys: pytest
     assert "[bold]X" in "".join(text.split())
     for words in (
         "Jane Doe", "1234567", "2 of 10", "files: gaussians, vae", "from: class/Jane Doe_1234567_assignsubmission_file", "a7.rar was not opened",
-        "email li@x.ca", "The same text", "Jane Doe_1234567, Bob O'Neil_1234568", "Read for what they say", "Grades.csv", "Passed over", "notes.txt",
+        "email li@x.ca", "The same text", "Bob O'Neil_1234568, Jane Doe_1234567", "Read for what they say", "Grades.csv", "Passed over", "notes.txt",
         "given more than once and read once", "who handed in nothing: Al", "6 submissions · 5 to grade", "1 with nothing to grade", "this was a dry run",
     ):  # fmt: skip
         assert words in " ".join(text.split()), words
