@@ -53,7 +53,8 @@ def test_links_lead_somewhere() -> None:
 def test_the_commands_shown_are_known() -> None:
     assert set(SELF) <= set(COMMANDS)
     assert set(COMMANDS) - set(SELF) == {
-        "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --out reports",
+        "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --dry-run",
+        "python -m grader grade submissions/ --out reports",
         "python -m grader similar submissions/ --file similar.html", "make lint", "make starter",
         *(line for line in COMMANDS if line.startswith("python -m grader export ")),  # test_export runs them
     }  # fmt: skip

@@ -242,7 +242,7 @@ def test_a_bug_of_ours_is_a_row_that_says_so(tmp_path: Path, monkeypatch: pytest
             raise KeyError("a bug of ours")
         return choose(tree, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("grader.classes.ingest.choose", bug)
+    monkeypatch.setattr("grader.classes.single.choose", bug)
     ann, bob, cy = read_class([root], MODULES).submissions
     assert ann.sources
     assert cy.sources

@@ -220,9 +220,9 @@ def canvas_name(name: str) -> str:
     return "".join(c for c in (words[-1] + "".join(words[:-1])).lower() if c.isalnum())
 
 
-def canvas_files() -> dict[str, str | bytes]:
+def canvas_files(students: tuple[tuple[str, str, str], ...] = TWELVE) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
-    for index, (name, number, how) in enumerate(TWELVE):
+    for index, (name, number, how) in enumerate(students):
         late = "_LATE" if index % 3 == 0 else ""
         for place, (file, content) in enumerate(handed_in(number, how).items()):
             files[f"{canvas_name(name)}{late}_{number}_{60000 + 10 * index + place}_{file.rpartition('/')[2]}"] = (
@@ -325,17 +325,15 @@ def test_canvass_table_is_read_for_what_it_says(tmp_path: Path) -> None:
 HEAD = "---\n"
 
 
-def gradescope_files(top: str = "") -> dict[str, str | bytes]:
+def gradescope_files(top: str = "", students: tuple[tuple[str, str, str], ...] = TWELVE) -> dict[str, str | bytes]:
     table = HEAD
     files: dict[str, str | bytes] = {}
-    for index, (name, number, how) in enumerate(TWELVE):
+    for index, (name, number, how) in enumerate(students):
         folder = f"submission_{7000 + index}"
         table += (f"{folder}:\n  :submitters:\n  - :name: {name!r}\n    :sid: '{number}'\n    :email: s{number}@x.ca\n"
                   f"  :created_at: 2026-11-{10 + index} 17:57:36.123456789 Z\n  :score: 0.0\n  :status: processed\n"
                   "  :results:\n    tests:\n    - score: 1\n")  # fmt: skip
         files |= {f"{top}{folder}/{file}": content for file, content in handed_in(number, how).items()}
-        if how == "empty":
-            files[f"{top}{folder}/"] = ""
     table = table.replace('"Bob O\'Neil"', "Bob O'Neil")
     return {**files, f"{top}submission_metadata.yml": table}
 
@@ -617,6 +615,74 @@ def test_texts_that_are_the_same_are_named(tmp_path: Path) -> None:
     reading = read_class([written(tmp_path, files)], MODULES)
     assert reading.duplicates == (("Ann Lee_1", "Bo Li_2"),)
     assert len(reading.submissions) == 3
+
+
+def test_a_teams_folder_for_each_member_is_the_members(tmp_path: Path) -> None:
+    """Before 4.1: the team's name, a hyphen, then the member's name and number."""
+    names = {
+        "501": "Group 3-Bo Li",
+        "502": "Alpha-Anna-Maria Ray",
+        "503": "Group 4-Participant",
+        "504": "Group 4-Cy Wu",
+    }
+    files = {f"{name}_{number}_assignsubmission_file_/{file}": text
+             for number, name in names.items() for file, text in work(number).items()}  # fmt: skip
+    alone = {
+        s.owner.id: s.owner for s in read_class([written(tmp_path / "alone", files)], MODULES).submissions if s.owner
+    }
+    assert {number: owner.name for number, owner in alone.items()} == names
+    assert {number: owner.kind for number, owner in alone.items()} == {
+        "501": "person", "502": "person", "503": "anonymous", "504": "person"}  # fmt: skip
+    sheet = "Identifier,Full name,Email address\nParticipant 501,Bo Li,bo@x.ca\nParticipant 502,Anna-Maria Ray,am@x.ca\nParticipant 504,Other Wu,o@x.ca\n"
+    reading = read_class([written(tmp_path / "sheet", {**files, "Grades.csv": sheet})], MODULES)
+    assert mapped(reading) == {
+        ("Bo Li", "501"): "501", ("Anna-Maria Ray", "502"): "502", ("Group 4-Participant", "503"): "503", ("Group 4-Cy Wu", "504"): "504",
+    }  # fmt: skip
+    also = {s.owner.id: s.owner.also for s in reading.submissions if s.owner}
+    assert also["501"] == {"group": "Group 3", "email": "bo@x.ca"}
+    assert also["502"] == {"group": "Alpha", "email": "am@x.ca"}
+    assert also["504"] == {}
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_one_download_of_everything(tmp_path: Path, form: str) -> None:
+    """What three systems and two sections have handed out, side by side."""
+    first, second, third = TWELVE[:4], TWELVE[4:8], TWELVE[8:]
+    files: dict[str, str | bytes] = {
+        "CMPUT328-A7-99.zip": packed(moodle_folders(students=first)),
+        "canvas/submissions.zip": packed(canvas_files(second)),
+        **{f"assignment_5_export/{name}": content for name, content in gradescope_files(students=third).items()},
+        "sec1/Jane Doe.zip": packed(work("first")), "sec2/Jane Doe.zip": packed(work("second")), **work("eve", "sec2/Eve/"),
+        "Grades.csv": "Identifier,Full name,Email address\nParticipant 1234567,Jane Doe,jane@x.ca\n",
+    }  # fmt: skip
+    reading = read_class(
+        [FORMS[form](tmp_path, {f"evening/{name}": content for name, content in files.items()})], MODULES
+    )
+    rows = {s.name: (s.owner.also.get("section"), owner_in(s)) for s in reading.submissions if s.owner}
+    assert len(reading.submissions) == 15
+    assert rows["Jane Doe_1234567"] == ("CMPUT328-A7-99", "1234567")
+    assert rows[f"{canvas_name('Jane Doe')}_1234572"] == ("canvas", "1234572")
+    assert rows["Jose_1234575"] == ("assignment_5_export", "1234575")
+    assert (rows["sec1/Jane Doe"], rows["sec2/Jane Doe"]) == (("sec1", "first"), ("sec2", "second"))
+    assert rows["sec2/Eve"] == ("sec2", "eve")
+    assert {owner_in(s) for s in reading.submissions} == {"", "first", "second", "eve"} | set(expected().values())
+    assert set(reading.consulted) == {"Grades.csv", "submission_metadata.yml"}
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "zip in a folder"])
+def test_an_export_without_its_table_names_nobody(tmp_path: Path, form: str) -> None:
+    files = {**work("1", "submission_300111/"), **work("2", "submission_300112/")}
+    reading = read_class([FORMS[form](tmp_path, files)], MODULES)
+    assert mapped(reading) == {("submission_300111", ""): "1", ("submission_300112", ""): "2"}
+    assert all("nothing says whose" in s.problems[-1] for s in reading.submissions)
+    assert any("submission_metadata.yml is missing" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize("folders", [("submission_1", "submission_2"), ("submission_20261129", "submission_20261130"), ("submission_300111",)])  # fmt: skip
+def test_ones_own_tries_are_no_export(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    files = {name: text for folder in folders for name, text in work("ann", f"{folder}/").items()}
+    [row] = read_class([written(tmp_path / "Ann Lee", files)], MODULES).submissions
+    assert (row.name, owner_in(row)) == ("Ann Lee", "ann")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .archives import ending_of
 from .layout import HANDED_IN, is_record
 from .people import Arrival, Owner, System
-from .trees import Budget, Entry, IngestError, Tree
+from .trees import Entry, IngestError, Tree
 
 Item = Tree | Entry | str  # a folder, a file, or in words what else it is
 
@@ -40,16 +40,6 @@ class Download:
     passed_over: list[str] = field(default_factory=list)
     consulted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Part:
-    """An item of a folder in which downloads lie; `tree` is what one of them holds, None for any other item."""
-
-    item: str
-    content: Item
-    tree: Tree | None
-    budget: Budget
 
 
 def items_of(tree: Tree) -> Iterator[tuple[str, Item]]:

@@ -15,13 +15,14 @@ from typing import Any
 import yaml
 
 from .archives import MAX_TABLE, is_archive, without_ending
-from .downloads import Download, Item, Piece, items_of, linked, put
-from .names import printable
+from .downloads import Download, Item, Piece, items_of, linked, others_in, put
+from .names import DATE, printable
 from .people import Arrival, Owner
 from .trees import Budget, Entry, IngestError, Tree
 
 METADATA = ("submission_metadata.yml", "submission_metadata.yaml")
 FOLDER = re.compile(r"submission_\d+")
+NUMBER = re.compile(r"submission_(\d{5,})")  # what only Gradescope calls folders, even without the table
 MAX_NESTING = 40
 MOST_NAMED = 3
 LONGEST = 250
@@ -39,14 +40,20 @@ def download(tree: Tree) -> Download | None:
     """The pieces of an export; None for any other folder."""
     name = next((name for name in METADATA if name in tree.files), None)
     folders = {item: content for item, content in items_of(tree) if FOLDER.fullmatch(folder_of(item, content))}
-    if name is None or not folders:
+    if not folders or (name is None and not sure(tree, [folder_of(*item) for item in folders.items()])):
         return None
-    result = Download("gradescope", consulted=[name])
-    try:
-        table = read_table(tree.files[name])
-    except (Unreadable, IngestError) as error:
-        table = {}
-        result.notes.append(f"{name} cannot be read ({printable(str(error), 300)}): nothing says whose the folders are")
+    result = Download("gradescope", consulted=[name] if name is not None else [])
+    table: dict[str, Any] = {}
+    if name is None:
+        result.notes.append(
+            f"{METADATA[0]} is missing: nothing says whose the folders are, download them again with it"
+        )
+    else:
+        try:
+            table = read_table(tree.files[name])
+        except (Unreadable, IngestError) as error:
+            why = printable(str(error), 300)
+            result.notes.append(f"{name} cannot be read ({why}): nothing says whose the folders are")
     for item, content in items_of(tree):
         if item in folders:
             folder = folder_of(item, content)
@@ -65,6 +72,12 @@ def download(tree: Tree) -> Download | None:
 def folder_of(item: str, content: Item) -> str:
     """The name by which the table knows an item, which may have been packed up again."""
     return without_ending(item) if isinstance(content, Entry) and is_archive(item) else item
+
+
+def sure(tree: Tree, folders: list[str]) -> bool:
+    """Whether a folder without the table is an export all the same: nothing but long numbers that are no dates."""
+    numbers = [match[1] for folder in folders if (match := NUMBER.fullmatch(folder)) and not DATE.fullmatch(match[1])]
+    return len(numbers) == len(folders) == others_in(tree) > 1
 
 
 def read_table(entry: Entry) -> dict[str, Any]:

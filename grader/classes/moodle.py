@@ -4,8 +4,9 @@ With folders (3.1 and later): ``Jane Doe_1234567_assignsubmission_file/a7.zip``,
 end of the folder's name. Without: ``Jane Doe_1234567_assignsubmission_file_a7.zip``, and what follows is the
 student's own file name. Moodle turns every ``_`` of a name into a blank, so that the first one ends it. With blind
 marking all are called Participant, in the language of whoever downloaded it; of teams the name and number are the
-group's, and students in no group have a folder without a number. Beside ``file`` other plugins may have written, above
-all ``onlinetext``.
+group's, and students in no group have a folder without a number. Before 4.1 each member of a team has a folder, with
+the team's name and a hyphen before the member's. Beside ``file`` other plugins may have written, above all
+``onlinetext``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ PARTICIPANTS = (
 )
 PARTICIPANT = frozenset(PARTICIPANTS.split())
 GROUP = re.compile(r"(group|team|groupe|gruppe|grupo|gruppo|groep|grupp|grupa|группа|小组|グループ)\b", re.IGNORECASE)
+MEMBER = re.compile(r"\d-[^\W\d_]{2}")  # "Group 3-Bo Li", before 4.1
 FILES = "file"
 LONGEST = 250
 
@@ -78,9 +80,9 @@ def owners_of(people: list[tuple[str, str]]) -> dict[tuple[str, str], Owner]:
     hidden = len(people) > 2 and len({name for name, _ in people}) == 1
 
     def kind(name: str, number: str) -> Kind:
-        if hidden or name.casefold() in PARTICIPANT:
+        if hidden or not PARTICIPANT.isdisjoint({name.casefold(), name.casefold().rpartition("-")[2]}):
             return "anonymous"
-        return "group" if GROUP.match(name) or not number else "person"
+        return "group" if not number or (GROUP.match(name) and not MEMBER.search(name)) else "person"
 
     return {(name, number): Owner(printable(name, LONGEST), number, "moodle", kind(name, number))
             for name, number in people}  # fmt: skip

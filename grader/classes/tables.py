@@ -125,6 +125,12 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
+def before(name: str, member: str) -> str:
+    """The team that stands with a hyphen before a member's name; empty if none does."""
+    hyphens = [at for at, character in enumerate(name) if character == "-"]
+    return next((name[:at] for at in hyphens if folded(name[at + 1 :]) == folded(member)), "")
+
+
 def completed(owner: Owner, table: Known) -> tuple[Owner, str]:
     """An owner with what a table says, and what is wrong with that; its own word counts where there is one already."""
     line = table.lines.get(owner.id)
@@ -135,4 +141,6 @@ def completed(owner: Owner, table: Known) -> tuple[Owner, str]:
         return Owner(owner.name, owner.id, owner.system, owner.kind, also, owner.members), ""
     if table.system == "canvas" and plain(line.name) == plain(owner.name):
         return Owner(line.name, owner.id, owner.system, owner.kind, also, owner.members), ""
+    if table.system == "moodle" and (team := before(owner.name, line.name)):
+        return Owner(line.name, owner.id, owner.system, "person", {"group": team, **also}), ""
     return owner, f"{table.file} has the number {owner.id} for {line.name}: nothing was taken from it"

@@ -98,8 +98,10 @@ def counts(reading: Reading) -> str:
     rows = reading.submissions
     faults = sum(bool(row.fault) for row in rows)
     readable = sum(bool(row.sources) for row in rows)
+    unknown = sum(row.owner is not None and row.owner.system != "" and not row.owner.id for row in rows)
     words = [
         (len(rows), "submission" + "s"[: len(rows) != 1]), (readable, "to grade"),
+        (unknown, "whose owner is not known"),
         (len(rows) - readable - faults, "with nothing to grade"), (faults, "not readable here"),
         (len(reading.superseded), "superseded"), (sum(map(len, reading.duplicates)), "with a text that others have"),
         (len(reading.passed_over), "passed over"),
