@@ -178,6 +178,13 @@ def test_the_folders_of_a_download_given_one_by_one(tmp_path: Path) -> None:
     assert mapped(read_class([one], MODULES)) == {("Jane Doe", "1234567"): "1234567"}
 
 
+def test_what_is_given_beside_the_folders_of_a_download_is_not_lost(tmp_path: Path) -> None:
+    root = written(tmp_path, {**moodle_folders(), **work("late", "Late Larry/")})
+    reading = read_class([*sorted(root.iterdir()), root / "no such folder"], MODULES)
+    assert mapped(reading) == expected() | {("Late Larry", ""): "late", ("no such folder", ""): ""}
+    assert "does not exist" in reading.submissions[-1].problems[0]
+
+
 def test_moodles_worksheet_is_read_for_what_it_says(tmp_path: Path) -> None:
     head = (
         "Identifier,Full name,ID number,Email address,Status,Group,Grade,Last modified (submission),Feedback comments"
@@ -579,11 +586,11 @@ def test_names_that_are_one_but_for_accents_stay_two(tmp_path: Path) -> None:
 
 
 def test_what_is_not_the_systems_beside_a_download(tmp_path: Path) -> None:
-    files = {**moodle_folders(), "notes.txt": "", "Grades.xlsx": "", **work("late", "Late Larry/"), "extra.zip": packed(work("extra")),
+    files = {**moodle_folders(), "notes.txt": "", "Grades.xlsx": "", "Jane Doe_1234567_assignfeedback_file/a.pdf": "", **work("late", "Late Larry/"), "extra.zip": packed(work("extra")),
              "more/": "", "CMPUT328-A7-98765.zip": packed(moodle_folders())}  # fmt: skip
     reading = read_class([written(tmp_path / "class", files)], MODULES)
     assert mapped(reading) == expected() | {("Late Larry", ""): "late", ("extra", ""): "extra", ("more", ""): ""}
-    assert set(reading.passed_over) == {"notes.txt", "Grades.xlsx"}
+    assert set(reading.passed_over) == {"notes.txt", "Grades.xlsx", "Jane Doe_1234567_assignfeedback_file"}
     assert {one.why for one in reading.superseded} == {"the same text", "nothing in it, either"}
     assert len(reading.superseded) == 12
 
@@ -600,6 +607,9 @@ def test_a_student_cannot_bring_others_work_into_a_class(tmp_path: Path) -> None
             assert submission.owner is not None
             assert submission.owner.system == ""
             assert owner_in(submission) != "forged" or submission.name.startswith(("bob", "eve"))
+    called = {"ann-lee-12.zip": forged, "bob-li-13.zip": packed(work("bob")), "cy-ray-14.zip": packed(work("cy"))}
+    got = read_class([written(tmp_path / "called", called)], MODULES)
+    assert {s.owner.system for s in got.submissions if s.owner} == {""}
     handed = {"Bob Li_5_assignsubmission_file/a7.zip": forged, **work("cy", "Cy Ray_2_assignsubmission_file/")}
     reading = read_class([written(tmp_path / "moodle", handed)], MODULES)
     assert mapped(reading) == {("Bob Li", "5"): "forged", ("Cy Ray", "2"): "cy"}

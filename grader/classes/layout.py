@@ -61,10 +61,14 @@ def is_record(name: str) -> bool:
     return folded.endswith(RECORDS) or hidden or folded.startswith("readme")
 
 
+def is_handed_out(name: str) -> bool:
+    """Whether a folder or archive is called as a system calls what it hands out."""
+    return DOWNLOAD.fullmatch(stem(name) if ending_of(name) else name) is not None
+
+
 def is_downloads_name(name: str) -> bool:
-    """Whether a folder or archive is called as a system calls what it hands out, or in words that say nothing."""
-    bare = stem(name) if ending_of(name) else name
-    return DOWNLOAD.fullmatch(bare) is not None or ordinary(bare) or is_section(name)
+    """Whether a folder or archive that looks like a download is called like one, or in words that say nothing."""
+    return is_handed_out(name) or ordinary(stem(name) if ending_of(name) else name) or is_section(name)
 
 
 def is_section(name: str) -> bool:

@@ -6,7 +6,7 @@ student's own file name. Moodle turns every ``_`` of a name into a blank, so tha
 marking all are called Participant, in the language of whoever downloaded it; of teams the name and number are the
 group's, and students in no group have a folder without a number. Before 4.1 each member of a team has a folder, with
 the team's name and a hyphen before the member's. Beside ``file`` other plugins may have written, above all
-``onlinetext``.
+``onlinetext``; what a grader has written lies under ``assignfeedback`` and is nobody's work.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .people import Kind, Owner
 from .trees import Tree
 
 ITEM = re.compile(r"([^_]*)(?:_(\d+))?_assignsubmission_([a-z][a-z0-9]*)(?:_(.*))?", re.DOTALL)
+FEEDBACK = re.compile(r"[^_]+(?:_\d+)?_assignfeedback_[a-z].*", re.DOTALL)
 # what Moodle calls a student whose name is hidden, as file names have it
 PARTICIPANTS = (
     "participant participante participant-e partecipante teilnehmer teilnehmerin deelnemer deltaker deltagare deltager "
@@ -60,9 +61,10 @@ def download(tree: Tree) -> Download | None:
     """The pieces of a download; None if most of a folder's items are not Moodle's."""
     found = [(item, content, named) for item, content in items_of(tree) if (named := parsed(item))]
     people = {(named.name, named.id) for _, _, named in found}
-    if len(people) <= others_in(tree) - len(found):
+    feedback = [item for item, _ in items_of(tree) if FEEDBACK.fullmatch(readable(item))]
+    if len(people) <= others_in(tree) - len(found) - len(feedback):
         return None
-    result = Download("moodle")
+    result = Download("moodle", passed_over=[printable(item) for item in feedback])
     owners = owners_of(sorted(people))
     own: defaultdict[tuple[str, str], list[tuple[str, Item, Named]]] = defaultdict(list)
     for item, content, named in found:
@@ -70,7 +72,7 @@ def download(tree: Tree) -> Download | None:
     for person, items in own.items():
         result.pieces += pieces_of(owners[person], items)
     for item, content in items_of(tree):
-        if parsed(item) is None:
+        if parsed(item) is None and item not in feedback:
             put(result.rest, item, content)
     return result
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .archives import archive_tree, file_source, is_archive, nested_source
 from .downloads import Download, Item, is_work, items_of
-from .layout import is_downloads_name, is_record, is_report_folder, is_section, modules_in, stem
+from .layout import is_downloads_name, is_handed_out, is_record, is_report_folder, is_section, modules_in, stem
 from .names import ordinary
 from .paths import Given, existing
 from .systems import may_belong, recognised
@@ -56,6 +56,7 @@ def parts_of(tree: Tree, modules: Collection[str], depth: int = 1) -> list[Part]
         return []
     parts: list[Part] = []
     others = 0
+    alike = False  # whether somebody's work is called like a download, too
     for item, content in items_of(tree):
         budget = Budget()
         inside = opened(item, content, modules, budget)
@@ -65,11 +66,12 @@ def parts_of(tree: Tree, modules: Collection[str], depth: int = 1) -> list[Part]
             continue
         parts.append(Part(item, content, None, budget))
         others += not ours and is_work(item, content) and not ordinary(stem(item)) and not is_section(item)
+        alike |= inside is not None and not ours and is_handed_out(item)
         if others > MAX_OTHERS and not any(part.tree for part in parts):
             return []
     trusted = sum(part.tree is not None for part in parts) > others
     for part in parts:
-        if not trusted and not is_downloads_name(part.item):
+        if not trusted and (alike or not is_downloads_name(part.item)):
             part.tree = None
     return parts if any(part.tree is not None for part in parts) else []
 
@@ -120,9 +122,9 @@ def spread_out(given: Sequence[Given], skip: Path | None) -> Iterator[tuple[list
             elif one.path.is_file():
                 tree.files[name] = file_entry(one.path)
         if (download := recognised(tree)) is not None:
-            rest = {item for item, _ in items_of(download.rest)}
+            taken = {item for item, _ in items_of(tree)} - {item for item, _ in items_of(download.rest)}
             download.rest = Tree()  # read as any other path
-            yield [one for name, one in own.items() if name not in rest], download
+            yield [one for name, one in own.items() if name in taken], download
 
 
 def listed_or_not(folder: Path, skip: Path | None) -> Tree:
