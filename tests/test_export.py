@@ -118,7 +118,7 @@ def test_moodles_sheet(run: Path, template: Path, tmp_path: Path, capsys: pytest
     assert other == rows(template)[3]
     assert template.read_bytes() == before
     shown = capsys.readouterr()
-    assert "marks filled in: 2; left out: 0; rows without a submission: 1" in " ".join(shown.out.split())
+    assert "marks filled in: 2; left out: 0; rows without a mark: 1" in " ".join(shown.out.split())
 
 
 def test_what_is_left_out_is_listed_and_says_so_in_the_exit_code(

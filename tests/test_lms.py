@@ -516,7 +516,7 @@ def test_canvas_gets_one_column_and_keeps_everything_else() -> None:
     done = canvas.fill([mark(owner, 107.5) for owner in owners], CANVAS.encode(), Choices(assignment="56"))
     assert done.content.decode() == CANVAS.replace("12.00,,60.0", "12.00,107.5,60.0")
     assert why(done) == {"roebob (1002)": "line 5: the student is excused (EX)"}
-    assert done.idle == 1
+    assert done.idle == 2
 
 
 @pytest.mark.parametrize("asked", ["56", "(56)", "A7", "a7 (56)"])

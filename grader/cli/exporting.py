@@ -55,7 +55,7 @@ def run_export(request: Request, out: Console, err: Console) -> int:
     said: set[str] = set()
     for path, export in done.items():
         told(export, err, said)
-        idle = f"; rows without a submission: {export.idle}" if export.idle else ""
+        idle = f"; rows without a mark: {export.idle}" if export.idle else ""
         say(out, shown(path), f"marks filled in: {export.filled}; left out: {len(export.left)}{idle}", "bold")
     return 1 if any(export.left for export in done.values()) else 0
 

@@ -28,7 +28,8 @@ from .layout import FOLDED, details, next_steps, question_block
 # of the table of a class: the widths of names and numbers, and what it takes beside its text, in all and by column
 LONGEST_SHOWN, LEAST_NAME, LONGEST_ID, LEAST_ROOM = 26, 12, 12, 8
 EDGE, COLUMN = 1, 3
-NOTHING_IN_IT = ("missing: ", "is empty")  # what is said of a submission in which nothing was found
+# what is said of a submission in which nothing was found
+NOTHING_IN_IT = ("missing: ", "is empty", "none of the expected files was found")
 
 
 def print_setting(console: Console, plan: Plan, submissions: Sequence[Submission]) -> None:

@@ -64,7 +64,7 @@ def fill(marks: Sequence[Mark], template: bytes, choices: Choices | None = None)
         filled += 1
         if not same_grade(there, grade):
             changes[index, column] = written(grade, comma)
-    return Export(sheet.replaced(changes), filled, tuple(left), tuple(notes), len(students) - len(found.marks))
+    return Export(sheet.replaced(changes), filled, tuple(left), tuple(notes), len(students) - filled)
 
 
 def kept(there: str, grade: float, replace: bool) -> str:

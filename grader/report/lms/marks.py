@@ -55,7 +55,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Export:
-    """A file. `filled` counts the cells or entries with a mark, `idle` the rows of a template that no submission has;
+    """A file. `filled` counts the cells or entries with a mark, `idle` the rows of a template that have none;
     `notes` say what was done and should be known, `left` what was not done."""
 
     content: bytes

@@ -46,8 +46,7 @@ def fill(marks: Sequence[Mark], template: bytes, choices: Choices | None = None)
         notes += [f"{mark.name}: {note}"] if note else []
         changes |= {(row, columns[role]): text for role, text in texts.items()}
         filled += 1
-    idle = len(sheet.rows) - len(found.marks)
-    return Export(sheet.replaced(changes), filled, tuple(left), tuple(notes), idle)
+    return Export(sheet.replaced(changes), filled, tuple(left), tuple(notes), len(sheet.rows) - filled)
 
 
 def seats_of(sheet: Sheet, columns: Mapping[Role, int]) -> list[Seat]:
