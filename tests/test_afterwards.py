@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from grader.classes.ingest import Submission
 from grader.classes.people import Owner
 from grader.cli import main as cli
 from grader.grading.graded import graded
-from grader.grading.store import NAME, NoRoom, Store
+from grader.grading.store import NAME, Kept, NoRoom, Store
 from grader.report import write
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
-from .made_run import Made, contents, made, made_run, written
+from .made_run import UNDER, Made, contents, made, made_run, written
 from .test_report import HOSTILE, SCHEMA
 
 CHECK = next(c for c in CHECKS if c.id == "q2.standard.value")
@@ -144,7 +145,7 @@ def test_whoever_was_given_points_is_listed(typed: Typed, out: Path) -> None:
         (["ann", CHECK.id, "--remove", "--comment", "x"], "go with --points"),
         (["ann", "--points", "1", *SAYS], "need a student and a check"),
         (["--remove"], "need a student and a check"),
-        (["ann", "q2", "--points", "1", *SAYS], "points go to one check"),
+        (["ann", "q2", "--points", "1", *SAYS], "name one of them"),
         (["ann", "q2.standard.valeu", "--points", "1", *SAYS], CHECK.id),
         (["nobody-at-all", CHECK.id, "--points", "1", *SAYS], "nobody here is called"),
     ],
@@ -232,6 +233,24 @@ def test_a_check_that_the_rubric_no_longer_holds_can_be_taken_back_only(typed: T
     assert "no points were given" in typed("override", out)[1]
 
 
+def test_points_stay_when_another_text_is_handed_in_and_are_said_to_be_older(typed: Typed, out: Path) -> None:
+    typed("override", out, "ann", CHECK.id, "--points", "1", *SAYS)
+    assert "before" not in typed("override", out)[1]
+    made_run(out, [made("ann", {CHECK.id: failed()}, "# another text\n"), *everybody()[1:]])
+    assert "given for what was handed in before" in " ".join(typed("override", out)[1].split())
+    assert "tina" in table(out)["ann"]["overrides"]
+    assert "for what was handed in before" in table(out)["ann"]["overrides"]
+    assert (entry(out, "ann")["points"], entry(out, "ann")["override"]["of_earlier"]) == (1, True)
+
+
+def test_a_report_by_another_rubric_is_said_to_be_one(typed: Typed, tmp_path: Path) -> None:
+    under = replace(UNDER, versions={**UNDER.versions, "rubric_hash": "another"})
+    out = made_run(tmp_path / "run", everybody(), under)
+    for words in (["show", out, "ann"], ["override", out, "ann", CHECK.id, "--points", "1", *SAYS]):
+        code, _, told = typed(*words)
+        assert (code, "another version of the rubric" in " ".join(told.split())) == (0, True)
+
+
 # ---- who and what is meant ------------------------------------------------------------------------------------------
 
 
@@ -265,6 +284,13 @@ def test_a_name_of_two_is_answered_with_both_and_never_guessed(typed: Typed, tmp
     assert typed("show", out, "2")[1].startswith("Jane Doe-2: ")
     assert typed("show", out, "Jane Doe-2")[1].startswith("Jane Doe-2: ")
     assert typed("show", out, f"{out}/Jane Doe")[1].startswith("Jane Doe: ")
+
+
+def test_an_accent_tells_two_apart_who_differ_in_nothing_else(typed: Typed, tmp_path: Path) -> None:
+    out = made_run(tmp_path / "run", [made("Jose"), made("José"), made("A/B")])
+    for name in ("Jose", "José", "A/B", f"{out}/José/"):
+        assert typed("show", out, name)[1].startswith(f"{name.strip('/').rpartition('run/')[2]}: "), name
+    assert typed("show", out, "JOSE")[0] == 2
 
 
 def test_a_member_finds_the_report_of_the_group(typed: Typed, tmp_path: Path) -> None:
@@ -354,10 +380,35 @@ def test_nothing_moves_and_then_points_are_given_by_hand(typed: Typed, out: Path
     assert said.splitlines()[-1] == "0 down, 1 up, 2 same"
 
 
+def test_one_folder_is_not_compared_with_itself(typed: Typed, out: Path) -> None:
+    code, said, told = typed("diff", out, f"{out}/../run")
+    assert (code, said, "are one folder" in " ".join(told.split())) == (2, "", True)
+
+
+def test_a_run_that_is_not_finished_is_named(typed: Typed, out: Path, tmp_path: Path) -> None:
+    new = made_run(tmp_path / "new", [*everybody()[:2], replace(everybody()[2], unfinished=True)])
+    code, said, told = typed("diff", out, new)
+    assert (code, said.splitlines()[-1]) == (1, "0 down, 0 up, 2 same, 1 gone")
+    assert f"the run in {new} is not finished: 1 has no report yet" in told
+
+
+def test_verdicts_of_checks_that_are_gone_are_compared(typed: Typed, out: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(out, tmp_path / "copy"))
+    with Store(out, writing=True) as store:
+        row = next(row for row in store.submissions() if row.key == "name:bob")
+        marks = store.marks(row.key)
+        [new] = store.put_verdicts(str(row.text), [Kept("q2.gone", "x", "passed", {"status": "passed", "earned": 1.5})])
+        store.put_marks(row.key, {name: kept.id for name, kept in marks.items()} | {"q2.gone": new}, row.asked,
+                        row.circumstances)  # fmt: skip
+    code, said, _ = typed("diff", out, copy)
+    assert (code, said.splitlines()[-1]) == (1, "1 down, 0 up, 2 same")
+    assert "bob: 101.5 → 100  -1.5" in said
+
+
 @pytest.mark.parametrize("command", ["diff", "show", "override", "rerun"])
 def test_a_folder_without_a_run_is_refused(typed: Typed, tmp_path: Path, command: str) -> None:
     (tmp_path / "empty").mkdir()
-    for folder, says in (("nowhere", "does not exist"), ("empty", "holds no run")):
+    for folder, says in (("nowhere", "does not exist"), ("empty", "holds no run"), ("x" * 300, "too long")):
         more: dict[str, list[object]] = {"diff": [tmp_path / folder], "rerun": ["a", "b"]}
         code, _, told = typed(command, tmp_path / folder, *more.get(command, []))
         assert (code, says in " ".join(told.split())) == (2, True)

@@ -77,7 +77,7 @@ def test_every_page_shows_points_given_by_hand_and_counts_them(check: Any) -> No
     assert (entry["status"], entry["points"]) == ("failed", check.points)
     assert entry["override"] == {
         "points": check.points, "instead_of": 0.0, "comment": "seen in office hours", "author": "tina",
-        "at": "2026-11-30T21:40:00+00:00",
+        "at": "2026-11-30T21:40:00+00:00", "of_earlier": False,
     }  # fmt: skip
     [test] = [t for t in gradescope.render(report)["tests"] if t["extra_data"]["id"] == check.id]
     assert (test["status"], test["score"]) == ("passed", check.points)
@@ -87,6 +87,7 @@ def test_every_page_shows_points_given_by_hand_and_counts_them(check: Any) -> No
     properties = {p.attrib["name"]: p.attrib["value"] for p in case.findall(".//property")}
     assert properties["points"] == properties["override_points"] == f"{check.points:g}"
     assert properties["override_instead_of"] in ("0", "0.0")
+    assert case.find("failure") is None, "all of the points are there"
 
 
 def test_points_can_be_taken_by_hand() -> None:
@@ -96,6 +97,9 @@ def test_points_can_be_taken_by_hand() -> None:
         assert "copied from a neighbour" in text, name
     [test] = [t for t in gradescope.render(report)["tests"] if t["extra_data"]["id"] == PUBLIC.id]
     assert (test["status"], test["score"]) == ("failed", 0)
+    root = ET.fromstring(junit.render(report))
+    assert root.find(f".//testcase[@name='{PUBLIC.id}']/failure") is not None
+    assert root.attrib["failures"] == "1"
     assert f"- [ ] **{markdown.prose(PUBLIC.title)}** (0 / {PUBLIC.points:g}, passed)" in markdown.render(report)
 
 
@@ -117,6 +121,12 @@ def test_the_last_points_given_count_and_can_be_taken_back() -> None:
     assert (twice.earned, twice.override) == (0.5, Override(0.5, "on second thought", "tina", AT, 0.25))
     assert twice.overridden(None) == verdict
     assert verdict.overridden(None) == verdict
+
+
+def test_points_given_for_an_earlier_text_say_so() -> None:
+    earlier = Override(0.5, "seen in office hours", "tina", AT, of_earlier=True)
+    for name, text in everything(with_one(Outcome(PUBLIC, "failed", 0.0).overridden(earlier))).items():
+        assert "handed in before" in text or "of_earlier" in text, name
 
 
 def test_a_comment_is_nothing_but_text() -> None:

@@ -130,6 +130,23 @@ def test_a_mark_that_is_missing_in_one_of_the_runs_is_a_move(status: Status) -> 
     assert both.through[0].other == 1
 
 
+def test_checks_that_only_one_run_asked_for_are_said_on_top() -> None:
+    third = {check.id: ("not_run", 0.0) for check in CHECKS if check.question == 3}
+    both = compare(class_of(graded("ann", third)), class_of(graded("ann")))  # type: ignore[arg-type]
+    first = shown(both).splitlines()[0]
+    assert first == f"not the same in both: checks asked for {len(CHECKS) - len(third)} → {len(CHECKS)}"
+
+
+def test_what_the_rubric_no_longer_holds_has_moved_marks() -> None:
+    gone = Outcome(replace(FIRST, id="q2.gone", points=0.0), "passed", 1.5)
+    entry = graded("ann")
+    old = entry._replace(report=replace(entry.report, outcomes=(*entry.report.outcomes, gone)))
+    both = compare(class_of(old), class_of(entry))
+    assert [person.by for person in both.people] == [-1.5]
+    assert "q2.gone  passed 1.5 → not run" in shown(both)
+    assert both.through[0].check.id == "q2.gone"
+
+
 def test_points_given_by_hand_are_told_as_such() -> None:
     override = Override(FIRST.points, "=the\nappeal", "tina", datetime(2026, 11, 30, tzinfo=UTC))
     entry = graded("ann", lost(FIRST.id))
@@ -137,6 +154,9 @@ def test_points_given_by_hand_are_told_as_such() -> None:
     both = compare(class_of(entry), class_of(entry._replace(report=replace(entry.report, outcomes=outcomes))))
     text = " ".join(shown(both).split())
     assert f"failed 0 → failed {FIRST.points:g} by hand tina: =the appeal" in text
+    assert "NEW lacks" not in text
+    back = compare(class_of(entry._replace(report=replace(entry.report, outcomes=outcomes))), class_of(entry))
+    assert "points given by hand in OLD that NEW lacks: 1 check" in shown(back)
     [row] = csv.DictReader(io.StringIO(moves.as_csv(both)))
     assert (row["by_hand"], row["old_status"], row["new_status"]) == ("yes", "failed", "failed")
 

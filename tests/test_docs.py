@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -13,16 +14,21 @@ import pytest
 
 from grader.author.tables import BUDGETS, with_budgets, with_table
 from grader.check.failure import LIBRARIES
+from grader.cli import main as cli
+from grader.cli.afterwards import COMMANDS as COMMAND_NAMES
 from grader.grading.judge import PATIENCE
 from grader.report.gradebook import columns
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
+from .made_run import made, made_run
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.split("#")[0].strip().removeprefix("$ ").strip()
             for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
             for line in block.splitlines() if line.strip().startswith("$ ")]  # fmt: skip
+AFTERWARDS_CHECK = "q2.standard.value"
+AFTERWARDS = [line for line in COMMANDS if line.split()[3:4] and line.split()[3] in COMMAND_NAMES]
 SELF = ("make grade", "make test", "make test-fast")  # these run this file, or what test_full runs
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
@@ -57,7 +63,17 @@ def test_the_commands_shown_are_known() -> None:
         "python -m grader grade submissions/ --out reports",
         "python -m grader similar submissions/ --file similar.html", "make lint", "make starter",
         *(line for line in COMMANDS if line.startswith("python -m grader export ")),  # test_export runs them
+        *AFTERWARDS,
     }  # fmt: skip
+
+
+def test_what_a_run_has_left_is_asked_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = [made("Jane Doe", {AFTERWARDS_CHECK: ("failed", 0.0)}), made("Bob")]
+    made_run(tmp_path / "reports", everybody)
+    made_run(tmp_path / "monday", everybody)
+    monkeypatch.chdir(tmp_path)
+    codes = {words[0]: cli.main(words) for words in (shlex.split(line)[3:] for line in AFTERWARDS)}
+    assert codes == {"show": 0, "rerun": 1, "override": 0, "diff": 1}, "the text is made up, and points were given"
 
 
 @pytest.mark.slow

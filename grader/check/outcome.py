@@ -28,6 +28,7 @@ class Override:
     author: str
     at: datetime  # knows its time zone
     instead_of: float = 0.0  # points of the verdict, known once it is applied to one
+    of_earlier: bool = False  # whether another text was handed in since
 
 
 @dataclass(frozen=True)

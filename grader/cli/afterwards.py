@@ -45,13 +45,12 @@ def add_commands(commands: argparse._SubParsersAction[Parser], boxes: Sequence[s
     rerun = commands.add_parser(
         "rerun", help="judge one check of one student again, for an appeal",
         description="Judges a check again with the stored text, seed, dataset and device, in a box of the same kind, "
-        "and shows what comes out beside what is stored.",
+        "and shows what comes out beside what is stored. Nothing is stored: override gives other points.",
     )  # fmt: skip
     place(rerun, needed=True)
     rerun.add_argument("--box", choices=boxes, help="another box (default: the kind that is stored)")
     rerun.add_argument("--data", type=nonempty_path, metavar="ROOT",
                        help="where MNIST lies (default: A7_DATA, then data/)")  # fmt: skip
-    rerun.add_argument("--keep", action="store_true", help="store what comes out, and rewrite the reports")
     rerun.add_argument("--unsafe-no-box", action="store_true", help="run it even where no box holds it")
 
     export = commands.add_parser("export", help="write marks into the file that a system takes back")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -11,13 +12,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..grading.graded import graded
+from ..check.declaration import BONUS
+from ..grading.graded import Graded, graded_in
+from ..grading.store import Store
+from ..grading.verdicts import outcome_of, override_of
 from ..report import gradebook, moves
 from ..report.changes import Changes, Entry, Move, Person, Through, compare
+from ..report.model import Report
 from ..report.moves import alone, circumstance, counts, signed, state
 from ..report.printable import name_of, one_line
 from ..report.words import STATUS_WORDS, points
 from ..report.write import put, to_json
+from ..rubric import CHECKS
+from .consoles import say
 from .options import UsageError
 from .terminal import counted
 
@@ -29,7 +36,9 @@ COLOURS = {"down": "red", "up": "green", "aside": "yellow", "same": "dim"}
 
 def run_diff(options: argparse.Namespace, out: Console, err: Console) -> int:
     """0 if no marks move, 1 if some do. Raises UsageError and StoreError."""
-    changes = compare(entries(options.old), entries(options.new))
+    if options.old.resolve() == options.new.resolve():
+        raise UsageError("OLD and NEW are one folder: grade into another --out, or compare with a copy made before")
+    changes = compare(*(entries(folder, err) for folder in (options.old, options.new)))
     print_changes(out, changes, verbose=options.verbose)
     for option, path, text, encoding in (
         ("--json", options.json, to_json(moves.as_dict(changes)), "utf-8"),
@@ -43,9 +52,40 @@ def run_diff(options: argparse.Namespace, out: Console, err: Console) -> int:
     return MOVED if changes.any else SAME
 
 
-def entries(out: Path) -> dict[str, Entry]:
-    """The submissions of a run folder."""
-    return {one.key: Entry(one.report, one.submission.sources) for one in graded(out)}
+def entries(out: Path, err: Console) -> dict[str, Entry]:
+    """The submissions of a run folder; says so where some have no report yet."""
+    with Store(out) as store:
+        waiting = sum(not row.circumstances for row in store.submissions())
+        found = {one.key: Entry(with_forgotten(store, one), one.submission.sources) for one in graded_in(store)}
+    if waiting:
+        many = f"{counted(waiting, 'submission')} of it have no report yet" if waiting > 1 else "1 has no report yet"
+        say(
+            err,
+            "note",
+            f"the run in {out} is not finished: {many}; the same command of grade goes on with it",
+            "yellow",
+        )
+    return found
+
+
+def with_forgotten(store: Store, one: Graded) -> Report:
+    """Its report, with what it had earned in checks that the rubric no longer holds: they are out of nothing now."""
+    by_hand = store.overrides(one.key)
+    known = {outcome.check.id for outcome in one.report.outcomes}
+    found = []
+    for name, kept in store.marks(one.key).items():
+        if name not in known:
+            outcome = outcome_of(
+                replace(CHECKS[0], id=name, question=question_of(name), points=0.0, needs=()), kept.outcome
+            )
+            found.append(outcome.overridden(override_of(by_hand[name])) if name in by_hand else outcome)
+    return replace(one.report, outcomes=(*one.report.outcomes, *found))
+
+
+def question_of(name: str) -> int:
+    """The question of a check that is known by its id alone."""
+    digits = name.partition(".")[0].removeprefix("q")
+    return int(digits) if digits.isdecimal() else BONUS
 
 
 def print_changes(console: Console, changes: Changes, *, verbose: bool) -> None:
@@ -63,6 +103,9 @@ def print_changes(console: Console, changes: Changes, *, verbose: bool) -> None:
         if len(changes.through) > MOST_CHECKS and not verbose:
             more = len(changes.through) - MOST_CHECKS
             console.print(Text(f"and {more} more that move less: --verbose lists them", "dim"))
+    if changes.hands_lost:
+        console.print(Text(f"points given by hand in OLD that NEW lacks: {counted(changes.hands_lost, 'check')}; "
+                           "override gives them there", "yellow"))  # fmt: skip
     if not changes.people and changes.new and changes.gone:
         console.print(Text("nobody is in both runs: are these of one class, downloaded in the same way?", "yellow"))
     quiet = sum(bool(person.quiet) for person in changes.people)

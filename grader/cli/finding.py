@@ -71,13 +71,13 @@ def find_student(wanted: str, everybody: Sequence[Student]) -> Student:
     for one in everybody:
         if one.key == wanted:
             return one
+    found: list[Student] = []
+    for alike in (str, folded):  # who is called just that comes before those who are nearly
+        found = found or [one for one in everybody if alike(wanted) in map(alike, (one.key, *one.names))]
     path = re.fullmatch(r"(?:.*[/\\])?([^/\\]+)[/\\]+|.*[/\\]([^/\\]+)", wanted)
     if path is not None:  # a folder, as a shell completes it
-        name = folded(path[1] or path[2])
-        found = [one for one in everybody if folded(one.folder) == name]
-    else:
-        name = folded(wanted)
-        found = [one for one in everybody if name in {folded(known) for known in (one.key, *one.names)}]
+        for alike in (str, folded):
+            found = found or [one for one in everybody if alike(path[1] or path[2]) == alike(one.folder)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -103,7 +103,7 @@ def find_check(wanted: str, checks: Sequence[Check], others: Iterable[str] = ())
     worth = {check.id: f"{check.id} ({check.points:g}): {check.title}" for check in checks}
     if found:
         raise UsageError(
-            f"{name_of(wanted)!r} may be any of {len(found)} checks; points go to one check:\n"
+            f"{name_of(wanted)!r} may be any of {len(found)} checks; name one of them:\n"
             + listed((worth.get(one, one) for one in found), len(found))
         )
     near = nearest(wanted, checks, lambda check: (check.id, check.id.partition(".")[2], check.title))

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from ..grading.store import StoreError
 from ..report.folder import STORE, FolderError, RunFolder
+from ..report.printable import one_line
 from .afterwards import COMMANDS, refuse_nonsense
 from .arguments import UsageError, parse, refuse_engine
 from .resume import opened, read_before
@@ -128,8 +129,11 @@ def prepare_afterwards(options: argparse.Namespace) -> None:
 
 def refuse_without_run(out: Path) -> None:
     """Looks whether a folder holds a run. Raises UsageError."""
-    if (out / STORE).is_file():
-        return
+    try:
+        if (out / STORE).is_file():
+            return
+    except OSError as error:  # no right to look, or no name that a file could have
+        raise UsageError(f"{one_line(str(out), 300)}: {(error.strerror or str(error)).lower()}") from error
     if not os.path.lexists(out):
         raise UsageError(f"{out} does not exist: give the folder that was --out when the class was graded")
     raise UsageError(

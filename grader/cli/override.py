@@ -22,7 +22,7 @@ from .finding import find_check
 from .layout import details
 from .options import UsageError
 from .show import moment
-from .stored import find, rewritten, writing
+from .stored import find, rewritten, say_older, writing
 
 FAILED = 3
 BY_ID: Mapping[str, Check] = {check.id: check for check in CHECKS}
@@ -37,6 +37,7 @@ def run_override(options: argparse.Namespace, out: Console, err: Console) -> int
     author = None if options.remove else options.author or user()
     with writing(options.out) as store:
         one = find(store, options.student)
+        say_older(one, err)
         before = store.overrides(one.key)
         name = find_check(options.check, CHECKS, [old for old in before if old not in BY_ID])
         if options.remove:
@@ -140,6 +141,8 @@ def lines(one: ByHand, everybody: Mapping[str, Graded]) -> list[tuple[str, str]]
     elif outcome is not None and outcome.override is not None:
         verdict = f"{STATUS_WORDS[outcome.status]}, {worth(outcome.override.instead_of)}"
         found.append(("instead of", verdict))
+        if one.of_earlier:
+            found.append(("note", "they were given for what was handed in before; another text came since"))
         if one.points > outcome.check.points:
             found.append(("note", f"the check gives {points(outcome.check.points)} points now, which is less"))
         elif outcome.override.instead_of > one.points:

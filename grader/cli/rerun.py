@@ -9,48 +9,45 @@ from rich.table import Table
 from rich.text import Text
 
 from ..check.outcome import Outcome
-from ..grading.again import Stored, judged_again, leaning_on, plan_of, put, same_code, sharing, stored, with_verdict
-from ..grading.graded import Graded, graded_in
+from ..grading.again import Stored, judged_again, plan_of, same_code, stored
+from ..grading.graded import Graded
 from ..grading.plan import Plan
 from ..grading.store import Store
-from ..grading.works import Verdict
 from ..report.printable import name_of, one_line
 from ..report.words import STATUS_WORDS, boxed, points, verdict, worth
 from ..rubric import CHECKS
 from .boxes import box_of_a_run, tested
 from .consoles import say
 from .finding import find_check
+from .layout import details
 from .options import UsageError
 from .plan import known_right
-from .stored import find, rewritten, writing
+from .show import found
+from .stored import find
 
 SAME, OTHER, FAULT = 0, 1, 3
 FACTS = ("found", "call", "expected", "actual", "looks like", "measured", "note")
 
 
 def run_rerun(options: argparse.Namespace, out: Console, err: Console) -> int:
-    """0 if status and points are what they were, 1 if not, 3 if the grader failed. Raises UsageError, StoreError and
-    BoxRefused."""
+    """0 if status and points are what they were, 1 if not, 3 if the grader failed. Nothing is stored.
+
+    Raises UsageError, StoreError and BoxRefused.
+    """
     with Store(options.out) as store:
         one = find(store, options.student)
         before = stored(store, one, find_check(options.check, CHECKS))
-        leaning = leaning_on(store, one, before.check.id)
     refuse_impossible(one, before)
     plan = make_plan(options, before, err)
     print_before(err, one, before, plan)
     with err.status("judging"):
         after = judged_again(before, one, plan)
-    same = (after.outcome.status, after.outcome.earned) == (before.outcome.status, before.outcome.earned)
-    out.print(beside(before.outcome, after.outcome))
+    same = (after.status, after.earned) == (before.outcome.status, before.outcome.earned)
+    out.print(beside(before.outcome, after))
+    out.print(details(more_of(after), "dim"))
     print_after(out, one, before, same=same)
-    if options.keep and after.outcome.status != "error":
-        if not keep(options, one, before, plan, after, err):
-            return FAULT
-        if not same and leaning:
-            say(err, "note", f"these were judged with what it was: {', '.join(leaning)}; grade with --question judges "
-                "them again where that matters", "yellow")  # fmt: skip
-    if after.outcome.status == "error":
-        say(err, "the grader failed", f"{one_line(after.outcome.message)}; what is stored stays", "magenta")
+    if after.status == "error":
+        say(err, "the grader failed", one_line(after.message), "magenta")
         return FAULT
     return SAME if same else OTHER
 
@@ -133,31 +130,19 @@ def facts(outcome: Outcome) -> dict[str, str]:
             "points": f"{points(outcome.earned)} of {points(outcome.check.points)}", **told}  # fmt: skip
 
 
+def more_of(after: Outcome) -> list[tuple[str, str]]:
+    """What else there is to know of the new outcome: all that the code printed, what it was called by, and how long."""
+    lines = [(label, text) for label, text in found(after) if label not in FACTS and not label.startswith("input ")]
+    called = one_line(", ".join(sorted(after.asked)))
+    more = [("asks", after.check.asks), ("looked up", called), ("took", f"{after.duration_s:.2f} s")]
+    return [*lines, *((label, text) for label, text in more if text)]
+
+
 def print_after(out: Console, one: Graded, before: Stored, *, same: bool) -> None:
     """Whether that is what it was, and what counts."""
     out.print(Text("the same status and points" if same else "another outcome", "green" if same else "yellow"))
     override = next(o.override for o in one.report.outcomes if o.check is before.check)
     if override is not None:
         out.print(Text(f"{worth(override.points)} given by hand, which count whatever a verdict says"))
-
-
-def keep(
-    options: argparse.Namespace, one: Graded, before: Stored, plan: Plan, after: Verdict, err: Console
-) -> bool:  # fmt: skip
-    """Stores the new verdict and rewrites the reports that change; False, and the reason said, if that failed."""
-    with writing(options.out) as store:
-        everybody = graded_in(store)
-        now = next((other for other in everybody if other.key == one.key), None)
-        if now is None or stored(store, now, before.check.id) != before or now.submission != one.submission:
-            raise UsageError(f"{name_of(one.report.submission)} has been graded again meanwhile: nothing was stored")
-        keys = sharing(store, one, before)
-        fresh = [with_verdict(other, after.outcome) if other.key in keys else other for other in everybody]
-
-        def store_it() -> None:
-            put(store, one, plan, after, keys)
-
-        if not rewritten(options.out, fresh, keys, store_it, err):
-            return False
-    names = [name_of(other.report.submission) for other in everybody if other.key in keys]
-    say(err, "stored", f"the new verdict of {', '.join(names)}; reports and table are rewritten", "green")
-    return True
+    elif not same:
+        out.print(Text("nothing is stored: override gives other points, with the reason"))

@@ -22,7 +22,7 @@ from . import terminal
 from .finding import find_check
 from .layout import details, next_steps, question_block
 from .options import UsageError
-from .stored import find
+from .stored import find, say_older
 
 Lines = list[tuple[str, str]]
 PRINTED_KEPT = 20_000  # characters of what a submission printed
@@ -38,6 +38,7 @@ def run_show(options: argparse.Namespace, out: Console, err: Console) -> int:
             terminal.print_class(out, [one.report for one in everybody])
             return 0
         one = find(store, options.student)
+        say_older(one, err)
         if options.check is None:
             print_report(out, one, verbose=options.verbose)
         else:

@@ -14,7 +14,9 @@ from ..grading.submissions import submission_of
 from ..report import gradebook
 from ..report.folder import TABLE, RunFolder, reason
 from ..report.names import folder_name
+from ..report.printable import name_of
 from ..report.write import report_files, staged
+from ..rubric import rubric_hash
 from .consoles import say
 from .finding import find_student, student
 from .options import UsageError
@@ -42,6 +44,16 @@ def writing(out: Path) -> Iterator[Store]:
             yield store
     finally:
         folder.close()
+
+
+def say_older(one: Graded, err: Console) -> None:
+    """Says so where a report was made by another rubric than today's."""
+    if one.report.circumstances.versions.get("rubric_hash") != rubric_hash():
+        text = (
+            f"{name_of(one.report.submission)} was graded by another version of the rubric: what is new in it reads as "
+            "not run, and what it no longer holds is left out; the same command of grade makes up for it"
+        )
+        say(err, "note", text, "yellow")
 
 
 def rewritten(

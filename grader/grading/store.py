@@ -40,7 +40,7 @@ CREATE TABLE mark (
 ) WITHOUT ROWID;
 CREATE TABLE override (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL, check_id TEXT NOT NULL, points REAL NOT NULL, comment TEXT NOT NULL,
-    author TEXT NOT NULL, at TEXT NOT NULL, removed TEXT
+    author TEXT NOT NULL, at TEXT NOT NULL, removed TEXT, text TEXT
 );
 CREATE INDEX override_of ON override (key, check_id);
 """
@@ -101,7 +101,8 @@ class Row(NamedTuple):
 
 
 class ByHand(NamedTuple):
-    """Points that somebody gave for a check in place of its verdict's; `removed` says when they were taken back."""
+    """Points that somebody gave for a check in place of its verdict's; `removed` says when they were taken back, and
+    `of_earlier` whether another text has been handed in since."""
 
     id: int
     key: str
@@ -111,6 +112,7 @@ class ByHand(NamedTuple):
     author: str
     at: datetime
     removed: datetime | None
+    of_earlier: bool
 
 
 def dumped(value: object) -> str:
@@ -353,8 +355,9 @@ class Store:
             base.execute("UPDATE override SET removed = ? WHERE key = ? AND check_id = ? AND removed IS NULL",
                          (when, key, check))  # fmt: skip
             base.execute(
-                "INSERT INTO override (key, check_id, points, comment, author, at) VALUES (?, ?, ?, ?, ?, ?)",
-                (key, check, points, dumped(comment), dumped(author), when),
+                "INSERT INTO override (key, check_id, points, comment, author, at, text) VALUES (?, ?, ?, ?, ?, ?, "
+                "(SELECT text FROM submission WHERE key = ?))",
+                (key, check, points, dumped(comment), dumped(author), when, key),
             )
         return self.overrides(key)[check]
 
@@ -372,13 +375,13 @@ class Store:
     def all_overrides(self, key: str | None = None) -> list[ByHand]:
         """Of one submission or of all, also what was taken back: the oldest first."""
         found = self.rows(
-            "SELECT id, key, check_id, points, comment, author, at, removed FROM override WHERE ? IS NULL OR key = ? "
-            "ORDER BY id", key, key,
+            "SELECT o.id, key, check_id, points, comment, author, at, removed, o.text IS NOT s.text FROM override o "
+            "LEFT JOIN submission s USING (key) WHERE ? IS NULL OR key = ? ORDER BY o.id", key, key,
         )  # fmt: skip
         return [
             ByHand(number, of, check, points, json.loads(comment), json.loads(author), datetime.fromisoformat(at),
-                   None if removed is None else datetime.fromisoformat(removed))
-            for number, of, check, points, comment, author, at, removed in found
+                   None if removed is None else datetime.fromisoformat(removed), bool(earlier))
+            for number, of, check, points, comment, author, at, removed, earlier in found
         ]  # fmt: skip
 
 

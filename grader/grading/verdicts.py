@@ -47,4 +47,4 @@ def circumstances_of(content: Mapping[str, Any]) -> Circumstances:
 
 def override_of(found: ByHand) -> Override:
     """Points given by hand, as outcomes know them."""
-    return Override(found.points, found.comment, found.author, found.at)
+    return Override(found.points, found.comment, found.author, found.at, of_earlier=found.of_earlier)

@@ -8,14 +8,17 @@ from typing import Literal, NamedTuple
 
 from ..check.declaration import Check
 from ..check.outcome import Outcome
-from .model import Circumstances, Report
+from .model import Report
 
 Direction = Literal["down", "up", "aside", "same"]
 ORDER: tuple[Direction, ...] = ("down", "up", "aside", "same")
 
 
 class Entry(NamedTuple):
-    """One submission of a run: its report, and its text, None where that is not known."""
+    """One submission of a run: its report, and its text, None where that is not known.
+
+    A report may hold checks that today's rubric does not: those count in its sums, and are not run in other reports.
+    """
 
     report: Report
     text: Mapping[str, str] | None = None
@@ -123,6 +126,12 @@ class Changes:
         return sum(person.direction == direction for person in self.people)
 
     @property
+    def hands_lost(self) -> int:
+        """For how many checks points were given by hand in the old run and are not in the new one."""
+        return sum(move.old.override is not None and move.new.override is None
+                   for person in self.people for move in (*person.moves, *person.quiet))  # fmt: skip
+
+    @property
     def through(self) -> tuple[Through, ...]:
         """The checks through which marks move, those that move most first."""
         found: dict[str, list[Move]] = {}
@@ -150,8 +159,7 @@ def compare(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Changes:
     people = [person(key, entry, new[key]) for key, entry in old.items() if key in new]
     people.sort(key=lambda one: (ORDER.index(one.direction), -abs(one.by), one.new.submission.casefold(), one.key))
     return Changes(
-        changed([entry.report.circumstances for entry in old.values()],
-                [entry.report.circumstances for entry in new.values()]),
+        changed([entry.report for entry in old.values()], [entry.report for entry in new.values()]),
         tuple(people),
         tuple(Alone(key, entry.report) for key, entry in new.items() if key not in old),
         tuple(Alone(key, entry.report) for key, entry in old.items() if key not in new),
@@ -160,14 +168,17 @@ def compare(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Changes:
 
 def person(key: str, old: Entry, new: Entry) -> Person:
     """One submission in both runs."""
-    before = {outcome.check.id: outcome for outcome in old.report.outcomes}
-    moves = [Move(before[outcome.check.id], outcome) for outcome in new.report.outcomes]
+    sides = [{outcome.check.id: outcome for outcome in entry.report.outcomes} for entry in (old, new)]
+    checks = {outcome.check.id: outcome.check for entry in (new, old) for outcome in entry.report.outcomes}
+    moves = [
+        Move(*(side.get(name) or Outcome(check, "not_run", 0.0) for side in sides)) for name, check in checks.items()
+    ]
     same = None if old.text is None or new.text is None else dict(old.text) == dict(new.text)
     return Person(key, old.report, new.report, tuple(move for move in moves if move.counts),
                   tuple(move for move in moves if move.differs and not move.counts), same)  # fmt: skip
 
 
-def changed(old: Iterable[Circumstances], new: Iterable[Circumstances]) -> tuple[Changed, ...]:
+def changed(old: Iterable[Report], new: Iterable[Report]) -> tuple[Changed, ...]:
     """The circumstances that are not the same."""
     before, now = seen(old), seen(new)
     names = dict.fromkeys([*before, *now])
@@ -175,16 +186,18 @@ def changed(old: Iterable[Circumstances], new: Iterable[Circumstances]) -> tuple
     return tuple(one for one in both if one.old != one.new and before and now)
 
 
-def seen(all_of_them: Iterable[Circumstances]) -> dict[str, tuple[str, ...]]:
+def seen(reports: Iterable[Report]) -> dict[str, tuple[str, ...]]:
     """The values of every circumstance in a run, in the order in which they come up."""
     found: dict[str, dict[str, None]] = {}
-    for one in all_of_them:
-        for name, value in values(one).items():
+    for report in reports:
+        for name, value in values(report).items():
             found.setdefault(name, {})[str(value)] = None
     return {name: tuple(shown) for name, shown in found.items()}
 
 
-def values(one: Circumstances) -> dict[str, object]:
+def values(report: Report) -> dict[str, object]:
     """What can move marks, each by itself."""
-    return {"seed": one.seed, "dataset": one.dataset, "device": one.device, "threads": one.threads,
-            "box": one.sandbox.backend, **one.versions}  # fmt: skip
+    one = report.circumstances
+    return {"checks asked for": sum(outcome.status != "not_run" for outcome in report.outcomes), "seed": one.seed,
+            "dataset": one.dataset, "device": one.device, "threads": one.threads, "box": one.sandbox.backend,
+            **one.versions}  # fmt: skip

@@ -11,7 +11,7 @@ from ..classes.people import Owner
 from ..rubric import QUESTIONS
 from .cells import cell
 from .model import Report, number, question_label
-from .printable import one_line, problems_of
+from .printable import LONGEST_TEXT, one_line, problems_of
 from .words import by_hand
 
 WHOSE = ("student", "id", "system", "section", "submitted", "late", "origin")
@@ -36,7 +36,7 @@ def earned(report: Report, question: Question) -> float | None:
 def overrides(report: Report) -> str:
     """Points that were given by hand, on one line."""
     given = [(o.check.id, o.override) for o in report.outcomes if o.override is not None]
-    return "; ".join(f"{name}: {one_line(by_hand(override))}" for name, override in given)
+    return "; ".join(cell(f"{name}: {one_line(by_hand(override))}", LONGEST_TEXT) for name, override in given)
 
 
 def whose(report: Report) -> list[str]:

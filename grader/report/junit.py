@@ -26,9 +26,9 @@ def render(report: Report) -> str:
             outcomes = apart_or_together(outcomes, why_unread(report))
         counts = {
             "tests": len(outcomes),
-            "failures": sum(o.status not in ("passed", "skipped", "not_run", "error") for o in outcomes),
-            "errors": sum(o.status == "error" for o in outcomes),
-            "skipped": sum(o.status in ("skipped", "not_run") for o in outcomes),
+            "failures": sum(element_of(o) == "failure" for o in outcomes),
+            "errors": sum(element_of(o) == "error" for o in outcomes),
+            "skipped": sum(element_of(o) == "skipped" for o in outcomes),
         }
         totals = {key: totals[key] + counts[key] for key in totals}
         suite = ET.SubElement(root, "testsuite", name=f"{question_label(question.number)} {question.title}",
@@ -43,9 +43,9 @@ def render(report: Report) -> str:
                 ET.SubElement(properties, "property", name=name, value=points(value))
             for name, given in (override_dict(outcome.override) or {}).items():
                 ET.SubElement(properties, "property", name=f"override_{name}", value=clean(one_line(str(given))))
-            if outcome.status == "passed":
+            kind = element_of(outcome)
+            if not kind:
                 continue
-            kind = {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")
             element = ET.SubElement(
                 case, kind, message=clean(one_line(outcome.message) or STATUS_WORDS[outcome.status])
             )
@@ -69,6 +69,15 @@ def apart_or_together(outcomes: Sequence[Outcome], why: str) -> list[Outcome]:
     points_of_all = sum(outcome.check.points for outcome in others)
     check = replace(others[0].check, id=f"{others[0].check.id.partition('.')[0]}.all", points=points_of_all)
     return [replace(others[0], check=check, message=why), *given]
+
+
+def element_of(outcome: Outcome) -> str:
+    """The element of a case that is no success. Points that were given by hand decide it where there are any."""
+    if outcome.full:
+        return ""
+    if outcome.override is not None:
+        return "failure"
+    return {"error": "error", "skipped": "skipped", "not_run": "skipped"}.get(outcome.status, "failure")
 
 
 def clean(text: str) -> str:

@@ -221,6 +221,7 @@ def override_dict(override: Override | None) -> dict[str, Any] | None:
         "comment": printable(override.comment),
         "author": name_of(override.author),
         "at": override.at.isoformat(timespec="seconds"),
+        "of_earlier": override.of_earlier,
     }
 
 

@@ -69,7 +69,8 @@ def boxed(sandbox: Sandbox) -> str:
 def by_hand(override: Override) -> str:
     """Points that were given by hand in place of which, by whom, when and why."""
     instead = f"{points(override.points)} instead of {points(override.instead_of)} points"
-    return f"{instead}, {name_of(override.author)}, {override.at:%Y-%m-%d %H:%M %Z}: {printable(override.comment)}"
+    when = f"{override.at:%Y-%m-%d %H:%M %Z}{', for what was handed in before' if override.of_earlier else ''}"
+    return f"{instead}, {name_of(override.author)}, {when}: {printable(override.comment)}"
 
 
 def hands(report: Report) -> str:
