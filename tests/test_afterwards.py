@@ -293,6 +293,19 @@ def test_an_accent_tells_two_apart_who_differ_in_nothing_else(typed: Typed, tmp_
     assert typed("show", out, "JOSE")[0] == 2
 
 
+def test_a_name_is_understood_as_it_is_shown(typed: Typed, tmp_path: Path) -> None:
+    out = made_run(tmp_path / "run", [made("=a\u202e\x1b[31m"), made("bob")])
+    for name in (r"=a\u202e\x1b[31m", r"name:=a\u202e\x1b[31m"):
+        assert typed("show", out, name)[0] == 0
+
+
+def test_who_is_meant_may_stand_behind_the_options(typed: Typed, out: Path) -> None:
+    assert typed("override", out, "--points", "1", *SAYS, "ann", CHECK.id)[0] == 0
+    assert typed("override", out, "ann", "--remove", CHECK.id)[0] == 0
+    code, _, told = typed("override", out, "--remove", "ann", CHECK.id, "more")
+    assert (code, "unrecognized arguments: more" in told) == (2, True)
+
+
 def test_a_member_finds_the_report_of_the_group(typed: Typed, tmp_path: Path) -> None:
     group = Owner(
         "Team 7", "77", "moodle", "group", members=(Owner("Ann Lee", "1", "moodle"), Owner("Bo", "2", "moodle"))

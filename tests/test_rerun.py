@@ -20,6 +20,7 @@ from .test_afterwards import SAYS, Typed
 from .test_afterwards import typed as typed
 
 WRONG = "\n\ndef univariate_log_prob(x, mean, std):\n    print('asked')\n    return x * 0 + 1\n"
+pytestmark = pytest.mark.slow
 FIRST = ["--question", "1", "--no-trained", "--jobs", "1", "--unsafe-no-box"]
 
 

@@ -75,6 +75,16 @@ def place(parser: argparse.ArgumentParser, *, needed: bool) -> None:
     parser.add_argument("check", nargs=optional, type=name_text, metavar="CHECK", help=WHICH)
 
 
+def fill_in(options: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+    """Takes who and what is meant from behind the options too, where argparse has looked for neither; returns what is
+    left over."""
+    left = list(rest)
+    for name in ("student", "check"):
+        if getattr(options, name, "") is None and left and left[0].strip() and not left[0].startswith("-"):
+            setattr(options, name, left.pop(0).strip())
+    return left
+
+
 def refuse_nonsense(options: argparse.Namespace) -> None:
     """Options that do not go together. Raises UsageError."""
     if options.command != "override":

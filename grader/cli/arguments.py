@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from .afterwards import add_commands
+from .afterwards import add_commands, fill_in
 from .options import QUESTION_NAMES as QUESTION_NAMES
 from .options import Parser, job_number, nonempty_path, seed_number
 from .options import UsageError as UsageError
@@ -109,7 +109,9 @@ def arguments() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; ends with exit code 2 where they make no sense."""
     parser = arguments()
-    options = parser.parse_args(argv)
+    options, rest = parser.parse_known_args(argv)
+    if left := fill_in(options, rest):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
     if options.command == "grade" and options.out is None and not options.dry_run:
         parser.error("grade needs --out DIR for the reports, or --dry-run to print who handed in what")
     options.typed = list(sys.argv[1:] if argv is None else argv)

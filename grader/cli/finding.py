@@ -39,7 +39,7 @@ class Student(NamedTuple):
 def student(key: str, submission: Submission) -> Student:
     """A submission as somebody who can be named."""
     folder = folder_name(submission.name)
-    names = [submission.name, folder]
+    names = [submission.name, folder, name_of(submission.name), name_of(key)]  # as they are, and as they are shown
     owner = submission.owner
     if owner is not None:
         names += [name for one in (owner, *owner.members) for name in names_of(one)]
