@@ -25,6 +25,7 @@ from grader.cli import main as cli
 from grader.grading.graded import graded
 from grader.grading.store import NAME, Kept, NoRoom, Store
 from grader.report import write
+from grader.report.lock import FolderLock
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
@@ -241,6 +242,28 @@ def test_points_stay_when_another_text_is_handed_in_and_are_said_to_be_older(typ
     assert "tina" in table(out)["ann"]["overrides"]
     assert "for what was handed in before" in table(out)["ann"]["overrides"]
     assert (entry(out, "ann")["points"], entry(out, "ann")["override"]["of_earlier"]) == (1, True)
+
+
+def test_who_writes_waits_for_another_grader_and_who_reads_does_not(typed: Typed, out: Path) -> None:
+    before = contents(out)
+    other = FolderLock(out)
+    try:
+        code, _, told = typed("override", out, "ann", CHECK.id, "--points", "1", *SAYS)
+        assert (code, "another grader is at work" in " ".join(told.split())) == (2, True)
+        assert typed("show", out, "ann")[0] == 0
+    finally:
+        other.release()
+    assert contents(out) == before
+    assert typed("override", out, "ann", CHECK.id, "--points", "1", *SAYS)[0] == 0
+
+
+def test_beginning_anew_loses_no_points_that_were_given_by_hand(typed: Typed, out: Path, tmp_path: Path) -> None:
+    typed("override", out, "ann", CHECK.id, "--points", "1", *SAYS)
+    before = contents(out)
+    (tmp_path / "class").mkdir()
+    code, _, told = typed("grade", tmp_path / "class", "--out", out, "--fresh")
+    assert (code, "holds points given by hand (1 in all" in " ".join(told.split())) == (2, True)
+    assert contents(out) == before
 
 
 def test_a_report_by_another_rubric_is_said_to_be_one(typed: Typed, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from ..report.folder import STORE, FolderError, RunFolder
 from ..report.printable import one_line
 from .afterwards import COMMANDS, refuse_nonsense
 from .arguments import UsageError, parse, refuse_engine
-from .resume import opened, read_before
+from .resume import opened, read_before, refuse_losing_points
 
 INTERRUPTED = 130
 
@@ -105,6 +105,7 @@ def prepared(options: argparse.Namespace) -> RunFolder | None:
         folder = RunFolder(options.out, options.fresh, paths)
         folder.lock()
         try:
+            refuse_losing_points(options)
             if folder.goes_on:
                 opened(folder.out, make=True).close()  # what was killed in the first moment has left no tables
         except UsageError:

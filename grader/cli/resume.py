@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,19 @@ def read_before(options: argparse.Namespace) -> frozenset[str]:
         return frozenset()
     with opened(options.out) as store:
         return frozenset(path for run in store.runs() for path in run["paths"])
+
+
+def refuse_losing_points(options: argparse.Namespace) -> None:
+    """What people have decided is not begun anew. Raises UsageError."""
+    if not options.fresh or options.out is None or not (options.out / STORE).is_file():
+        return
+    with contextlib.suppress(StoreError), Store(options.out) as store:  # a damaged one is what --fresh is for
+        given = sum(one.removed is None for one in store.all_overrides())
+        if given:
+            raise UsageError(
+                f"{options.out} holds points given by hand ({given} in all; override {options.out} lists them), and "
+                "--fresh would remove them: leave it out, or take them back first, or give another folder"
+            )
 
 
 def command(options: argparse.Namespace) -> str:
