@@ -7,8 +7,8 @@ import io
 from typing import Any
 
 from ..check.outcome import Outcome
+from .cells import cell
 from .changes import ORDER, Alone, Changed, Changes, Move, Person
-from .gradebook import cell
 from .model import Report, number, override_dict
 from .printable import name_of, one_line
 from .words import STATUS_WORDS, points, summary
