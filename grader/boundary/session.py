@@ -84,11 +84,10 @@ def same_request(one: Frame, other: Frame) -> bool:
 
 
 class Share(NamedTuple):
-    """What a request may use that gets less than it usually has: of the processor, and until when in any case."""
+    """What a request may have of the processor."""
 
     seconds: float
-    before: float  # seconds that its process had used until then
-    latest: float
+    before: float  # seconds that its process had used until then, at least
 
 
 class Session:
@@ -100,7 +99,6 @@ class Session:
 
     def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
         self.worker, self.limits = worker, limits
-        self.started = time.monotonic()
         self.device = "cpu"
         self.printed, self.printing = b"", True
         self.nonce = 0
@@ -122,9 +120,10 @@ class Session:
         finally:
             theirs.close()
             os.close(out)
+        self.started = time.monotonic()  # importing the submission, for the first of its processes, has its own time
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
-        self.share: Share | None = None
+        self.share = Share(0.0, 0.0)
         self.printed_bytes, self.kills = 0, worker.started.kills()
         self.socket.setblocking(False)
         os.set_blocking(self.output, False)
@@ -330,18 +329,19 @@ class Session:
                 TimedOut(f"{name} did not come back from {TRIES} calls before this one: it is not called again")
             )
         left = self.limits.check_s - (time.monotonic() - self.started)
-        usual = min(self.limits.request_s, left)
+        usual = max(0.0, min(self.limits.request_s, left))
         seconds = patience.limit(usual)
-        now = time.monotonic()
-        deadline = now + max(0.0, seconds)
-        self.share = Share(seconds, self._processor_time(), now + usual) if seconds < usual else None
+        # to ask for the processor time in every request would take longer than most of them
+        self.share = Share(seconds, self._processor_time() if seconds < usual else 0.0)
+        deadline = time.monotonic() + seconds
         try:
             self._send(wire.pack(header, tensors), deadline)
             with self.strictly():
                 text, body = self._receive(deadline, header["most"])
                 return text, replies.block(body)
         except Late:
-            patience.note(name)
+            if not self._starved():
+                patience.note(name)
             raise self._end(TimedOut(f"no answer within {seconds:.3g} s{self._busy_with()}")) from None
 
     # ---- bytes --------------------------------------------------------------------------------------------------
@@ -357,17 +357,21 @@ class Session:
     def _wait(self, event: int, deadline: float) -> None:
         """Until the socket is ready. Empties the output pipe meanwhile, and watches clock and memory."""
         self.poll.modify(self.socket, event)
+        late = False
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 and not self._starved():
-                raise Late
-            ready = {fd for fd, _ in self.poll.poll(1000 * (min(left, POLL_SECONDS) if left > 0 else POLL_SECONDS))}
+            # looked at once more when it is late: perhaps it was we who did not get the processor
+            ready = {fd for fd, _ in self.poll.poll(1000 * (POLL_SECONDS if late else min(max(left, 0), POLL_SECONDS)))}
             if self.output in ready:
                 self.drain()
                 if not self.printing:
                     self.poll.unregister(self.output)
             if self.socket.fileno() in ready:
                 return
+            if left <= 0:
+                late = True
+                if not (self._starved() and time.monotonic() < self.started + self.limits.check_s):
+                    raise Late
             if (fault := self._excess()) is not None:
                 raise self._end(fault)
 
@@ -378,9 +382,7 @@ class Session:
         return 0.0
 
     def _starved(self) -> bool:
-        """Whether the process works, and has not had the little that it may: others use the machine."""
-        if self.share is None or time.monotonic() >= self.share.latest:
-            return False
+        """Whether the process works, and has not had the time that it may have: others use the machine."""
         with contextlib.suppress(psutil.Error):
             working = self.process is not None and self.process.status() == psutil.STATUS_RUNNING
             return working and self._processor_time() - self.share.before < self.share.seconds
