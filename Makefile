@@ -57,11 +57,12 @@ starter: $(READY) ## write starter/ anew from solution/
 calibrate: $(READY) ## train the reference over several seeds and write the cuts of the trained checks
 	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET) --device $(DEVICE)
 
-bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json
+bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json and the figures of docs/scale.md
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
 	$(BIN)/python -m tests.box_cost
 	$(BIN)/python -m tests.class_cost
+	$(BIN)/python -m grader.author.scale
 
 prove: $(READY) ## show that the grader is right (half an hour, goes on where it stopped; THOROUGH=1, TRAINING=1: more of it); writes docs/proof.md
 	$(BIN)/python -m tests.prove $(if $(THOROUGH),--thorough) $(if $(TRAINING),--training)

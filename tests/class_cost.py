@@ -12,6 +12,7 @@ another. A plain process judges one submission with the same checks inside itsel
 * ``lane_mib``: the most that a lane has in memory, with the boxes that it keeps; what processes share counts once
 * ``own_cpu_s``, ``dask_own_cpu_s``: what the first process itself uses for one submission: it keeps the store and writes the
   reports, and Dask's scheduler runs in it
+* ``disk_kib``: store and reports, for one submission
 * ``late_over_early``: what checks take in the last ten submissions, over the first ten
 """
 
@@ -43,7 +44,7 @@ from grader.rubric import MODULES
 
 SIZE, ALONE = 20, 3  # submissions of a class, and of plain processes for each core
 ENDS = 10  # submissions at either end of a class that are compared
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 2.0  # a look at the memory of all processes takes a while itself
 PLAIN = """
 import os
 from pathlib import Path
@@ -182,9 +183,15 @@ def plain(folders: Sequence[Path], scratch: Path) -> float:
 
 
 def took(out: Path) -> list[float]:
-    """Seconds that the checks of each submission took, in the order in which they were done."""
-    reports = sorted(out.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    return [json.loads(path.read_text())["duration_s"] for path in reports]
+    """Seconds that the checks of each submission took, in the order in which they were done.
+
+    Raises RuntimeError where the reference has lost anything: what was measured then is something else.
+    """
+    files = sorted(out.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    reports = [json.loads(path.read_text()) for path in files]
+    if lost := [report["submission"] for report in reports if report["score"] < report["judged_points"]]:
+        raise RuntimeError(f"the reference loses points: {', '.join(lost)}")
+    return [report["duration_s"] for report in reports]
 
 
 def measure(size: int, box: str, alone: int) -> dict[str, float]:
@@ -196,13 +203,15 @@ def measure(size: int, box: str, alone: int) -> dict[str, float]:
         ours = grade(scratch / "class", scratch / "local", box)
         plain_s = plain(folders, scratch) / len(folders)
         dask = grade(scratch / "class", scratch / "dask", box, "--engine", "dask")
-        checks = took(scratch / "local")
+        checks, _ = took(scratch / "local"), took(scratch / "dask")
+        stored = sum(file.stat().st_size for file in (scratch / "local").rglob("*") if file.is_file())
     ends = min(ENDS, size // 2)
     found = {
         "size": float(size), "cores": float(cores()), "local_s": ours.wall_s / size, "local_cpu_s": ours.cpu_s / size,
         "plain_s": plain_s, "dask_s": dask.wall_s / size, "plain_over_local": plain_s / (ours.wall_s / size),
         "dask_over_local": dask.wall_s / ours.wall_s, "cores_used": ours.cpu_s / ours.wall_s / cores(),
         "lane_mib": ours.seen.most / 2**20, "own_cpu_s": ours.seen.own_s / size, "dask_own_cpu_s": dask.seen.own_s / size,
+        "disk_kib": stored / size / 2**10,
         "late_over_early": statistics.median(checks[-ends:]) / statistics.median(checks[:ends]),
     }  # fmt: skip
     return {name: float(f"{value:.3g}") for name, value in found.items()}
