@@ -219,6 +219,18 @@ def test_moodles_worksheet_is_read_for_what_it_says(tmp_path: Path) -> None:
     assert read_class([root], MODULES).passed_over == ("other.csv",)
 
 
+def test_moodles_worksheet_may_be_in_another_language(tmp_path: Path) -> None:
+    sheet = ("\ufeffID;Vollständiger Name;E-Mail-Adresse;Status;Bewertung\r\n"
+             "Teilnehmer/in 1234567;Jane Doe;jane@x.ca;Zur Bewertung abgegeben - 2 Tage verspätet;\"1,5\"\r\n"
+             "Teilnehmer/in 1234568;Bob O'Neil;bob@x.ca;Zur Bewertung abgegeben;-\r\n")  # fmt: skip
+    root = written(tmp_path, {"CMPUT328-A7-98765.zip": packed(moodle_folders()), "Bewertungen.csv": sheet})
+    reading = read_class([root], MODULES)
+    assert mapped(reading) == expected()
+    rows = {s.owner.id: (s.owner.also.get("email"), s.arrival.late) for s in reading.submissions if s.owner}
+    assert (rows["1234567"], rows["1234568"]) == (("jane@x.ca", True), ("bob@x.ca", None))
+    assert reading.consulted == ("Bewertungen.csv",)
+
+
 # Canvas
 
 

@@ -35,7 +35,8 @@ HEADS: Mapping[str, tuple[str, ...]] = {
                   "última modificación (entrega)"),
     "part": ("section",),
 }  # fmt: skip
-LATE = re.compile(r"\blate\b", re.IGNORECASE)
+# in a status, in the same languages
+LATE = re.compile(r"\blate\b|spät|retard|retraso|ritardo|atras|te laat|опозда|просроч|逾期|迟交|遅", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
