@@ -87,8 +87,7 @@ def annealing(ctx: Context) -> None:
     except Failure as failure:
         failure.call = f"kl_annealing(step, warmup_steps={warmup}, beta_max={beta_max}) at step 0, 1, ..., 10"
         raise
-    drawn = {"step": st.integers(0, 40), "warmup": st.integers(2, 20), "beta_max": numbers(0.1, 8.0)}
-    forall(ctx, body, examples=40, **drawn)
+    forall(ctx, body, examples=40, step=st.integers(0, 40), warmup=st.integers(2, 20), beta_max=numbers(0.1, 8.0))
     for case in ((0, 1, 2.5), (1, 1, 2.5), (12345, 1000, 2.5), (12345, 1000, 2)):
         body(*case)
 
