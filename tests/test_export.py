@@ -160,6 +160,9 @@ def test_points_given_by_hand_count_and_are_seen(run: Path, template: Path, tmp_
         text = archive.read("Bob Roe_102_assignsubmission_file_/report.md").decode()
     assert text.startswith("**Mark: 55")
     assert "A. Teacher" in text
+    assert export(run, "--to", "csv", "--file", tmp_path / "plain.csv") == 0
+    assert f"{CHECKS[0].id}: " in (plain := (tmp_path / "plain.csv").read_text("utf-8-sig"))
+    assert "A. Teacher, 2026-12-01 12:00 UTC: the text <allows> it" in plain
 
 
 CONFIG = """\

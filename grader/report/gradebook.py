@@ -11,8 +11,8 @@ from ..classes.people import Owner
 from ..rubric import QUESTIONS
 from .cells import cell
 from .model import Report, number, question_label
-from .printable import LONGEST_TEXT, one_line, problems_of
-from .words import by_hand
+from .printable import LONGEST_TEXT, problems_of
+from .words import overrides
 
 WHOSE = ("student", "id", "system", "section", "submitted", "late", "origin")
 LONGEST_ORIGIN = 400
@@ -31,12 +31,6 @@ def earned(report: Report, question: Question) -> float | None:
     """Points of a question; nothing at all, which is not zero, if none of it was judged."""
     total = report.of(question)
     return number(total.earned) if total.judged else None
-
-
-def overrides(report: Report) -> str:
-    """Points that were given by hand, on one line."""
-    given = [(o.check.id, o.override) for o in report.outcomes if o.override is not None]
-    return "; ".join(cell(f"{name}: {one_line(by_hand(override))}", LONGEST_TEXT) for name, override in given)
 
 
 def whose(report: Report) -> list[str]:
@@ -58,7 +52,8 @@ def row(report: Report) -> list[object]:
         number(report.bonus), number(report.max_bonus), number(report.extra.judged),
         *(earned(report, q) for q in QUESTIONS), *(number(report.of(q).judged) for q in QUESTIONS),
         number(report.points("not_run")), number(report.points("error")), cell(circumstances.dataset),
-        circumstances.device, circumstances.seed, circumstances.versions["rubric_hash"], overrides(report),
+        circumstances.device, circumstances.seed, circumstances.versions["rubric_hash"],
+        "; ".join(cell(given, LONGEST_TEXT) for given in overrides(report)),
         "; ".join(cell(problem, len(problem) + 1) for problem in problems_of(report.problems)),
     ]  # fmt: skip
 

@@ -73,6 +73,12 @@ def by_hand(override: Override) -> str:
     return f"{instead}, {name_of(override.author)}, {when}: {printable(override.comment)}"
 
 
+def overrides(report: Report) -> list[str]:
+    """Points that were given by hand, a line for each check."""
+    given = [(outcome.check.id, outcome.override) for outcome in report.outcomes]
+    return [f"{name}: {one_line(by_hand(override))}" for name, override in given if override is not None]
+
+
 def hands(report: Report) -> str:
     """How many points were given by hand: "2 checks were given 3.5 points by hand"; empty if none."""
     given = report.overridden

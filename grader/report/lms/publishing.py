@@ -14,7 +14,7 @@ from ...rubric import QUESTIONS
 from .. import gradescope, markdown
 from ..model import Report, question_label
 from ..printable import one_line, problems_of
-from ..words import STATUS_WORDS, explanation, points
+from ..words import STATUS_WORDS, explanation, overrides, points
 from ..words import marks as sum_in_words
 from .marks import Mark, written
 
@@ -88,7 +88,8 @@ def mark_of(report: Report, owner: Owner, arrival: Arrival, rules: Rules, read: 
         owner=owner, points=round(earned - late.taken, 6), most=regular.most, bonus=extra.most,
         judged=None if whole else regular.judged + extra.judged, deducted=late.taken, head=head,
         feedback=feedback(seen_by_students(report, rules.visibility), head, rules.detail),
-        arrival=arrival, notes=tuple(filter(None, (late.said, late.listed))), unsettled=unsettled(report, read),
+        arrival=arrival, notes=tuple(filter(None, (late.said, late.listed, *overrides(report)))),
+        unsettled=unsettled(report, read),
     )  # fmt: skip
 
 
