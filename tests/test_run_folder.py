@@ -27,6 +27,7 @@ from grader.report.lock import NAME, FolderLock, Locked
 
 from .conftest import ROOT
 from .killed import REFERENCE, WRONG, left_by, verdicts_of
+from .test_afterwards import table
 from .test_folder import full_disk
 
 COMMON = ["--no-trained", "--jobs", "1", "--box", "none", "--unsafe-no-box"]
@@ -152,12 +153,17 @@ def test_the_source_may_go_and_nobodys_marks_do(everyone: Path, tmp_path: Path, 
     assert grade(out="elsewhere").code == 2
 
 
-def test_a_mistyped_path_is_nobody_in_the_next_run(everyone: Path, grade: Grade, tmp_path: Path) -> None:
-    assert grade(paths=("class", "clas")).code == 3
-    assert "clas" in scores(tmp_path / "out")
+def test_a_mistyped_path_is_nobody_in_the_next_run_but_who_cannot_be_read_is(
+    everyone: Path, grade: Grade, tmp_path: Path
+) -> None:
+    (everyone / "dan.zip").write_bytes(b"PK no zip")
+    assert "clas does not exist" in " ".join(grade(paths=("class", "clas")).err.split())
+    assert scores(tmp_path / "out").keys() == {"ann", "bob", "cy", "dan", "clas"}
+    (everyone / "dan.zip").unlink()
     assert grade().code == 0
+    assert table(tmp_path / "out").keys() == {"ann", "bob", "cy", "dan"}
     with Store(tmp_path / "out") as store:
-        assert [row.content["name"] for row in store.submissions()] == ["ann", "bob", "cy"]
+        assert [row.content["name"] for row in store.submissions()] == ["ann", "bob", "cy", "dan"]
 
 
 def test_the_second_grader_says_so_and_stops(everyone: Path, tmp_path: Path, grade: Grade) -> None:

@@ -157,7 +157,7 @@ def test_a_class_with_the_names_of_a_system_fits_80_columns_and_nobody_is_mixed_
 def test_the_last_lines_of_a_class_count_every_kind() -> None:
     everybody = [
         Submission("ann", {"gaussians": "x = 1"}), Submission("bob", {"gaussians": "x = 1"}), Submission("cy", {}, ("missing: vae.py",)),
-        Submission("dan", {}, ("a7.zip is damaged",)), Submission("eve", {}, ("it cannot be read here",), fault=True),
+        Submission("dan", {}, ("a7.zip is damaged",)), Submission("eve", {}, ("no disk",), fault="no disk"),
     ]  # fmt: skip
     with Store(None) as store:
         course = Course(everybody, plan_of(2), store)

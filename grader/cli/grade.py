@@ -134,7 +134,7 @@ class Grading:
         content = described(self.options, self.plan.seed, began if self.options.all else "")
         content["again"] = since(runs, content, began) if self.options.all else ""
         run = self.store.begin(self.plan.seed, content)
-        self.store.drop(self.everybody.lost)
+        self.store.drop(self.everybody.mistyped)
         course = Course(self.everybody.submissions, self.plan, self.store, self.everybody.keys, content["again"])
         with watch(self.err, self.everybody.submissions, self.plan) as progress:
             for index, report in grade_course(course, progress.note, progress.known, self.engine):

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..classes.ingest import Submission
+from ..classes.ingest import IngestError, Submission
+from ..classes.paths import existing
 from ..grading.store import Row, Store, StoreError
 from ..grading.submissions import keys_of, submission_of
 from ..report.folder import STORE
@@ -29,7 +30,7 @@ class Class(NamedTuple):
     keys: Sequence[str]
     kept: Sequence[str]  # their names
     moved: Sequence[str]  # sentences about who was read from elsewhere than before
-    lost: Sequence[str] = ()  # keys of what could never be read, by no fault of a student: of a mistyped path, say
+    mistyped: Sequence[str] = ()  # keys of rows that stood for a path behind which there was nothing
 
 
 def opened(out: Path, *, make: bool = False) -> Store:
@@ -71,8 +72,19 @@ def described(options: argparse.Namespace, seed: int, again: str) -> dict[str, A
     """What the store keeps of a run."""
     asked = {name: str(getattr(options, name)) for name in DECIDING if name != "seed"}
     read = [*filter(os.path.lexists, options.paths), *options.gone]
-    return {"paths": [str(path) for path in read], "typed": options.typed, "again": again,
-            "asked": {**asked, "seed": seed}}  # fmt: skip
+    return {"paths": [str(path) for path in read], "mistyped": said_of_mistyped(options.paths),
+            "typed": options.typed, "again": again, "asked": {**asked, "seed": seed}}  # fmt: skip
+
+
+def said_of_mistyped(paths: Sequence[Path]) -> list[str]:
+    """What is said of those paths behind which there is nothing: each is a row, but nobody's."""
+    said = []
+    for path in paths:
+        try:
+            existing(path)
+        except IngestError as error:
+            said += [str(error)] if not os.path.lexists(path) else []
+    return said
 
 
 def since(runs: Sequence[Mapping[str, Any]], described: Mapping[str, Any], now: str) -> str:
@@ -102,7 +114,8 @@ def whole_class(given: Sequence[Submission], store: Store | None) -> Class:
             if origin and submission.origin and origin != submission.origin:
                 moved.append(f"{submission.name} is {submission.origin} now and was {origin} before")
         submissions.append(submission)
-    lost = [key for key, row in before.items() if row.text is None and row.content["fault"]]
+    mistyped = {said for run in store.runs() for said in run["mistyped"]}
+    lost = [key for key, row in before.items() if row.text is None and mistyped & {*row.content["problems"]}]
     rows = [row for key, row in before.items() if key not in lost]
     kept = [stored(store, row) for row in rows]
     names = unique_names([submission.name for submission in (*submissions, *kept)])
