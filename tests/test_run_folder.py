@@ -112,7 +112,10 @@ def test_a_change_is_judged_by_the_checks_that_can_see_it_and_all_of_it_by_all(e
     ann.write_text(WRONG)
     wrong = {one for place, one in grade().judged if place == 0}
     assert wrong == set()  # Cy has handed that in already
-    ann.write_text(WRONG.replace("2 *", "3 *"))
+    another = REFERENCE + "\n\ndef kl_divergence(mu, logvar):\n    return (mu - logvar).sum(-1)\n"
+    ann.write_text(another)
+    grade()
+    ann.write_text(another.replace("mu - logvar", "mu + logvar"))
     again = {one for place, one in grade().judged if place == 0}
     assert "q2.standard.value" in again
     assert again < wanted
