@@ -178,10 +178,10 @@ def sandbox_dict(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def short_dict(outcome: Outcome) -> dict[str, Any]:
-    """The same of a check that could not begin, because nothing was read: without what is empty."""
-    always = ("id", "question", "kind", "title", "points", "max_points", "bonus", "visibility", "status")
-    return {name: value for name, value in outcome_dict(outcome).items()
-            if name in always or (value and name not in ("asks", "duration_s"))}  # fmt: skip
+    """The same of a check that could not begin, because nothing was read: which it is, and its points."""
+    content = outcome_dict(outcome)
+    by_hand = {"override": content["override"]} if outcome.override is not None else {}
+    return {name: content[name] for name in ("id", "question", "points", "max_points", "bonus", "status")} | by_hand
 
 
 def outcome_dict(outcome: Outcome) -> dict[str, Any]:
