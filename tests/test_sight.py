@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from grader.grading.sight import sees_the_same
@@ -37,11 +39,20 @@ class Model:
 HELPERS = "def base(x):\n    return x\n\n\ndef other(x):\n    return x\n"
 
 
+def judged(entered: str, status: str = "passed") -> Kept:
+    """The verdict of a check that has entered the submission by this name."""
+    return Kept("q2.x", "", status, {}, frozenset({entered}))
+
+
+def texts(*versions: dict[str, str]) -> list[dict[str, Any]]:
+    """Each version's modules as the store keeps them."""
+    return [{"sources": version, "aliases": []} for version in versions]
+
+
 def same(entered: str, text: str = TEXT, helpers: str = HELPERS, status: str = "passed") -> bool:
     """Whether a check that entered by this name sees the same of a changed text."""
-    texts = [{"sources": {"gaussians": main, "helpers": other}, "aliases": []}
-             for main, other in ((TEXT, HELPERS), (text, helpers))]  # fmt: skip
-    return sees_the_same(*texts, Kept("q2.x", "", status, {}, frozenset({f"gaussians.{entered}"})))
+    before, after = texts({"gaussians": TEXT, "helpers": HELPERS}, {"gaussians": text, "helpers": helpers})
+    return sees_the_same(before, after, judged(f"gaussians.{entered}", status))
 
 
 def changed(old: str, new: str) -> str:
@@ -78,20 +89,14 @@ def test_a_change_is_followed_into_other_modules() -> None:
 
 def test_what_is_executed_in_another_order_is_another_text() -> None:
     """A name is bound twice, and it matters which of them another one is made of."""
-    again = "\n\ndef entropy(x):\n    return 0\n"
-    before, after = (
-        f"{TEXT}{first}{second}" for first, second in (("\n\nold = entropy\n", again), (again, "\n\nold = entropy\n"))
-    )
-    texts = [{"sources": {"gaussians": text, "helpers": HELPERS}, "aliases": []} for text in (before, after)]
-    assert not sees_the_same(*texts, Kept("q2.x", "", "passed", {}, frozenset({"gaussians.old"})))
+    again, old = "\n\ndef entropy(x):\n    return 0\n", "\n\nold = entropy\n"
+    before, after = texts({"gaussians": TEXT + old + again}, {"gaussians": TEXT + again + old})
+    assert not sees_the_same(before, after, judged("gaussians.old"))
 
 
 def test_what_moves_from_one_module_to_the_next_is_another_text() -> None:
-    texts = [
-        {"sources": {"a": one, "b": two}, "aliases": []}
-        for one, two in (("x = 1\ny = 2\n", "z = 3\n"), ("x = 1\n", "y = 2\nz = 3\n"))
-    ]
-    assert not sees_the_same(*texts, Kept("q2.x", "", "passed", {}, frozenset({"a.f"})))
+    before, after = texts({"a": "x = 1\ny = 2\n", "b": "z = 3\n"}, {"a": "x = 1\n", "b": "y = 2\nz = 3\n"})
+    assert not sees_the_same(before, after, judged("a.f"))
 
 
 def test_a_report_of_what_failed_names_lines() -> None:
