@@ -73,6 +73,15 @@ def test_canvas_and_gradescope_say_when_it_came(tmp_path: Path, capsys: pytest.C
     assert "Ann Lee 0042 2 of 10 2026-11-30 21:02" in lines
     assert "submission_2 2 of 10 -" in lines
     assert any("nothing says whose submission_2 is" in line for line in lines)
+    assert lines[-2].startswith("3 submissions · 3 to grade · 1 whose owner is not known")
+
+
+def test_of_a_plain_class_the_section_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"sec1/Jane Doe.zip": packed(work("first")), "sec2/Jane Doe.zip": packed(work("second"))}
+    code, text = shown(capsys, str(written(tmp_path, files)))
+    assert code == 0
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert [line for line in lines if line.startswith("owner")] == ["owner: section sec1", "owner: section sec2"]
 
 
 def test_nothing_to_grade_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

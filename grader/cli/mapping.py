@@ -60,17 +60,18 @@ def block(submission: Submission, modules: int) -> RenderableType:
     lines += [("from", one_line(submission.origin, LONGEST_PROBLEM))] if submission.origin else []
     lines += [("files", ", ".join(submission.sources))] if 0 < len(submission.sources) < modules else []
     kind = " ".join(word for word in (SYSTEMS[owner.system], owner.kind if owner.kind != "person" else "") if word)
-    lines += [("owner", f"{kind}{details(owner)}")] if kind or owner.also else []
+    known = [*([kind] if kind else []), *details(owner)]
+    lines += [("owner", ", ".join(known))] if known else []
     label = "not readable here" if submission.fault else "note"
     lines += [(label, problem) for problem in problems_of(tuple(submission.problems))]
     return Group(table, *(Padding(Text.assemble((f"{label}: ", "dim"), text), (0, 0, 0, 4)) for label, text in lines))
 
 
-def details(owner: Owner) -> str:
+def details(owner: Owner) -> list[str]:
     """What else is known of an owner."""
     known = [f"{key} {one_line(value)}" for key, value in owner.also.items() if value and key != "apart"]
     members = [name_of(member.name) + (f" ({one_line(member.id)})" if member.id else "") for member in owner.members]
-    return "".join(f", {part}" for part in [*known, *(["members " + ", ".join(members)] if members else [])])
+    return [*known, *(["members " + ", ".join(members)] if members else [])]
 
 
 def when(submission: Submission) -> str:
