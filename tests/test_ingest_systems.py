@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -689,6 +690,17 @@ def test_one_download_of_everything(tmp_path: Path, form: str) -> None:
     assert rows["sec2/Eve"] == ("sec2", "eve")
     assert {owner_in(s) for s in reading.submissions} == {"", "first", "second", "eve"} | set(expected().values())
     assert set(reading.consulted) == {"Grades.csv", "submission_metadata.yml"}
+
+
+def test_a_large_download_may_lie_in_a_zip(tmp_path: Path) -> None:
+    weights = os.urandom(1 << 20) * 70  # larger than an archive inside a student's may be
+    files = {**moodle_folders(), "Jane Doe_1234567_assignsubmission_file/vae.pt": weights}
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "one.zip", "CMPUT328-A7-98765.zip")
+    assert mapped(read_class([tmp_path / "all.zip"], MODULES)) == expected()
 
 
 @pytest.mark.parametrize("form", ["folder", "zip", "zip in a folder"])

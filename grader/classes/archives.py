@@ -34,6 +34,7 @@ MAGIC = (
 )  # fmt: skip
 HEAD = 512
 MAX_NESTED = 64 << 20
+MAX_CLASS = 224 << 20  # of one that is looked into for a download, and lies in another one
 MAX_TABLE = 32 << 20
 # of tables that tell whose a download's items are
 TABLES = (".csv", ".tsv", "submission_metadata.yml", "submission_metadata.yaml")
@@ -73,13 +74,13 @@ def file_source(path: Path, name: str = "") -> Source:
     return Source(name or path.name, length, lambda: open_file(path))
 
 
-def nested_source(name: str, entry: Entry, budget: Budget) -> Source:
+def nested_source(name: str, entry: Entry, budget: Budget, limit: int = MAX_NESTED) -> Source:
     """An archive in a folder, or inside another one and then as a whole in memory. Raises IngestError."""
     if entry.path is not None:
         return file_source(entry.path, name)
-    content = entry.read(MAX_NESTED, budget)
-    if len(content) > MAX_NESTED:
-        raise IngestError(f"{printable(name)} is larger than {MAX_NESTED >> 20} MB and was not opened: "
+    content = entry.read(limit, budget)
+    if len(content) > limit:
+        raise IngestError(f"{printable(name)} is larger than {limit >> 20} MB and was not opened: "
                           "hand in the .py files alone")  # fmt: skip
     return Source(name, len(content), lambda: io.BytesIO(content))
 

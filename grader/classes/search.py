@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .archives import archive_tree, file_source, is_archive, nested_source
+from .archives import MAX_CLASS, archive_tree, file_source, is_archive, nested_source
 from .downloads import Download, Item, is_work, items_of
 from .layout import is_downloads_name, is_handed_out, is_record, is_report_folder, is_section, modules_in, stem
 from .names import ordinary
@@ -40,7 +40,7 @@ def opened(item: str, content: Item, modules: Collection[str], budget: Budget) -
     if not isinstance(content, Entry) or not is_archive(item):
         return None
     try:
-        return archive_tree(nested_source(item, content, budget), modules, budget)
+        return archive_tree(nested_source(item, content, budget, MAX_CLASS), modules, budget)
     except IngestError:
         return None  # said when it is read
 
