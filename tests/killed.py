@@ -29,7 +29,7 @@ from grader.boundary.box import Observation
 from grader.cli import boxes
 from grader.cli import commands as commands  # a fork would else import each of them for itself
 from grader.cli.main import main as grader
-from grader.report.folder import STORE_FILES
+from grader.report.folder import STORE, STORE_FILES
 
 from .conftest import ROOT
 
@@ -39,6 +39,7 @@ STUDENTS = {
     "ann": REFERENCE, "bob": WRONG, "cy": REFERENCE, "dan": (ROOT / "starter" / "gaussians.py").read_text(),
     "eve": "def kl_divergence(mu, logvar:\n", "fay": REFERENCE + "\n# mine\n",
 }  # fmt: skip
+AHEAD = 0.25  # of the moments lie before a grader's first verdict: most of that is starting workers
 JOBS = (1, 1, 2)  # of the graders, drawn: each lane beyond the first has PyTorch to import
 RUN = ("--question", "2", "--no-trained", "--seed", "3", "--box", "none", "--unsafe-no-box")
 
@@ -111,68 +112,92 @@ def left_by(out: Path) -> dict[str, Any]:
 
 def verdicts_of(out: Path) -> int:
     """Committed verdicts in a folder's store. AssertionError where the store is damaged."""
-    if not (out / "run.sqlite").exists():
+    if not (out / STORE).exists():
         return 0
-    with contextlib.closing(sqlite3.connect(out / "run.sqlite")) as base:
+    with contextlib.closing(sqlite3.connect(out / STORE)) as base:
         assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         tables = [name for (name,) in base.execute("SELECT name FROM sqlite_master")]
         return int(base.execute("SELECT count(*) FROM verdict").fetchone()[0]) if "verdict" in tables else 0
+
+
+def reader(out: Path) -> sqlite3.Connection:
+    """The store of a grader that is at work, or has not made it yet: nothing is made or changed here."""
+    return sqlite3.connect(f"{(out / STORE).as_uri()}?mode=ro", uri=True)
+
+
+def first_verdict(child: int, out: Path, before: int) -> int | None:
+    """Waits until a grader has committed a verdict more than were there; its exit code if it ends instead."""
+    while (code := ended(child, 0.02)) is None:
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(reader(out)) as base:
+            if base.execute("SELECT count(*) FROM verdict").fetchone()[0] > before:
+                break
+    return code
 
 
 @dataclass
 class Tally:
     """What became of the graders that were killed."""
 
+    all_of_them: int  # verdicts of the class
     kills: int = 0
     runs: int = 0  # that came to their end after being killed, once or more
-    early: int = 0  # kills before the first verdict
-    midway: int = 0  # after the first verdict and before the last
+    early: int = 0  # kills of graders that had not committed anything yet
     late: int = 0  # when all verdicts were made: while reports and the table were written
     differing: list[str] = field(default_factory=list)
 
+    def killed(self, before: int, made: int) -> None:
+        """One more, that began with so many verdicts and has left so many."""
+        assert made >= before, "a committed verdict has gone"
+        self.kills += 1
+        self.late += made == self.all_of_them
+        self.early += made == before < self.all_of_them
+
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills: {self.early} before the first verdict, {self.midway} between verdicts, {self.late} "
-            f"after the last; {self.runs} runs ended after them, {self.runs - len(self.differing)} of these in the "
-            "gradebook, reports and store of an undisturbed run"
+            f"{self.kills} kills: {self.early} before the grader's first verdict, {self.kills - self.early - self.late} "
+            f"between verdicts, {self.late} after the last; {self.runs} runs ended after them, "
+            f"{self.runs - len(self.differing)} of these in the gradebook, reports and store of an undisturbed run"
         )
 
 
 def disturbed(folder: Path, times: int, seed: int) -> Tally:
     """Kills graders so many times. Raises AssertionError where an undisturbed run does not end, or a store is damaged."""
     everybody = make_class(folder / "class")
-    rng, tally, hits = random.Random(seed), Tally(), 0
+    calm, out, log = folder / "calm", folder / "out", folder / "out.log"
 
-    def arguments(out: Path, lanes: int) -> list[str]:
-        return ["grade", str(everybody), "--out", str(out), *RUN, "--jobs", str(lanes)]
+    def begun(lanes: int, where: Path) -> int:
+        words = ["grade", str(everybody), "--out", str(where), *RUN, "--jobs", str(lanes)]
+        return start(words, folder / f"{where.name}.log")
 
-    calm = folder / "calm"
-    seconds = {}
+    seconds = {}  # until the first verdict, and from there to the end
     for lanes in sorted(set(JOBS)):  # the last one is compared with
         shutil.rmtree(calm, ignore_errors=True)
         began = time.monotonic()
-        assert ended(start(arguments(calm, lanes), folder / "calm.log")) == 0, (folder / "calm.log").read_text()
-        seconds[lanes] = time.monotonic() - began
-    wanted, all_of_them = left_by(calm), verdicts_of(calm)
-    while tally.kills < times or (folder / "out").exists():
-        lanes, out, log = rng.choice(JOBS), folder / "out", folder / "out.log"
-        before = verdicts_of(out)
-        child, began = start(arguments(out, lanes), log), time.monotonic()
-        moment = rng.uniform(0.0, seconds[lanes]) if tally.kills < times else None
-        code = ended(child, moment)
+        child = begun(lanes, calm)
+        assert first_verdict(child, calm, 0) is None, (folder / "calm.log").read_text()
+        first = time.monotonic()
+        assert ended(child) == 0, (folder / "calm.log").read_text()
+        seconds[lanes] = first - began, time.monotonic() - first
+    wanted, tally = left_by(calm), Tally(verdicts_of(calm))
+    rng, hits = random.Random(seed), 0
+    while tally.kills < times or out.exists():
+        lanes, before = rng.choice(JOBS), verdicts_of(out)
+        child, code = begun(lanes, out), None
+        ahead, rest = seconds[lanes]
+        if tally.kills == times:
+            code = ended(child)
+        elif rng.random() < AHEAD:
+            code = ended(child, rng.uniform(0.0, ahead))
+        else:
+            code = first_verdict(child, out, before)
+            code = ended(child, rng.uniform(0.0, rest)) if code is None else code
         if code is None:
             kill(child, everything=rng.random() < 0.5)
-            tally.kills, hits = tally.kills + 1, hits + 1
-            made = verdicts_of(out)
-            assert made >= before, "a committed verdict has gone"
-            tally.early += made == 0
-            tally.midway += 0 < made < all_of_them
-            tally.late += made == all_of_them
+            tally.killed(before, verdicts_of(out))
+            hits += 1
             continue
-        if not hits:
-            seconds[lanes] = time.monotonic() - began  # on a machine that others use, that changes
         tally.runs, hits = tally.runs + (hits > 0), 0
-        if code != 0 or left_by(out) != wanted or verdicts_of(out) != all_of_them:
+        if code != 0 or left_by(out) != wanted or verdicts_of(out) != tally.all_of_them:
             tally.differing.append(f"after {tally.kills} kills (exit code {code}): {log.read_text()[-2000:]}")
         print(tally, flush=True)
         shutil.rmtree(out)
