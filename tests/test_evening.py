@@ -68,8 +68,8 @@ Said = Sequence[tuple[Step, str]]
 
 def typed(step: Step, folder: Path) -> str:
     """Runs a command; what it says, on whichever stream. One that is shown as killed is, once it has said the line
-    before that."""
-    process = subprocess.Popen(step.command, shell=True, cwd=folder, env=ENVIRONMENT, text=True, encoding="utf-8",
+    before that: no shell stands between, so that it has let go of its folder when it is waited for."""
+    process = subprocess.Popen(f"exec {step.command}", shell=True, cwd=folder, env=ENVIRONMENT, text=True, encoding="utf-8",
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
     assert process.stdout is not None
     said: list[str] = []
