@@ -105,7 +105,7 @@ def test_every_submission_has_a_box_of_its_own_and_the_last_one_no_spare() -> No
     text = "import builtins\nassert not hasattr(builtins, 'been_here'), 'somebody was here'\nbuiltins.been_here = 1\n"
     found = {}
     for index, report in run.grade(
-        [Submission(name, {"gaussians": text}) for name in "abc"], plan(box), lambda *_: None
+        [Submission(name, {"gaussians": f"{text}# {name}"}) for name in "abc"], plan(box), lambda *_: None
     ):
         found[index] = [outcome for outcome in report.outcomes if outcome.status != "not_run"]
     assert sorted(found) == [0, 1, 2]

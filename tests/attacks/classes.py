@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from grader.report.folder import STORE_FILES
+
 from .attack import Attack, Member
 from .baits import Baits
 from .bank.helping import of_solution
@@ -116,7 +118,7 @@ class Class:
         texts = dict(seen.texts)
         reports: dict[str, Any] = {}
         for path in sorted(out.rglob("*")) if out.is_dir() else ():
-            if path.is_file():
+            if path.is_file() and path.name not in STORE_FILES:  # nobody reads a database as a text
                 text = path.read_bytes().decode(errors="surrogateescape")
                 texts[f"{path.parent.name}/{path.name}"] = text
                 if path.name == "report.json":
