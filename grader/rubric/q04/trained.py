@@ -83,8 +83,8 @@ def trained_vanilla(ctx: Context) -> None:
     of = error_of(rebuild)
     error, pca = of(images), pca_mse(ctx, latent, budget.train_size, images)
     at_most(ctx, "ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
-            slack=0.35)  # fmt: skip
-    at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.35)
+            slack=0.42)  # fmt: skip
+    at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.42)
     expect_generalises(ctx, error, of(training_images(ctx)))
     expect_particular(ctx, look, images, of)
     expect_follows(ctx, look, images, rebuild, FOLLOWS)
