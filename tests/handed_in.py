@@ -33,7 +33,7 @@ def packed(files: Files, kind: str = "zip", when: tuple[int, int, int, int, int,
     if kind == "zip":
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in files.items():
-                archive.writestr(zipfile.ZipInfo(name, when), content)
+                archive.writestr(zipfile.ZipInfo(name, when), content, zipfile.ZIP_DEFLATED)
     else:
         with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
             for name, content in files.items():

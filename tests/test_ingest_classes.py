@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,42 +14,7 @@ from grader.classes.names import ordinary, printable
 from grader.classes.sources import choose, digest, starter_digests
 
 from .conftest import SHORT
-
-MODULES = ("gaussians", "vae")
-Files = Mapping[str, str | bytes]
-
-
-def written(root: Path, files: Files) -> Path:
-    """Files and, where a name ends in a slash, empty folders."""
-    for name, content in files.items():
-        path = root / name
-        if name.endswith("/"):
-            path.mkdir(parents=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
-
-
-def packed(files: Files, kind: str = "zip") -> bytes:
-    buffer = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-    else:
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            for name, content in files.items():
-                data = content if isinstance(content, bytes) else content.encode()
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def work(owner: str, where: str = "") -> dict[str, str | bytes]:
-    """Two modules that say whose they are."""
-    return {f"{where}{module}.py": f"owner = {owner!r}\n" for module in MODULES}
+from .handed_in import MODULES, Files, packed, work, written
 
 
 def owners(reading: Reading) -> dict[str, str]:
