@@ -12,11 +12,13 @@ from collections import Counter
 
 TRIES = 2  # of one function that does not come back
 USUAL_S = 10.0  # for a call, the first time; what usually has more is training
-FEWER_S = (4.0, 2.0, 2.0, 1.0, 1.0)  # for the calls after the first that did not come back, whatever was asked
-LEAST_S = 0.4  # for all later ones; of the reference no call of a quick check takes more than 0.13 s
+FEWER_S = (3.0, 2.0, 1.0, 0.6)  # for the calls after the first that did not come back, whatever was asked
+LEAST_S = 0.4  # for later ones; of the reference no call of a quick check takes more than 0.13 s
 WEARY = 1 + len(FEWER_S)
+LAST_S = 0.25  # once SPENT calls have hung: a submission in which nothing comes back must cost a class no minute
+SPENT = 30
 IMPORT_S = 15.0  # for one file: several libraries, on a busy machine
-NEXT_IMPORT_S = 3.0  # for each file after one that did not end
+NEXT_IMPORT_S = 2.5  # for each file after one that did not end
 
 
 class Patience:
@@ -42,6 +44,8 @@ class Patience:
             return FEWER_S[0] if self.hung.total() >= TRIES else seconds
         if not self.calls:
             return seconds
+        if self.calls >= SPENT:
+            return min(seconds, LAST_S)
         return min(seconds, LEAST_S if self.weary else FEWER_S[self.calls - 1])
 
     def import_limit(self) -> float:
