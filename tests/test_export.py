@@ -391,6 +391,29 @@ def test_misuse_is_refused_and_nothing_is_written(
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 
+OF_A_GRADE = (
+    *((words[1:], told) for words, told in MISUSES[2:] if words[0] == "reports"),
+    (("--file", "up.csv"), "--file is for the upload: say with --to which system"),
+    (("--in-place",), "--in-place is for the upload"),
+    (("--to", "csv"), "--to csv needs --file FILE"),
+)
+
+
+@pytest.mark.parametrize(("words", "told"), OF_A_GRADE, ids=[told for _, told in OF_A_GRADE])
+def test_an_upload_that_cannot_be_is_refused_before_anything_is_graded(
+    run: Path, template: Path, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(template.parent)
+    Path("link.csv").symlink_to("sheet.csv")
+    Path("folder.csv").mkdir()
+    Path("bad.toml").write_text("[late]\nper_dya = 1\n")
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    assert main(["grade", "sheet.csv", "--out", "reports", *words]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
 def test_the_template_is_written_over_where_that_is_asked_for(run: Path, template: Path) -> None:
     assert export(run, "--to", "moodle", "--template", template, "--file", template, "--in-place") == 0
     assert rows(template)[1][4] == "100.00"

@@ -55,16 +55,34 @@ def add_commands(commands: argparse._SubParsersAction[Parser], boxes: Sequence[s
 
     export = commands.add_parser("export", help="write marks into the file that a system takes back")
     export.add_argument("out", type=nonempty_path, metavar="OUT", help="the folder of a run (--out of grade)")
-    export.add_argument("--to", choices=SYSTEMS, required=True, help="the system, or csv for a plain table")
-    export.add_argument(
+    add_upload(export, needed=True)
+
+
+def add_upload(parser: argparse._ActionsContainer, *, needed: bool) -> None:
+    """What is written for which system: arguments of `export`, and of a `grade` that exports when it has ended."""
+    parser.add_argument("--to", choices=SYSTEMS, required=needed, help="the system, or csv for a plain table")
+    parser.add_argument(
         "--template", type=nonempty_path, metavar="FILE", help="Moodle's worksheet or Canvas' gradebook, as downloaded"
     )
-    export.add_argument("--file", type=nonempty_path, required=True, metavar="FILE", help="what is written")
-    export.add_argument("--feedback", type=nonempty_path, metavar="ZIP", help="also write Moodle's zip of reports")
-    export.add_argument("--config", type=nonempty_path, metavar="FILE", help="weights, late policy and more, in TOML")
-    export.add_argument("--assignment", metavar="ID|TITLE", help="Canvas: the column (default: the only one)")
-    export.add_argument("--replace", action="store_true", help="write over grades and comments that are there already")
-    export.add_argument("--in-place", action="store_true", help="allow --file to be the template itself")
+    parser.add_argument("--file", type=nonempty_path, required=needed, metavar="FILE", help="what is written")
+    parser.add_argument("--feedback", type=nonempty_path, metavar="ZIP", help="also write Moodle's zip of reports")
+    parser.add_argument("--config", type=nonempty_path, metavar="FILE", help="weights, late policy and more, in TOML")
+    parser.add_argument("--assignment", metavar="ID|TITLE", help="Canvas: the column (default: the only one)")
+    parser.add_argument("--replace", action="store_true", help="write over grades and comments that are there already")
+    parser.add_argument("--in-place", action="store_true", help="allow --file to be the template itself")
+
+
+def refuse_half_an_upload(options: argparse.Namespace) -> None:
+    """Options of an upload that do not go together, where it may be left out. Raises UsageError."""
+    if options.to is not None:
+        if options.file is None:
+            raise UsageError(f"--to {options.to} needs --file FILE: what is written for the upload")
+        return
+    alone = [name for name in ("template", "file", "feedback", "config", "assignment", "replace", "in_place")
+             if getattr(options, name)]  # fmt: skip
+    if alone:
+        option = f"--{alone[0].replace('_', '-')}"
+        raise UsageError(f"{option} is for the upload: say with --to which system takes it back ({', '.join(SYSTEMS)})")
 
 
 def place(parser: argparse.ArgumentParser, *, needed: bool) -> None:

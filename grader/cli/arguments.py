@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from .afterwards import add_commands, fill_in
+from .afterwards import add_commands, add_upload, fill_in
 from .options import QUESTION_NAMES as QUESTION_NAMES
 from .options import Parser, job_number, nonempty_path, seed_number
 from .options import UsageError as UsageError
@@ -94,6 +94,8 @@ def arguments() -> argparse.ArgumentParser:
         "--scheduler", type=scheduler_address, metavar="ADDRESS",
         help="of a Dask cluster that runs already (default: --engine dask starts one on this machine)",
     )  # fmt: skip
+    add_upload(whole.add_argument_group("the upload, written when everything is graded (export says the same later)"),
+               needed=False)  # fmt: skip
     similar = commands.add_parser("similar", help="find submissions that are suspiciously alike, for instructors only")
     similar.add_argument(
         "paths", type=nonempty_path, nargs="+", metavar="PATH", help="the class, as it was given to grade"

@@ -1,12 +1,12 @@
 """The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR``, ``similar PATH...`` and
 ``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun`` and ``export`` for what a run has left.
 
-Exit codes: `grade` 0 when grading completed whatever the marks, 2 for wrong arguments, 3 when the grader itself failed,
-4 when there is no box for the code of others; `check` 0 when everything that ran passed, 1 when not, 2 to 4 as above;
-`box` 0 when nothing got through, 1 when something did, 2 when no box can be had; `similar` 0 whatever was found; `diff`
-0 when no marks move, 1 when some do; `rerun` 0 when status and points are as before, 1 when not; `export` 0 when every
-mark is in the file, 1 when some are not, 2 as above (then nothing was written), 3 when it cannot be written; 130 after
-Ctrl-C.
+Exit codes: `grade` 0 when grading completed whatever the marks (with --to, 1 when some are not in the upload), 2 for
+wrong arguments, 3 when the grader itself failed, 4 when there is no box for the code of others; `check` 0 when
+everything that ran passed, 1 when not, 2 to 4 as above; `box` 0 when nothing got through, 1 when something did, 2
+when no box can be had; `similar` 0 whatever was found; `diff` 0 when no marks move, 1 when some do; `rerun` 0 when
+status and points are as before, 1 when not; `export` 0 when every mark is in the file, 1 when some are not, 2 as
+above (then nothing was written), 3 when it cannot be written; 130 after Ctrl-C.
 
 What can be refused without PyTorch is refused before it is imported.
 """
@@ -18,15 +18,19 @@ import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from ..grading.store import StoreError
 from ..report.folder import STORE, FolderError, RunFolder
 from ..report.printable import one_line
-from .afterwards import COMMANDS, refuse_nonsense
+from .afterwards import COMMANDS, refuse_half_an_upload, refuse_nonsense
 from .arguments import UsageError, parse, refuse_engine
 from .resume import opened, read_before, refuse_losing_points
+
+if TYPE_CHECKING:
+    from .export import Request
 
 INTERRUPTED = 130
 
@@ -55,12 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .exporting import run_export
 
             return finished(run_export(request, out, err), out, err)
+        upload = upload_of(options)
         folder = prepared(options)
         gc.disable()  # what imports make is to stay: looking for what is not takes a tenth of their time
         from .commands import run
 
         gc.enable()
         code = run(options, folder, out, err)
+        if upload is not None and code == 0:
+            from .exporting import run_export
+
+            code = run_export(upload, out, err)
+        elif upload is not None:
+            say(err, "note", f"{upload.file} was not written: export does that for what is graded", "yellow")
         return finished(code, out, err)
     except (UsageError, FolderError, StoreError) as error:
         say(err, "error", str(error), "red")
@@ -81,6 +92,19 @@ def finished(code: int, out: Console, err: Console) -> int:
         say(err, "error", f"standard output could not be written ({why}): make room and run it again", "red")
         return 3
     return code
+
+
+def upload_of(options: argparse.Namespace) -> Request | None:
+    """What `grade` is to export at its end, so that a wrong template is said before anything is graded. Raises
+    UsageError."""
+    if options.command != "grade":
+        return None
+    refuse_half_an_upload(options)
+    if options.to is None:
+        return None
+    from . import export
+
+    return export.prepared(options)
 
 
 def prepared(options: argparse.Namespace) -> RunFolder | None:
