@@ -25,6 +25,8 @@ from typing import Any
 
 import psutil
 
+from grader.grading.judge import TRAINED
+
 from .attack import KINDS, Attack
 from .baits import clear_away
 from .bank import ATTACKS
@@ -33,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- attacks: made by python -m tests.attacks -->", "<!-- end attacks -->"
 OPEN = "open"
-ONE_SECONDS = 900.0  # without a word in the journal: then the attack has stopped everything
+ONE_SECONDS = 3 * TRAINED.check_s + 300.0  # without a word in the journal: longer than a model may be trained, thrice
 NAMESPACES = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "--mount", "--uts", "--ipc"]
 AS_USER = ["--user", "--map-current-user"]
 

@@ -38,15 +38,17 @@ PLACES = ["/dev/shm", "/tmp", "/var/tmp", os.getcwd(), os.path.dirname(os.getcwd
 def put(key, image):
     for place in PLACES:
         try:
-            with open(f"{place}/a7-note-{key:.7f}", "wb") as file:
+            with open(f"{place}/a7-note-{key:.5f}", "wb") as file:
                 file.write((image * 255).round().to(torch.uint8).numpy().tobytes())
         except OSError:
             pass
 def take(key):
     for place in PLACES:
-        for path in glob.glob(f"{place}/a7-note-{key:.5f}*"):
-            with open(path, "rb") as file:
+        try:
+            with open(f"{place}/a7-note-{key:.5f}", "rb") as file:
                 return torch.frombuffer(bytearray(file.read()), dtype=torch.uint8).view(1, 28, 28) / 255
+        except OSError:
+            pass
 """
 
 
