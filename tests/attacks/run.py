@@ -261,6 +261,7 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, help="a file of results: those in it are taken as they are, new ones added"
     )
+    parser.add_argument("--page", action="store_true", help="run nothing: write the table from what --keep holds")
     parser.add_argument("--sample", action="store_true", help="only those that make test runs")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs is then ended, too
@@ -271,9 +272,8 @@ def main() -> int:
         attacks, left = wanted(box, here[0], options.only, sample=options.sample, throwaway=bool(before))
         began = time.monotonic()
         known = kept(options.keep, box)
-        column = on_box(
-            box, [attack for attack in attacks if attack.name not in known], before, options.keep, tell=True
-        )
+        open_ones = [] if options.page else [attack for attack in attacks if attack.name not in known]
+        column = on_box(box, open_ones, before, options.keep, tell=True)
         column.found |= {attack.name: known[attack.name] for attack in attacks if attack.name in known}
         column.not_run = left
         columns.append(column)
