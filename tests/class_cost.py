@@ -8,7 +8,8 @@ another. A plain process judges one submission with the same checks inside itsel
 
 * ``local_s``, ``dask_s``, ``plain_s``: of wall time for one submission
 * ``plain_over_local``: how many submissions are done in the time of one in a plain process
-* ``cores_used``: processor time of everything, over wall time and cores
+* ``cores_used``: time in which the machine's cores were busy, over wall time and cores: processes that die with their box
+  are in no parent's account, so that the whole machine is asked, on which nothing else should run
 * ``lane_mib``: the most that a lane has in memory, with the boxes that it keeps; what processes share counts once
 * ``own_cpu_s``, ``dask_own_cpu_s``: what the first process itself uses for one submission: it keeps the store and writes the
   reports, and Dask's scheduler runs in it
@@ -124,8 +125,14 @@ class Ran(NamedTuple):
     """A command that has ended."""
 
     wall_s: float
-    cpu_s: float  # its own, and that of all that it has started
+    busy_s: float  # of all cores of the machine meanwhile
     seen: Seen
+
+
+def busy_seconds() -> float:
+    """For how long the machine's cores have been at work, added up."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 @contextlib.contextmanager
@@ -149,14 +156,13 @@ def watched(process: psutil.Process) -> Iterator[Seen]:
 
 def run(arguments: Sequence[str]) -> Ran:
     """A Python process with all its children. Raises CalledProcessError."""
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), busy_seconds()
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
     with watched(psutil.Process(process.pid)) as seen:
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, arguments)
-    return Ran(time.perf_counter() - began, used.ru_utime + used.ru_stime, seen)
+    return Ran(time.perf_counter() - began, busy_seconds() - busy, seen)
 
 
 def grade(folder: Path, out: Path, box: str, *options: str) -> Ran:
@@ -207,9 +213,9 @@ def measure(size: int, box: str, alone: int) -> dict[str, float]:
         stored = sum(file.stat().st_size for file in (scratch / "local").rglob("*") if file.is_file())
     ends = min(ENDS, size // 2)
     found = {
-        "size": float(size), "cores": float(cores()), "local_s": ours.wall_s / size, "local_cpu_s": ours.cpu_s / size,
+        "size": float(size), "cores": float(cores()), "local_s": ours.wall_s / size, "local_cpu_s": ours.busy_s / size,
         "plain_s": plain_s, "dask_s": dask.wall_s / size, "plain_over_local": plain_s / (ours.wall_s / size),
-        "dask_over_local": dask.wall_s / ours.wall_s, "cores_used": ours.cpu_s / ours.wall_s / cores(),
+        "dask_over_local": dask.wall_s / ours.wall_s, "cores_used": ours.busy_s / ours.wall_s / cores(),
         "lane_mib": ours.seen.most / 2**20, "own_cpu_s": ours.seen.own_s / size, "dask_own_cpu_s": dask.seen.own_s / size,
         "disk_kib": stored / size / 2**10,
         "late_over_early": statistics.median(checks[-ends:]) / statistics.median(checks[:ends]),
