@@ -31,7 +31,7 @@ from grader.report.model import Circumstances, question_label
 from grader.rubric import CHECKS, QUESTIONS
 
 from .conftest import ROOT
-from .test_lms import CANVAS, HEAD, row_of
+from .marked import CANVAS, HEAD, row_of
 from .test_report import SANDBOX, report_of
 
 CIRCUMSTANCES = Circumstances(7, "digits", "asked for", "cpu", 1, SANDBOX)
