@@ -17,6 +17,7 @@ from ..boundary.session import Limits, Session
 from ..boundary.values import Handle, Probe, Target
 from .credit import Credit
 from .datasets import Dataset
+from .exhibits import Exhibits
 from .failure import Failure, failure_of
 from .parts import Part
 from .patterns import Pair, Reading, describe, sizes_of
@@ -47,6 +48,7 @@ class Context:
         self.seed = derive(run_seed, name)
         self.rng = torch.Generator().manual_seed(self.seed)
         self.credit = Credit()
+        self.exhibits = Exhibits()
         self.excused = ""  # the check in which that has its price for which this one did not ask everything
         self.case: Mapping[str, Any] = {}  # what `forall` has drawn
         self.foralls = 0  # so many have been asked together
@@ -84,6 +86,19 @@ class Context:
         for part in self.stand_ins:
             session.stand_in(part.name, Probe(part.probe))
         return session
+
+    def aside(self, title: str, show: Callable[[], Any]) -> None:
+        """Asks for something to be shown, once everything is judged: whatever comes of it, no verdict does."""
+        before, own = list(self._sessions), self._own
+        try:
+            show()
+        # a picture that does not come about costs nothing, for whatever reason
+        except Exception as why:  # noqa: BLE001
+            self.exhibits.miss(title, str(why) or type(why).__name__)
+        finally:
+            for session in self._sessions[len(before) :]:
+                session.close()
+            self._sessions, self._own = before, own
 
     def close(self) -> None:
         """Ends all processes of the check."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from .credit import Measurement
 from .declaration import Check
+from .exhibits import Exhibit
 
 Status = Literal[
     "passed", "partial", "failed", "timeout", "memory", "crashed", "limit", "violation", "unimplemented", "skipped",
@@ -51,6 +52,7 @@ class Outcome:
     excused: str = ""  # the check that must have found that for which this one did not ask everything
     asked: frozenset[str] = frozenset()  # "module.name" of what was called of the submission
     override: Override | None = None
+    exhibits: tuple[Exhibit, ...] = ()  # what a trained check has to show, which decides nothing
 
     def overridden(self, override: Override | None) -> Outcome:
         """The same verdict with points given by hand, which take the place of earlier ones; None takes them back."""

@@ -19,6 +19,7 @@ from ..boundary.values import Handle, Image8, Ref, Slot
 from .context import Context
 from .credit import Measurement
 from .datasets import to_float
+from .exhibits import losses_told
 from .expectations import as_tensor, expect
 from .failure import INHERIT, Failure
 from .threads import fixed_threads
@@ -78,29 +79,39 @@ def out(index: int | None = None) -> Slot:
 
 def fit(
     ctx: Context, recipe: Recipe, budget: Budget, data: Mapping[str, Tensor | Image8] | None = None, *, seed: int = 0,
-    session: Session | None = None,
+    session: Session | None = None, name: str = "your model",
 ) -> dict[str, Tensor]:  # fmt: skip
     """Trains a fresh model in the check's own process, or in `session`; returns its state.
 
     `data` defaults to the first `train_size` training images as "x". A model that has fallen short once gets more time.
+    `name` is that of its curve of losses.
     """
     arrays = data if data is not None else {"x": Image8(ctx.data.train_x[: budget.train_size])}
     patient = replace(budget, epochs=ctx.patience * budget.epochs)
-    return state_after(ctx.seed + seed, recipe, patient, arrays, session or ctx.session)
+    state, losses = trained(ctx.seed + seed, recipe, patient, arrays, session or ctx.session)
+    ctx.exhibits.curves[name] = losses_told(losses)
+    return state
 
 
 def state_after(
     seed: int, recipe: Recipe, budget: Budget, arrays: Mapping[str, Tensor | Image8], session: Session
 ) -> dict[str, Tensor]:
     """State of a fresh model of the session after exactly this budget."""
+    return trained(seed, recipe, budget, arrays, session)[0]
+
+
+def trained(
+    seed: int, recipe: Recipe, budget: Budget, arrays: Mapping[str, Tensor | Image8], session: Session
+) -> tuple[dict[str, Tensor], list[float]]:
+    """The same, and the mean loss of every epoch, which is told by the process and believed by nobody."""
     model = recipe.build(session)
-    session.train(
+    losses = session.train(
         model, arrays, recipe.objective, epochs=budget.epochs, batch_size=budget.batch_size, lr=budget.lr, seed=seed,
         inputs=recipe.inputs,
     )  # fmt: skip
     state = model.state()
     expect_compact(model, state)
-    return state
+    return state, losses
 
 
 def expect_compact(model: Handle, state: Mapping[str, Tensor]) -> None:
@@ -242,10 +253,15 @@ def mse(pictures: Tensor, images: Tensor) -> float:
 
 def pca_mse(ctx: Context, components: int, train_size: int, images: Tensor) -> float:
     """Test error per pixel of PCA fitted by scikit-learn on the same training images: the yardstick of a run."""
+    return mse(by_pca(ctx, components, train_size, images), images)
+
+
+def by_pca(ctx: Context, components: int, train_size: int, images: Tensor) -> Tensor:
+    """What that PCA makes of images."""
     from sklearn.decomposition import PCA
 
     train = to_float(ctx.data.train_x[:train_size]).flatten(1).numpy()
     flat = images.flatten(1).numpy()
     with fixed_threads():
         pca = PCA(components, svd_solver="covariance_eigh").fit(train)  # type: ignore[no-untyped-call]
-        return float(((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).mean())
+        return torch.from_numpy(pca.inverse_transform(pca.transform(flat))).view_as(images)

@@ -284,8 +284,10 @@ def run(
     fell_short = context is not None and context.credit.fell_short
     asked = context.asked if context is not None else frozenset()
     excused = context.excused if context is not None else ""
+    exhibits = context.exhibits.all() if context is not None else ()
     took = time.monotonic() - began
-    judged = replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked, excused=excused)
+    judged = replace(outcome, printed=printed, measured=measured, duration_s=took, asked=asked, excused=excused,
+                     exhibits=exhibits)  # fmt: skip
     return judged, fell_short
 
 

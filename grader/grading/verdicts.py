@@ -9,6 +9,7 @@ from typing import Any
 from ..boundary.box import Observation, Sandbox
 from ..check.credit import Measurement
 from ..check.declaration import Check
+from ..check.exhibits import exhibit_of
 from ..check.outcome import Outcome, Override
 from ..report.model import Circumstances
 from .store import ByHand
@@ -23,13 +24,16 @@ def content_of(outcome: Outcome) -> dict[str, Any]:
     content["counterexample"] = dict(outcome.counterexample)
     content["measured"] = {name: list(measurement) for name, measurement in outcome.measured.items()}
     content["asked"] = sorted(outcome.asked)
+    content["exhibits"] = [exhibit.content() for exhibit in outcome.exhibits]
     return {name: value for name, value in content.items() if value not in ({}, [])}
 
 
 def outcome_of(check: Check, content: Mapping[str, Any]) -> Outcome:
     """The outcome that `content_of` was made of."""
     measured = {name: Measurement(*values) for name, values in content.get("measured", {}).items()}
-    return Outcome(check, **{**content, "measured": measured, "asked": frozenset(content.get("asked", ()))})
+    exhibits = tuple(map(exhibit_of, content.get("exhibits", ())))
+    asked = frozenset(content.get("asked", ()))
+    return Outcome(check, **{**content, "measured": measured, "asked": asked, "exhibits": exhibits})
 
 
 def circumstances_content(circumstances: Circumstances) -> dict[str, Any]:

@@ -79,6 +79,20 @@ def unigram_bits(train: Tensor, test: Tensor, count: int) -> float:
     return float(-share.log2()[test].mean())
 
 
+def show_reach(ctx: Context, made: Recipe, state: dict[str, Tensor], codes: Tensor) -> None:
+    """How far the logits of the code in the middle move when one other code changes, for each of them."""
+    rows, columns = codes.shape
+    changed = codes.repeat(rows * columns, 1, 1)
+    places = torch.arange(rows * columns)
+    changed[places, places // columns, places % columns] += 1
+    changed %= int(made.kwargs["num_embeddings"])
+    both = torch.cat([torch.as_tensor(part) for part in forward(ctx, made, state, torch.cat([codes[None], changed]))])
+    middle = both[:, :, rows // 2, columns // 2].double()
+    moved = (middle[1:] - middle[0]).square().mean(1).sqrt().view(rows, columns)
+    ctx.exhibits.map("What the prior looks at", "how far the logits of the code in the middle move when the code at a "
+                     "place changes: only what comes before it, row by row, should count", moved)  # fmt: skip
+
+
 @declare(
     id="bonus.trained.source", question=BONUS, kind="trained", points=0.5, visibility="public",
     title="CodePrior learns a source of known entropy",
@@ -149,6 +163,7 @@ def trained_images(ctx: Context) -> None:
     expect_causal(ctx, made, state, test[:200])
     unigram = unigram_bits(train, test, PATCH_CODES)
     at_most(ctx, "ratio", bits / unigram, "bits per code against independent codes", trivial=1.0, slack=0.3)
+    ctx.aside("What the prior looks at", lambda: show_reach(ctx, made, state, test[0]))
 
 
 TRAINED: tuple[Check, ...] = (trained_source, trained_images)

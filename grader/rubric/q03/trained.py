@@ -44,6 +44,9 @@ def trained_pca(ctx: Context) -> None:
     rebuilt = as_tensor(pca.call("reconstruct", test.flatten(1)), (len(test), 784), "reconstruct(test)")
     found = trained.mse(rebuilt, test.flatten(1))
     yardstick = trained.pca_mse(ctx, 32, PCA_ROWS, test)
+    ctx.exhibits.images("Through 32 principal components", f"held-out images, and what your PCA makes of them "
+                        f"(MSE {found:.4g}, scikit-learn's {yardstick:.4g})",
+                        originals=test, your_PCA=rebuilt.view_as(test))  # fmt: skip
     # float32 rounding of a projection: some 1e-6 of the pixels, whose square is far below the error itself
     expect(abs(found - yardstick) <= 1e-3 * yardstick, "the error of PCA-32 on held-out images is wrong",
                f"{yardstick:.5g} (scikit-learn)", f"{found:.5g}", hint=INHERIT)  # fmt: skip
@@ -59,21 +62,30 @@ def trained_pca(ctx: Context) -> None:
     needs=(),
 )  # fmt: skip
 def trained_linear(ctx: Context) -> None:
-    disguise(ctx, any_order)
+    look = disguise(ctx, any_order)
     budget, latent = BUDGETS[ctx.data.name], LATENTS[ctx.data.name]
     objective = [{"fn": Probe("mse_of_first"), "args": [trained.out(), trained.X]}]
     recipe = Recipe(LINEAR, {"input_dim": 784, "latent_dim": latent}, objective)
     state = trained.fit(ctx, recipe, budget)
     test = trained.test_images(ctx)
-    yardstick = trained.pca_mse(ctx, latent, budget.train_size, test)
+    by_pca = trained.by_pca(ctx, latent, budget.train_size, test)
+    yardstick = trained.mse(by_pca, test)
+
+    def rebuilt(state: dict[str, Tensor]) -> Tensor:
+        # the noise of other codes would take a fifth of the little room that this cut leaves
+        return trained.encode_then_decode(ctx, recipe, state, test, (latent,), blur=0.01)[1]
 
     def ratio(state: dict[str, Tensor]) -> float:
-        # the noise of other codes would take a fifth of the little room that this cut leaves
-        _, rebuilt = trained.encode_then_decode(ctx, recipe, state, test, (latent,), blur=0.01)
-        return trained.mse(rebuilt, test) / yardstick
+        return trained.mse(rebuilt(state), test) / yardstick
 
     mean = trained.mean_image_mse(ctx, test) / yardstick
-    at_most(ctx, "ratio to PCA", ratio(state), f"test error relative to PCA-{latent}", trivial=mean, slack=0.05)
+    pictures = rebuilt(state)
+    found = trained.mse(pictures, test) / yardstick
+    ctx.exhibits.images(f"PCA beside your linear autoencoder, {latent} numbers per image", "held-out images, what PCA "
+                        f"makes of them, and what your autoencoder does ({found:.4g} times PCA's error)",
+                        originals=look.undone(test), PCA=look.undone(by_pca),
+                        your_autoencoder=look.undone(pictures))  # fmt: skip
+    at_most(ctx, "ratio to PCA", found, f"test error relative to PCA-{latent}", trivial=mean, slack=0.05)
 
     fresh = ctx.fresh()
     codes = torch.cat([torch.zeros(1, latent), torch.eye(latent)])

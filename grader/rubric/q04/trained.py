@@ -24,13 +24,13 @@ from ...check.trained import (
     X,
     at_least,
     at_most,
+    by_pca,
     encode_then_decode,
     fit,
     forward,
     mean_image_mse,
     mse,
     out,
-    pca_mse,
     test_images,
     training_images,
 )
@@ -81,7 +81,13 @@ def trained_vanilla(ctx: Context) -> None:
     rebuilder = through_code(ctx, recipe, latent)
     rebuild = rebuilder(fit(ctx, recipe, budget))
     of = error_of(rebuild)
-    error, pca = of(images), pca_mse(ctx, latent, budget.train_size, images)
+    pictures = rebuild(images)
+    components = by_pca(ctx, latent, budget.train_size, images)
+    error, pca = mse(pictures, images), mse(components, images)
+    ctx.exhibits.images(f"PCA beside your autoencoder, {latent} numbers per image", "held-out images, what PCA makes "
+                        f"of them (MSE {pca:.4g}), and what your autoencoder does ({error:.4g})",
+                        originals=look.undone(images), PCA=look.undone(components),
+                        your_autoencoder=look.undone(pictures))  # fmt: skip
     at_most(ctx, "ratio to PCA", error / pca, f"the error, relative to PCA with {latent} components,", 3, trivial=1.0,
             slack=0.42)  # fmt: skip
     at_most(ctx, "mse", error, "the test error per pixel", trivial=pca, slack=0.42)
@@ -105,7 +111,11 @@ def trained_conv(ctx: Context) -> None:
     rebuilder = through_code(ctx, recipe, LATENT)
     rebuild = rebuilder(fit(ctx, recipe, budget))
     of = error_of(rebuild)
-    error = of(images)
+    pictures = rebuild(images)
+    error = mse(pictures, images)
+    ctx.exhibits.images("Your convolutional autoencoder", "held-out images and their reconstructions (MSE "
+                        f"{error:.4g})",
+                        originals=look.undone(images), reconstructions=look.undone(pictures))  # fmt: skip
     at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=1.0)
     expect_generalises(ctx, error, of(training_images(ctx)))
     expect_particular(ctx, look, images, of)
@@ -113,18 +123,18 @@ def trained_conv(ctx: Context) -> None:
     expect_learned(ctx, recipe, budget, "mse", lambda state: error_of(rebuilder(state))(images))
 
 
-def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[float, float]:
-    """Errors of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
+def skips_in_use(ctx: Context, recipe: Recipe, state: State, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures of decode(z, skips) and decode(z, zeros), where another process has encoded the images."""
     first = ctx.fresh()
     z, skips = as_sequence(first.infer((recipe.build(first, state), "encode"), images), 2, "encode(x)")
     maps = [as_tensor(skip, None, "a skip") for skip in skips]
     second = ctx.fresh()
     model = recipe.build(second, state)
-    errors = []
+    pictures = []
     for given in (maps, [torch.zeros_like(skip) for skip in maps]):
         found = second.infer((model, "decode"), as_tensor(z, (len(images), LATENT), "the code"), given)
-        errors.append(mse(as_tensor(found, images.shape, "decode(z, skips)"), images))
-    return errors[0], errors[1]
+        pictures.append(as_tensor(found, images.shape, "decode(z, skips)"))
+    return pictures[0], pictures[1]
 
 
 @declare(
@@ -159,7 +169,13 @@ def trained_unet(ctx: Context) -> None:
     at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0,
             hint="Look at some reconstructions beside the images: is the digit missing, or only its details? On which "
             "way through the net should each of them come?")  # fmt: skip
-    with_skips, without = skips_in_use(ctx, recipe, state, images[:SKIP_SIZE])
+    shown = images[:SKIP_SIZE]
+    pictures = skips_in_use(ctx, recipe, state, shown)
+    with_skips, without = (mse(some, shown) for some in pictures)
+    ctx.exhibits.images("Your U-Net, with its skips and without", f"held-out images, their reconstructions (MSE "
+                        f"{with_skips:.4g}), and what is left where the skips are zeros ({without:.4g})",
+                        originals=look.undone(shown), reconstructions=look.undone(pictures[0]),
+                        without_skips=look.undone(pictures[1]))  # fmt: skip
     what = "the error where the skips are replaced by zeros, relative to that with them,"
     at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)
     expect_particular(ctx, look, images, of, passes_through=True)

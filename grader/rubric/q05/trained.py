@@ -67,8 +67,14 @@ def judge_denoiser(ctx: Context, look: Disguise, noise: str, level: float, noisy
 
     budget, recipe, without = BUDGET[ctx.data.name], denoiser(noise, level), denoiser(noise, 0.0)
     state = fit(ctx, recipe, budget)
-    error = error_of(recipe, state, noisy, images)
-    plain = error_of(without, fit(ctx, without, budget, session=ctx.fresh()), noisy, images)
+    cleaned = restored(recipe, state, noisy)
+    error = mse(cleaned, images)
+    bare = restored(without, fit(ctx, without, budget, session=ctx.fresh(), name="trained without noise"), noisy)
+    plain = mse(bare, images)
+    ctx.exhibits.images(f"Your denoising autoencoder, {noise} noise", f"held-out images, with noise (MSE "
+                        f"{mse(noisy, images):.4g}), restored ({error:.4g}), and by a model that has never seen noise "
+                        f"({plain:.4g})", originals=look.undone(images), noisy=look.undone(noisy),
+                        restored=look.undone(cleaned), trained_without_noise=look.undone(bare))  # fmt: skip
     trivial = min(mse(noisy, images), plain)
     at_most(ctx, "mse", error, f"the error of restored images per pixel (noisy ones {mse(noisy, images):.4g}, restored "
             f"without training on noise {plain:.4g})", trivial=trivial, slack=0.2,

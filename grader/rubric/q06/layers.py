@@ -46,8 +46,8 @@ def through(states: Sequence[tuple[Mapping[str, Tensor], Callable[[Tensor], Tens
     return x
 
 
-def stack_error(ctx: Context, encoders: Sequence[Handle], decoders: Sequence[Handle], images: Tensor) -> float:
-    """Error per pixel of the stack of these layers, computed here from their weights: nothing of it is believed."""
+def stacked(encoders: Sequence[Handle], decoders: Sequence[Handle], images: Tensor) -> Tensor:
+    """What the stack of these layers makes of images, computed here from their weights: nothing of it is believed."""
 
     def same(x: Tensor) -> Tensor:
         return x
@@ -56,7 +56,7 @@ def stack_error(ctx: Context, encoders: Sequence[Handle], decoders: Sequence[Han
     chain: list[tuple[Mapping[str, Tensor], Callable[[Tensor], Tensor]]]
     chain = [(m.state(), F.elu if i < deep - 1 else same) for i, m in enumerate(encoders)]
     chain += [(decoders[i].state(), F.elu if i else torch.sigmoid) for i in reversed(range(deep))]
-    return mse(through(chain, images.flatten(1)).view_as(images), images)
+    return through(chain, images.flatten(1)).view_as(images)
 
 
 @declare(
@@ -70,11 +70,11 @@ def stack_error(ctx: Context, encoders: Sequence[Handle], decoders: Sequence[Han
 )  # fmt: skip
 def layerwise_trained(ctx: Context) -> None:
     budget, widths = BUDGETS[ctx.data.name], DEEP[ctx.data.name]
-    disguise(ctx, any_order)
+    look = disguise(ctx, any_order)
     images = to_float(ctx.data.test_x)
     ctx.session.stand_in("autoencoders.mse_loss", Probe("image_mse"))
     encoders, decoders = build_layers(ctx.session, widths)
-    untrained = stack_error(ctx, encoders, decoders, images)
+    untrained = mse(stacked(encoders, decoders, images), images)
     train = Image8(ctx.data.train_x[: budget.train_size].flatten(1))
     value = ctx.call(
         LAYERWISE,
@@ -91,7 +91,11 @@ def layerwise_trained(ctx: Context) -> None:
             "pretrain_layerwise does not return one list per stage", f"{len(widths) - 1} lists", kind_of(value),
             hint="What is there to tell of each stage, and how many stages are there?",
         )  # fmt: skip
-    error, trivial = stack_error(ctx, encoders, decoders, images), min(untrained, mean_image_mse(ctx, images))
+    pictures = stacked(encoders, decoders, images)
+    error, trivial = mse(pictures, images), min(untrained, mean_image_mse(ctx, images))
+    ctx.exhibits.images("A stack trained layer by layer", "held-out images, and what the stack makes of them, which "
+                        f"was never trained as a whole (MSE {error:.4g}, before {untrained:.4g})",
+                        originals=look.undone(images), reconstructions=look.undone(pictures))  # fmt: skip
     pca = pca_mse(ctx, widths[-1], budget.train_size, images)
     at_most(ctx, "test mse", error, "the stack's error per pixel", trivial=trivial, slack=0.25)
     what = f"its ratio to the error of PCA with {widths[-1]} components"

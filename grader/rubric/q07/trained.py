@@ -163,6 +163,9 @@ def trained_labels(ctx: Context) -> None:
     with_stage = [two_stage(ctx, task, pretrained, k, 0 if k else plan.pretrain_epochs) for k in range(plan.draws)]
     without = [without_stage(ctx, task, k) for k in range(plan.draws)]
     accuracy, baseline = sum(with_stage) / plan.draws, sum(without) / plan.draws
+    ctx.exhibits.bars("Accuracy with 100 labels", f"{plan.draws} choices of the 100 labels: {baseline:.1%} on average "
+                      f"without pre-training, {accuracy:.1%} with it",
+                      {"labels alone": without, "your pre-training": with_stage})  # fmt: skip
     at_least(ctx, "accuracy", accuracy, f"mean accuracy with 100 labels ({baseline:.4g} without pre-training)",
              trivial=task.guess,
              hint="How many of the 100 labelled images does the classifier itself get right? Which weights has stage "

@@ -16,7 +16,8 @@ from torch import Tensor
 from ...check.context import Context
 from ...check.datasets import to_float
 from ...check.declaration import Check, declare
-from ...check.disguise import any_order, disguise, turned
+from ...check.disguise import Disguise, any_order, disguise, turned
+from ...check.exhibits import FEW
 from ...check.failure import INHERIT, Failure
 from ...check.judge_network import judge_for
 from ...check.learning import expect_follows, expect_learned, expect_particular
@@ -131,6 +132,23 @@ def ignorant_nats(ctx: Context, images: Tensor) -> float:
     return float(bernoulli_nats(mean.expand_as(images), images).mean())
 
 
+def show_split(ctx: Context, found: Measured) -> None:
+    """The two terms of -ELBO."""
+    ctx.exhibits.bars("What -ELBO is made of", f"nats per held-out image: reconstruction {found.recon:.4g}, KL "
+                      f"{found.kl:.4g}", {"reconstruction": [found.recon], "KL": [found.kl]})  # fmt: skip
+
+
+def show_between(ctx: Context, look: Disguise, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor) -> None:
+    """Images and their reconstructions, and what lies between two of them in the latent space."""
+    mu, _ = encode(ctx, recipe, state, images[:FEW])
+    way = torch.linspace(0, 1, FEW).unsqueeze(1)
+    strips = [(1 - way) * mu[one] + way * mu[other] for one, other in ((0, 1), (2, 3))]
+    shown = torch.split(look.undone(decode(ctx, recipe, state, torch.cat([mu, *strips]))), FEW)
+    ctx.exhibits.images("Reconstructions, and the way between two images", "held-out images, what is decoded of their "
+                        "posterior means, and of ten points between two of these, twice", originals=look.undone(images),
+                        reconstructions=shown[0], between=shown[1], between_others=shown[2])  # fmt: skip
+
+
 def compare(
     ctx: Context, found: Measured, images: Tensor, metric: str = "-ELBO", *, way: float = 0.2, hint: str = INHERIT
 ) -> None:
@@ -156,6 +174,9 @@ def trained_elbo(ctx: Context) -> None:
     budget = ELBO_BUDGET[ctx.data.name]
     state = fit(ctx, recipe, budget)
     found = measure(ctx, recipe, state, images)
+    show_split(ctx, found)
+    ctx.exhibits.points("Where digits lie in the latent space", "posterior means of held-out images, in the plane in "
+                        "which they vary most, by digit", found.mu, ctx.data.test_y[: len(images)])  # fmt: skip
     compare(ctx, found, images)
     at_least(ctx, "active units", found.active, "the number of active units", trivial=0.0, slack=0.6,
              hint="Which dimensions of mu change from image to image? When is another worth its KL?")  # fmt: skip
@@ -164,12 +185,15 @@ def trained_elbo(ctx: Context) -> None:
     noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
     mean = to_float(data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
     trivial = min(judge.distance(noise, real), judge.distance(mean, real))
+    ctx.exhibits.images("Samples from the prior", "images decoded from draws of N(0, I), beside real ones",
+                        real=real, drawn=drawn, more=drawn[FEW:], and_more=drawn[2 * FEW :])  # fmt: skip
     what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
     at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6,
             hint="Decode some draws of N(0, I). Has the decoder met latents like these while it learned?")  # fmt: skip
     expect_particular(ctx, look, images, lambda images: measure(ctx, recipe, state, images).nelbo)
     expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo, longest=0.3)
+    ctx.aside("Between two images", lambda: show_between(ctx, look, recipe, state, images))
 
 
 @declare(
@@ -185,13 +209,15 @@ def trained_beta(ctx: Context) -> None:
     for beta in BETAS:
         objective = (term("vae.vae_loss", out(0), X, out(1), out(2), beta=beta),)
         recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, objective)
-        state = fit(ctx, recipe, BETA_BUDGET[ctx.data.name])
+        state = fit(ctx, recipe, BETA_BUDGET[ctx.data.name], name=f"beta = {beta:g}")
         found = measure(ctx, recipe, state, images)
         if beta == 1:
             compare(ctx, found, images, "-ELBO at beta 1", hint="At beta = 1 your loss is -ELBO. Which of its two "
                     "terms is too large for a model that has been trained with it?")  # fmt: skip
             expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
         kls.append(found.kl)
+    ctx.exhibits.bars("KL against beta", "KL in nats per held-out image, for each beta that was trained with",
+                      {f"beta = {beta:g}": [kl] for kl, beta in zip(kls, BETAS, strict=True)})  # fmt: skip
     shown = ", ".join(f"{kl:.4g} nats at {beta:g}" for kl, beta in zip(kls, BETAS, strict=True))
     falls = kls[0] > CLEARLY * kls[1] and kls[1] > CLEARLY * kls[2]
     expect_of_training(ctx, falls, "the KL does not clearly fall as beta grows", "largest at .1, smallest at 4", shown)
@@ -213,7 +239,9 @@ def trained_conv(ctx: Context) -> None:
     state = fit(ctx, recipe, budget)
     # four convolutions and two affine layers (arXiv:1804.03599) stay at the mean image for longer than all others that
     # were tried: on 10 000 images they come to 136 nats when trained again, a quarter of the way
-    compare(ctx, measure(ctx, recipe, state, images), images, way=0.3)
+    found = measure(ctx, recipe, state, images)
+    show_split(ctx, found)
+    compare(ctx, found, images, way=0.3)
     expect_particular(ctx, look, images, lambda images: measure(ctx, recipe, state, images).nelbo)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo)
 

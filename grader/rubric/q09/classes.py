@@ -24,6 +24,7 @@ from ..shared.draws import ONLY_ONE, expect_evaluation, expect_few, expect_gener
 from ..shared.latents import Readings, matches_among, probabilities
 from .model import ASKED, BUDGET, CVAE, GENERATE, LATENT, OBJECTIVE, STEP, Classes, make, small
 
+COLUMNS = 8  # latents that are shown
 WHOSE_CLASS = "Of which class is image i? What becomes of the order of the labels on the way?"
 WHICH_CLASS = "With which label is an image decoded that was asked for as a {label}?"
 HOW_MANY_LATENTS = "How many latent dimensions has the model that was given, and where can you read it off?"
@@ -198,12 +199,22 @@ def trained(ctx: Context) -> None:
     z = ctx.randn(ASKED // 10, LATENT, dtype=torch.float32).repeat_interleave(10, dim=0)
     every = classes.repeat(ASKED // 10)
 
+    def pictures(state: dict[str, Tensor]) -> Tensor:
+        return look.undone(decode(ctx, recipe, state, z, every))
+
+    def right(shown: Tensor) -> float:
+        return float((numbers[judge.predict(shown)] == every).double().mean())
+
     def decoded(state: dict[str, Tensor]) -> float:
-        pictures = look.undone(decode(ctx, recipe, state, z, every))
-        return float((numbers[judge.predict(pictures)] == every).double().mean())
+        return right(pictures(state))
 
     what = "the share of latents that decode to each digit asked for"
-    at_least(ctx, "digits decoded", decoded(state), what, trivial=guessed(every), slack=0.55,
+    drawn = pictures(state)
+    share = right(drawn)
+    by_digit = {str(digit): drawn[every == numbers[digit]][:COLUMNS] for digit in range(10)}
+    ctx.exhibits.images("Digits asked for", f"a row for each digit, a column for each of {COLUMNS} latents; a judge "
+                        f"reads the digit asked for in {share:.0%}", **by_digit)  # fmt: skip
+    at_least(ctx, "digits decoded", share, what, trivial=guessed(every), slack=0.55,
              hint="Decode one latent with each of the labels. What should stay, and what should change?")  # fmt: skip
     rebuild = functools.partial(rebuilt, ctx, recipe, state)
     expect_follows(ctx, look, test_images(ctx), rebuild, FOLLOWS, numbers[ctx.data.test_y])

@@ -70,6 +70,13 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     state = fit(ctx, made, budget)
     indices, pictures = through_indices(ctx, made, state, images)
     error = mse(pictures, images)
+    ctx.exhibits.images("Through 49 numbers of codes", f"held-out images, and what is decoded from their indices alone "
+                        f"(MSE {error:.4g})", originals=look.undone(images),
+                        reconstructions=look.undone(pictures))  # fmt: skip
+    effective, used = perplexity(indices)
+    ctx.exhibits.histogram("Use of the codebook", f"how often each code occurs in held-out images, the commonest "
+                           f"first: {used} of {NUM_EMBEDDINGS} occur, perplexity {effective:.4g}",
+                           torch.bincount(indices.flatten(), minlength=NUM_EMBEDDINGS))  # fmt: skip
 
     def rebuild(images: Tensor) -> Tensor:
         return through_indices(ctx, made, state, images)[1]
@@ -84,7 +91,7 @@ def judge_model(ctx: Context, ema: bool) -> tuple[float, int]:
     expect_particular(ctx, look, images, lambda images: error_of(state, images))
     expect_follows(ctx, look, images, rebuild, FOLLOWS)
     expect_learned(ctx, made, budget, "mse", lambda state: error_of(state, images))
-    return perplexity(indices)
+    return effective, used
 
 
 @declare(
