@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boundary.ends import StudentRaised
+from ..boundary.ends import SessionEnded, StudentRaised
 from ..boundary.launch import Worker
 from ..boundary.log import Call, Log
 from ..boundary.session import Limits, Session
@@ -93,7 +93,7 @@ class Context:
         try:
             show()
         # a picture that does not come about costs nothing, for whatever reason
-        except Exception as why:  # noqa: BLE001
+        except (Exception, SessionEnded) as why:  # noqa: BLE001
             self.exhibits.miss(title, str(why) or type(why).__name__)
         finally:
             for session in self._sessions[len(before) :]:
