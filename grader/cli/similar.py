@@ -21,7 +21,8 @@ from ..classes.records import Reading, Submission
 from ..classes.similarity import HINT, LEAST, WHOLE, Pair, Share, Similarity, Work, compare
 from ..classes.tokens import Tokens
 from ..report import alike
-from ..report.folder import RECORD, REPORT_NAMES, TABLE
+from ..report.folder import PAGE, RECORD, REPORT_NAMES, TABLE
+from ..report.pages.environment import percent
 from ..report.printable import name_of
 from .arguments import MODULE_NAMES, UsageError
 from .consoles import say
@@ -29,7 +30,7 @@ from .reading import read_all, refuse_absent, say_unread
 
 ENDINGS = (".html", ".htm")
 FEW = 20  # texts that are not worth other processes
-OURS = frozenset({RECORD, TABLE, "run.sqlite", *REPORT_NAMES})
+OURS = frozenset({RECORD, TABLE, PAGE, "run.sqlite", *REPORT_NAMES})
 MOST_ROWS = 20  # pairs in a terminal; the page has all of them
 READABLE_BY_ME_ONLY = 0o600
 
@@ -141,7 +142,7 @@ def told(share: Share | None) -> str:
     """A share in words."""
     if share is None or not share.own:
         return "nothing of its own"
-    return f"{alike.percent(share.ratio)} of {share.own} tokens"
+    return f"{percent(share.ratio)} of {share.own} tokens"
 
 
 def write(file: Path, text: str) -> None:
@@ -168,7 +169,7 @@ def print_found(console: Console, submissions: Sequence[Submission], found: Simi
         for head in ("share", "one", "other", "modules that alone are a reason to look"):
             table.add_column(head, justify="right" if head == "share" else "left", overflow="fold")
         for pair in found.pairs[:MOST_ROWS]:
-            table.add_row(alike.percent(pair.whole), Text(name_of(submissions[pair.first].name)),
+            table.add_row(percent(pair.whole), Text(name_of(submissions[pair.first].name)),
                           Text(name_of(submissions[pair.second].name)), Text(", ".join(pair.alike)))  # fmt: skip
         console.print(table)
         if len(found.pairs) > MOST_ROWS:
