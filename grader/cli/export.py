@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..report.folder import BEGINNINGS
 from ..report.lms import canvas, moodle, tables
 from ..report.lms.filling import Choices
 from ..report.lms.marks import Export, Mark, TemplateError
@@ -22,7 +23,6 @@ from .settings import Settings, columns_of, read_settings
 FILLED = {"moodle": moodle.fill, "canvas": canvas.fill}
 ENDINGS = {"moodle": (".csv", ".txt", ".zip"), "canvas": (".csv", ".txt"), "gradescope": (".csv", ".json", ".zip"),
            "csv": (".csv",)}  # fmt: skip
-OWN_FILES = ("run.sqlite", ".a7", "gradebook.csv", "class.html")  # of a run, as they begin
 SHOWN = 300  # characters of a path in a message
 
 
@@ -100,7 +100,7 @@ def refuse_clashes(options: argparse.Namespace) -> None:
             )
         if any(same_file(path, other) for other in (options.config,) if other is not None):
             raise UsageError(f"{shown(path)} is the configuration: give another name")
-        if same_file(path.parent, options.out) and path.name.startswith(OWN_FILES):
+        if same_file(path.parent, options.out) and path.name.startswith(BEGINNINGS):
             raise UsageError(f"{shown(path)} is one of the run's own files: give another name")
 
 

@@ -23,10 +23,12 @@ HEAD = "# Written by 'python -m grader grade': the files listed here are its own
 TABLE = "gradebook.csv"
 PAGE = "class.html"
 REPORT_NAMES = ("report.json", "report.md", "report.html", "junit.xml", "results.json")
+SECRET = ".a7-pseudonyms"  # what names are hidden with on an anonymous page
 STORE = "run.sqlite"  # and what SQLite puts beside it
 STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
-BESIDE, INSIDE = ("|".join(map(re.escape, names)) for names in ((TABLE, PAGE, *STORE_FILES), REPORT_NAMES))
+BESIDE, INSIDE = ("|".join(map(re.escape, names)) for names in ((TABLE, PAGE, SECRET, *STORE_FILES), REPORT_NAMES))
 OWN = re.compile(rf"{BESIDE}|[^/\\\x00-\x1f]+/({INSIDE})")
+BEGINNINGS = (STORE, ".a7", TABLE, PAGE)  # of the names of a run's own files
 SUBMITTED = (".py", ".ipynb", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PROBE = ".a7-probe"
 
@@ -104,7 +106,7 @@ class RunFolder:
                 self.out.mkdir(parents=True, exist_ok=True)
                 self.record.write_text(HEAD, encoding="utf-8")
                 self.known.clear()
-            self.expect(STORE_FILES)
+            self.expect((*STORE_FILES, SECRET))
         except OSError as error:
             raise FolderError(f"{asked(self.out)}: {reason(error)}; nothing has been graded") from error
 

@@ -212,10 +212,15 @@ def clusters(reports: Sequence[Report], places: Sequence[int]) -> list[Cluster]:
     return sorted(found, key=lambda one: -len(one.who))
 
 
+def without_place(message: str) -> str:
+    """A message without the line of code at which it came about."""
+    return PLACE.sub("", message)
+
+
 def alike(outcome: Outcome) -> str:
     """What two outcomes share if they fail alike: what wrong values look like, else the message without its numbers and
     places."""
-    text = PLACE.sub("", outcome.looks or outcome.message)
+    text = without_place(outcome.looks or outcome.message)
     return " ".join(PIECE.sub("#", text).split()).casefold()
 
 

@@ -9,11 +9,25 @@ from urllib.parse import quote
 from ...check.declaration import Check
 from ...classes.people import Owner
 from ...rubric import CHECKS, QUESTIONS
-from ..model import Report, question_label
+from ..model import Report, Sum, question_label
 from ..names import folder_name
 from ..printable import one_line, printable, problems_of
-from ..words import STATUS_WORDS, by_hand, marks, points, worth
-from .analysis import ACCIDENTS, BINS, Analysis, Figures, Spread, analysed, percent_of
+from ..words import STATUS_WORDS, by_hand, points, worth
+from .analysis import (
+    ACCIDENTS,
+    BINS,
+    EVERYBODY,
+    GOOD_FAIL,
+    NOBODY,
+    TELLS_LITTLE,
+    Analysis,
+    Figures,
+    Misconception,
+    Spread,
+    analysed,
+    percent_of,
+    without_place,
+)
 from .environment import fitting, rendered
 from .student import question_name
 
@@ -24,6 +38,7 @@ MOST_ROWS = 40  # of misconceptions and of equal failures, the commonest first
 MOST_ACCIDENTS = 300
 LONGEST_NAME, LONGEST_TEXT = 60, 300
 NOTHING = "–"
+ODD = (GOOD_FAIL, NOBODY, TELLS_LITTLE)  # in the order in which somebody should look
 PERSON = "report.html"
 
 
@@ -105,6 +120,7 @@ class Page(NamedTuple):
     questions: Sequence[Item]
     checks: Sequence[Item]
     flagged: Sequence[Item]
+    easy: Sequence[Item]  # flagged for nothing but that everybody passes
     asked: Sequence[Group]
     more_asked: int
     alike: Sequence[Group]
@@ -162,8 +178,9 @@ class Course:
             partial=any(report.regular.judged < report.max_score for report in reports if not report.unread),
             questions=[item(str(question_label(q.number)), f"{question_name(q)} · {q.title}", "", q.points,
                             found.questions[q.number]) for q in QUESTIONS],
-            checks=checks, flagged=[one for one in checks if one.flag],
-            asked=list(self.asked()), more_asked=max(0, len(found.misconceptions) - MOST_ROWS),
+            checks=checks, flagged=[one for flag in ODD for one in checks if one.flag == flag],
+            easy=[one for one in checks if one.flag == EVERYBODY],
+            asked=list(self.asked()), more_asked=len(found.misconceptions) - len(self.common()),
             alike=list(self.alike()), more_alike=max(0, len(found.clusters) - MOST_ROWS),
             accidents=accidents[:MOST_ACCIDENTS], more_accidents=max(0, len(accidents) - MOST_ACCIDENTS),
             by_hand=[one for place in self.order for one in self.given(place)],
@@ -182,9 +199,14 @@ class Course:
         """People in the page's order, as many as are named."""
         return [self.people[place] for place in sorted(places, key=self.rank.__getitem__)[: self.most_names]]
 
+    def common(self) -> Sequence[Misconception]:
+        """What several were asked; what was asked of one is not common, unless there is nothing else."""
+        several = [one for one in self.found.misconceptions if len(one.who) > 1]
+        return (several or self.found.misconceptions)[:MOST_ROWS]
+
     def asked(self) -> Iterator[Group]:
         """The commonest questions that were asked, with those who were asked."""
-        for one in self.found.misconceptions[:MOST_ROWS]:
+        for one in self.common():
             yield Group(label_of(one.question), printable(one.hint, LONGEST_TEXT), ", ".join(one.checks), "",
                         self.listed(one.who), len(one.who))  # fmt: skip
 
@@ -192,7 +214,7 @@ class Course:
         """What fails alike."""
         for one in self.found.clusters[:MOST_ROWS]:
             check = one.example.check
-            text = printable(one.example.looks, LONGEST_TEXT) or self.own_text(one.example.message)
+            text = printable(one.example.looks, LONGEST_TEXT) or self.own_text(without_place(one.example.message))
             yield Group(label_of(check.question), check.title, text, STATUS_WORDS[one.example.status],
                         self.listed(one.who), len(one.who))  # fmt: skip
 
@@ -209,16 +231,20 @@ class Course:
         report = self.reports[place]
         owner = Owner("") if self.anonymous else owner_of(report)
         sums = [report.of(question) for question in QUESTIONS]
-        judged = report.regular.judged
-        score = points(report.score) if judged else NOTHING
-        part = f"{score} / {points(judged)}" if judged and judged < report.max_score else score
         return Row(
             self.people[place], one_line(owner.id, LONGEST_NAME), one_line(owner.also.get("section", ""), LONGEST_NAME),
-            part, percent_of(report), marks(report.extra) if report.extra.judged else NOTHING,
+            fraction(report.score, report.regular), percent_of(report), fraction(report.bonus, report.extra),
             report.bonus if report.extra.judged else None,
             [points(one.earned) if one.judged else "" for one in sums],
             [f"s{int(4 * one.earned / one.judged + 1e-9)}" if one.judged else "" for one in sums], list(tags(report)),
         )  # fmt: skip
+
+
+def fraction(earned: float, total: Sum) -> str:
+    """Points, and of how many where those are not all."""
+    if not total.judged:
+        return NOTHING
+    return points(earned) if total.judged == total.most else f"{points(earned)} / {points(total.judged)}"
 
 
 def owner_of(report: Report) -> Owner:

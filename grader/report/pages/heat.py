@@ -12,7 +12,7 @@ MOST = 64  # numbers of a tensor that is drawn
 MOST_AXES = 4
 ROW = 6  # numbers of a vector on a line
 LEVELS = 4  # of shade, on either side of 0
-TEXT = re.compile(r"(\[.+\]) ([a-z0-9_]+)\(([0-9]{1,3}(?:, [0-9]{1,3})*),?\)")
+TEXT = re.compile(r"(\[.+\]) ([a-z0-9_]+)\(([0-9]{1,3}(?:, [0-9]{1,3})*),?\)(?: \((.+)\))?", re.DOTALL)
 NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf)|nan|True|False")
 ROOM = 26  # characters of a row that fit a telephone
 EDGE = 2  # beside each number, as characters
@@ -47,6 +47,7 @@ class Heat(NamedTuple):
     shape: str
     planes: Sequence[Plane]
     wide: bool
+    remark: str
 
 
 class Numbers(NamedTuple):
@@ -55,6 +56,7 @@ class Numbers(NamedTuple):
     texts: Sequence[str]
     kind: str
     shape: tuple[int, ...]
+    remark: str  # what the text says behind the tensor
 
     @property
     def values(self) -> list[float]:
@@ -63,7 +65,7 @@ class Numbers(NamedTuple):
 
 
 def numbers(text: str) -> Numbers | None:
-    """The tensor that a text shows, "[[1.0, 2.0]] float64(1, 2)" say; None if it is anything else.
+    """The tensor that a text shows, "[[1.0, 2.0]] float64(1, 2)" say, also with a remark in brackets; else None.
 
     The text is written again from what was read and has to be the same: nothing is evaluated.
     """
@@ -76,7 +78,7 @@ def numbers(text: str) -> Numbers | None:
         return None
     if written(iter(texts), shape) != found[1]:
         return None
-    return Numbers(texts, found[2], shape)
+    return Numbers(texts, found[2], shape, found[4] or "")
 
 
 def written(texts: Iterator[str], shape: tuple[int, ...]) -> str:
@@ -105,7 +107,7 @@ def heat(one: Numbers, scale: float, beside: Numbers | None = None) -> Heat:
             for at, place in enumerate(places)
         ]  # fmt: skip
     widest = max(sum(len(cell.text) + EDGE for cell in row.cells) for plane in planes for row in plane.rows)
-    return Heat(one.kind, " × ".join(map(str, one.shape)), planes, widest > ROOM)
+    return Heat(one.kind, " × ".join(map(str, one.shape)), planes, widest > ROOM, one.remark)
 
 
 def scale_of(*some: Numbers | None) -> float:

@@ -147,7 +147,7 @@ def page_of(report: Report, shots: Sequence[tuple[int, Shot]] = (), limit: int =
     return Page(
         name=name_of(report.submission),
         score=points(report.score) if report.regular.judged else "–",
-        of=points(report.max_score), bonus=marks(report.extra), notes=list(notes(report)), hands=hands(report),
+        of=out_of(report), bonus=marks(report.extra), notes=list(notes(report)), hands=hands(report),
         given=[(o.check.title, shortened(by_hand(o.override), limit)) for o in report.overridden if o.override],
         problems=problems_of(report.problems), unread=report.unread, steps=steps,
         done=nothing_left(report, ran) if not steps else "",
@@ -159,6 +159,14 @@ def page_of(report: Report, shots: Sequence[tuple[int, Shot]] = (), limit: int =
         ],
         versions=[(name.replace("_", " "), one_line(version)) for name, version in under.versions.items()],
     )  # fmt: skip
+
+
+def out_of(report: Report) -> str:
+    """Of how many points the score is."""
+    total = report.regular
+    if total.judged == total.most:
+        return f"/ {points(total.most)} points"
+    return f"of {worth(total.judged)} judged" if total.judged else "nothing was judged"
 
 
 def notes(report: Report) -> Iterator[str]:
