@@ -13,6 +13,7 @@ import pytest
 from grader.cli import main as cli
 from grader.grading.graded import Graded, graded
 from grader.grading.store import NAME, Store
+from grader.report.folder import PAGE, REPORT_NAMES, TABLE
 
 from .conftest import ROOT
 from .made_run import contents
@@ -82,6 +83,9 @@ def test_another_outcome_is_shown_and_nothing_is_stored(
     assert "printed: asked" in " ".join(said.split()), "all that the code printed"
     assert next(o.status for o in of(out, "bob").report.outcomes if o.check.id == wrong) == "passed"
     assert contents(out) == before
+
+
+WRITTEN = (*(f"bob/{name}" for name in REPORT_NAMES), TABLE, PAGE)
 
 
 def test_points_given_by_hand_survive_grading_again_in_every_export(
