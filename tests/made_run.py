@@ -14,10 +14,10 @@ from grader.grading.store import Given, Kept, Store
 from grader.grading.submissions import content_of as submission_content
 from grader.grading.submissions import digest_of, keys_of, text_of
 from grader.grading.verdicts import circumstances_content, content_of
-from grader.report.folder import REPORT_NAMES, STORE_FILES, TABLE, RunFolder
+from grader.report.folder import PAGE, REPORT_NAMES, STORE_FILES, TABLE, RunFolder
 from grader.report.model import Circumstances
 from grader.report.names import folder_name
-from grader.report.write import write_gradebook, write_report
+from grader.report.write import write_gradebook, write_page, write_report
 from grader.rubric import CHECKS
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -84,8 +84,9 @@ def written(out: Path) -> None:
     for one in everybody:
         folder.expect(f"{folder_name(one.report.submission)}/{name}" for name in REPORT_NAMES)
         write_report(one.report, out)
-    folder.expect([TABLE])
+    folder.expect([TABLE, PAGE])
     write_gradebook([one.report for one in everybody], out)
+    write_page([one.report for one in everybody], out)
 
 
 def contents(out: Path) -> dict[str, bytes]:

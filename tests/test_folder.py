@@ -14,7 +14,7 @@ import pytest
 from grader.cli import grade as command
 from grader.report import junit
 from grader.report.folder import RECORD, FolderError, RunFolder
-from grader.report.write import put, write_gradebook, write_report
+from grader.report.write import put, write_gradebook, write_page, write_report
 
 from .test_report import report_of
 
@@ -25,8 +25,9 @@ def run(out: Path, *names: str, fresh: bool = False) -> RunFolder:
     folder.begin()
     for name in names:
         assert command.save(report_of(name=name), folder).problems == ()
-    folder.expect(["gradebook.csv"])
+    folder.expect(["gradebook.csv", "class.html"])
     write_gradebook([report_of(name=name) for name in names], out)
+    write_page([report_of(name=name) for name in names], out)
     return folder
 
 
@@ -35,8 +36,9 @@ def tree(folder: Path) -> set[str]:
 
 
 def files_of(*names: str) -> set[str]:
-    reports = {f"{name}/{file}" for name in names for file in ("report.json", "report.md", "junit.xml", "results.json")}
-    return reports | {RECORD, "gradebook.csv"}
+    five = ("report.json", "report.md", "report.html", "junit.xml", "results.json")
+    reports = {f"{name}/{file}" for name in names for file in five}
+    return reports | {RECORD, "gradebook.csv", "class.html"}
 
 
 def test_a_second_run_is_refused_and_a_fresh_one_replaces_the_first(tmp_path: Path) -> None:
@@ -98,6 +100,7 @@ def test_reports_removed_by_hand_do_not_count(tmp_path: Path) -> None:
     run(out, "ann")
     shutil.rmtree(out / "ann")
     (out / "gradebook.csv").unlink()
+    (out / "class.html").unlink()
     run(out, "bob")
     assert tree(out) == files_of("bob")
 
@@ -168,7 +171,7 @@ def test_a_full_disk_costs_one_row_its_files_and_no_half_of_one_is_left(tmp_path
     assert "could not be written" in saved.problems[0]
     assert "ann" not in {path.name for path in out.iterdir()} or list((out / "ann").iterdir()) == []
     assert command.save(report_of(name="bob"), folder).problems == ()
-    assert tree(out) == files_of("bob") - {"gradebook.csv"}
+    assert tree(out) == files_of("bob") - {"gradebook.csv", "class.html"}
 
 
 def test_an_older_file_stays_whole_when_a_new_one_cannot_be_written(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from grader.cli import main as cli
 from grader.grading.graded import Graded, graded
 from grader.grading.store import NAME, Store
+from grader.report.folder import PAGE, REPORT_NAMES, TABLE
 
 from .conftest import ROOT
 from .made_run import contents
@@ -84,6 +85,9 @@ def test_another_outcome_is_shown_and_nothing_is_stored(
     assert contents(out) == before
 
 
+WRITTEN = (*(f"bob/{name}" for name in REPORT_NAMES), TABLE, PAGE)
+
+
 def test_points_given_by_hand_survive_grading_again_in_every_export(
     typed: Typed, graded_class: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,7 +98,7 @@ def test_points_given_by_hand_survive_grading_again_in_every_export(
         code = cli.main(["grade", str(folder), "--out", str(out), *FIRST, *more])
         shown = " ".join(capsys.readouterr().out.split())
         assert (code, "* with points given by hand, for 1 check in all" in shown) == (0, True)
-        for name in ("bob/report.json", "bob/report.md", "bob/junit.xml", "bob/results.json", "gradebook.csv"):
+        for name in WRITTEN:
             assert b"seen in office hours" in (out / name).read_bytes(), (name, more)
     with (out / "gradebook.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
@@ -104,7 +108,7 @@ def test_points_given_by_hand_survive_grading_again_in_every_export(
     with (folder / "bob" / "gaussians.py").open("a") as file:
         file.write("# another text\n")
     assert cli.main(["grade", str(folder), "--out", str(out), *FIRST]) == 0
-    for name in ("bob/report.json", "bob/report.md", "bob/junit.xml", "bob/results.json", "gradebook.csv"):
+    for name in WRITTEN:
         assert b"seen in office hours" in (out / name).read_bytes(), name
     assert b"for what was handed in before: seen" in (out / "bob" / "report.md").read_bytes()
     capsys.readouterr()

@@ -1,5 +1,5 @@
-"""What can be typed about a run that is over: ``diff``, ``show``, ``override``, ``rerun`` and ``export``, all
-on a run folder."""
+"""What can be typed about a run that is over: ``diff``, ``show``, ``override``, ``rerun``, ``page`` and ``export``,
+all on a run folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .options import Parser, UsageError, comment_text, name_text, nonempty_path, point_number
 
-COMMANDS = ("diff", "show", "override", "rerun")
+COMMANDS = ("diff", "show", "override", "rerun", "page")
 SYSTEMS = ("moodle", "canvas", "gradescope", "csv")
 WHO = "a name, id, e-mail address, folder or key, in any spelling that only one of them has"
 WHICH = "a check's id, or a beginning that no other has"
@@ -52,6 +52,17 @@ def add_commands(commands: argparse._SubParsersAction[Parser], boxes: Sequence[s
     rerun.add_argument("--data", type=nonempty_path, metavar="ROOT",
                        help="where MNIST lies (default: A7_DATA, then data/)")  # fmt: skip
     rerun.add_argument("--unsafe-no-box", action="store_true", help="run it even where no box holds it")
+
+    page = commands.add_parser(
+        "page", help="write the page about a class elsewhere, or without names",
+        description="Writes what class.html in the folder of a run says to another file, with links to the reports.",
+    )  # fmt: skip
+    page.add_argument("out", type=nonempty_path, metavar="OUT", help="the folder of a run (--out of grade)")
+    page.add_argument("--file", type=nonempty_path, required=True, metavar="FILE", help="the page to write (.html)")
+    page.add_argument(
+        "--anonymous", action="store_true",
+        help="made-up names, the same ones each time; no ids, links or texts of students",
+    )  # fmt: skip
 
     export = commands.add_parser("export", help="write marks into the file that a system takes back")
     export.add_argument("out", type=nonempty_path, metavar="OUT", help="the folder of a run (--out of grade)")

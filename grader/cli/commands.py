@@ -20,11 +20,12 @@ from .consoles import say
 from .diff import run_diff
 from .grade import run_grade
 from .override import run_override
+from .page import run_page
 from .rerun import run_rerun
 from .show import run_show
 
 NO_BOX = 4
-AFTERWARDS = {"diff": run_diff, "show": run_show, "override": run_override, "rerun": run_rerun}
+AFTERWARDS = {"diff": run_diff, "show": run_show, "override": run_override, "rerun": run_rerun, "page": run_page}
 
 
 def run(options: argparse.Namespace, folder: RunFolder | None, out: Console, err: Console) -> int:

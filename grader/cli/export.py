@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..report.folder import BEGINNINGS
 from ..report.lms import canvas, moodle, tables
 from ..report.lms.filling import Choices
 from ..report.lms.marks import Export, Mark, TemplateError
@@ -99,7 +100,7 @@ def refuse_clashes(options: argparse.Namespace) -> None:
             )
         if any(same_file(path, other) for other in (options.config,) if other is not None):
             raise UsageError(f"{shown(path)} is the configuration: give another name")
-        if same_file(path.parent, options.out) and path.name.startswith(("run.sqlite", ".a7", "gradebook.csv")):
+        if same_file(path.parent, options.out) and path.name.startswith(BEGINNINGS):
             raise UsageError(f"{shown(path)} is one of the run's own files: give another name")
 
 

@@ -16,10 +16,10 @@ from ..grading.graded import graded_in
 from ..grading.plan import Plan
 from ..grading.run import MakeEngine, grade_course, local_engine
 from ..grading.store import Store, StoreError, now
-from ..report.folder import REPORT_NAMES, TABLE, RunFolder, reason
+from ..report.folder import PAGE, REPORT_NAMES, TABLE, RunFolder, reason
 from ..report.model import Report
 from ..report.names import folder_name
-from ..report.write import write_gradebook, write_report
+from ..report.write import write_gradebook, write_page, write_report
 from ..rubric import CHECKS
 from . import terminal
 from .arguments import UsageError
@@ -124,9 +124,10 @@ class Grading:
             return FAILED
         ordered = [self.reports[index] for index in sorted(self.reports)]
         book = save_table(ordered, self.folder, self.err) if ordered else None
+        page = not ordered or save_page(ordered, self.folder, self.err)
         terminal.print_grades(self.out, ordered, self.folder.out, book, verbose=self.options.verbose)
         terminal.print_counts(self.out, self.everybody.submissions, ordered, course)
-        return FAILED if self.unsaved or book is None or any(report.faults for report in ordered) else 0
+        return FAILED if self.unsaved or book is None or not page or any(report.faults for report in ordered) else 0
 
     def grade(self) -> Course:
         """Every report, written as soon as it is made. Raises StoreError and KeyboardInterrupt."""
@@ -156,6 +157,7 @@ class Grading:
             rows = [self.reports[index] for index in sorted(self.reports)]
         if rows:
             save_table(rows, self.folder, self.err)
+            save_page(rows, self.folder, self.err)
         where = f", reports of those are in {self.folder.out}" if done else ""
         say(self.err, "interrupted", f"{done} of {len(self.everybody.submissions)} graded{where}", "yellow")
         self.say_how_to_go_on()
@@ -190,3 +192,17 @@ def save_table(reports: Sequence[Report], folder: RunFolder, err: Console) -> Pa
     except OSError as error:
         say(err, "error", f"{TABLE} could not be written to {folder.out} ({reason(error)}): the table follows", "red")
         return None
+
+
+def save_page(reports: Sequence[Report], folder: RunFolder, err: Console) -> bool:
+    """Writes the page about the class. False, and the reason said, if that failed: every mark is in the table."""
+    try:
+        folder.expect([PAGE])
+        write_page(reports, folder.out)
+    except OSError as error:
+        say(err, "error", f"{PAGE} could not be written to {folder.out} ({reason(error)}); the marks stand", "red")
+    except Exception as bug:  # noqa: BLE001 - a fault of ours, which must not take a class's marks with it
+        say(err, "error", f"the grader failed to write {PAGE} ({type(bug).__name__}: {bug}); the marks stand", "red")
+    else:
+        return True
+    return False

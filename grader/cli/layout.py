@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -13,8 +12,8 @@ from rich.text import Text
 from ..check.declaration import Question
 from ..check.outcome import Outcome
 from ..report.model import sum_of
+from ..report.steps import first_steps, missing_part, unmet
 from ..report.words import STATUS_WORDS, explanation, marks, points
-from ..rubric import QUESTIONS
 
 COLOURS = {
     "passed": "green",
@@ -62,18 +61,6 @@ def extent(outcomes: Sequence[Outcome]) -> str:
     return f"{len(outcomes)} check{'s'[: len(outcomes) != 1]}, {worth} point{'s'[: worth != '1']}"
 
 
-def unmet(outcome: Outcome, others: Sequence[Outcome]) -> list[str]:
-    """The checks that a skipped one waits for."""
-    passed = {other.check.id for other in others if other.status == "passed"}
-    return [need for need in outcome.check.needs if need not in passed]
-
-
-def missing_part(outcome: Outcome) -> str:
-    """The function or class that is not written yet; the starter's stubs name it after their question."""
-    stub = re.search(r"\((?:Question \d+|Bonus): ([\w.]+)\)$", outcome.message)
-    return stub[1].removesuffix(".__init__") if stub else outcome.check.id
-
-
 def outcome_block(outcome: Outcome, for_student: bool) -> RenderableType:
     """One check and what there is to know."""
     of = f"{points(outcome.earned)}/{points(outcome.check.points)}"
@@ -113,18 +100,13 @@ def next_steps(outcomes: Sequence[Outcome], *, for_student: bool) -> RenderableT
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=12)
     grid.add_column(overflow="fold")
-    found = False
-    for question in QUESTIONS:
-        own = [o for o in outcomes if o.check.question == question.number]
-        first = next((o for o in own if not o.full and o.status not in ("not_run", "skipped", "error")), None)
-        if first is None:
-            continue
-        found = True
+    steps = first_steps(outcomes)
+    for question, first in steps:
         what = f"{first.check.title} ({STATUS_WORDS[first.status]})"
         if first.status == "unimplemented":
             what = f"{missing_part(first)} is not written yet"
         grid.add_row(f"{question_name(question)}:", Text.assemble(what, (f"  {first.check.id}", "dim")))
-    if not found:
+    if not steps:
         return Text()
     head = Text("What to do next" if for_student else "First in each question", "bold")
     tail = Text("--question N runs one question alone, --verbose lists what passed", "dim")

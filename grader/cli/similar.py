@@ -6,7 +6,6 @@ Needs no PyTorch and runs nothing that was handed in.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,17 +20,18 @@ from ..classes.records import Reading, Submission
 from ..classes.similarity import HINT, LEAST, WHOLE, Pair, Share, Similarity, Work, compare
 from ..classes.tokens import Tokens
 from ..report import alike
-from ..report.folder import RECORD, REPORT_NAMES, TABLE
+from ..report.folder import PAGE, RECORD, REPORT_NAMES, TABLE
+from ..report.pages.environment import percent
 from ..report.printable import name_of
 from .arguments import MODULE_NAMES, UsageError
 from .consoles import say
+from .private import put_private
 from .reading import read_all, refuse_absent, say_unread
 
 ENDINGS = (".html", ".htm")
 FEW = 20  # texts that are not worth other processes
-OURS = frozenset({RECORD, TABLE, "run.sqlite", *REPORT_NAMES})
+OURS = frozenset({RECORD, TABLE, PAGE, "run.sqlite", *REPORT_NAMES})
 MOST_ROWS = 20  # pairs in a terminal; the page has all of them
-READABLE_BY_ME_ONLY = 0o600
 
 
 def run_similar(options: argparse.Namespace, out: Console, err: Console) -> int:
@@ -48,7 +48,7 @@ def run_similar(options: argparse.Namespace, out: Console, err: Console) -> int:
     with err.status("comparing"):
         found = compare(works, starter, spread(options.jobs or cores()))
     try:
-        write(options.file, alike.render(page_of(reading, found)))
+        put_private(options.file, alike.render(page_of(reading, found)))
     except OSError as error:
         say(err, "error", f"--file {options.file}: {error.strerror or error}; what was found follows", "red")
         print_found(out, submissions, found, None)
@@ -141,22 +141,7 @@ def told(share: Share | None) -> str:
     """A share in words."""
     if share is None or not share.own:
         return "nothing of its own"
-    return f"{alike.percent(share.ratio)} of {share.own} tokens"
-
-
-def write(file: Path, text: str) -> None:
-    """Writes the page whole or not at all, and for its owner's eyes. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READABLE_BY_ME_ONLY)
-        with open(handle, "w", encoding="utf-8", newline="\n") as page:
-            page.write(text)
-        beside.replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    return f"{percent(share.ratio)} of {share.own} tokens"
 
 
 def print_found(console: Console, submissions: Sequence[Submission], found: Similarity, file: Path | None) -> None:
@@ -168,7 +153,7 @@ def print_found(console: Console, submissions: Sequence[Submission], found: Simi
         for head in ("share", "one", "other", "modules that alone are a reason to look"):
             table.add_column(head, justify="right" if head == "share" else "left", overflow="fold")
         for pair in found.pairs[:MOST_ROWS]:
-            table.add_row(alike.percent(pair.whole), Text(name_of(submissions[pair.first].name)),
+            table.add_row(percent(pair.whole), Text(name_of(submissions[pair.first].name)),
                           Text(name_of(submissions[pair.second].name)), Text(", ".join(pair.alike)))  # fmt: skip
         console.print(table)
         if len(found.pairs) > MOST_ROWS:

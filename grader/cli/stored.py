@@ -12,8 +12,9 @@ from ..grading.graded import Graded, graded_row
 from ..grading.store import Store, StoreError
 from ..grading.submissions import submission_of
 from ..report import gradebook
-from ..report.folder import TABLE, RunFolder, reason
+from ..report.folder import PAGE, TABLE, RunFolder, reason
 from ..report.names import folder_name
+from ..report.pages import classroom
 from ..report.printable import name_of
 from ..report.write import report_files, staged
 from ..rubric import rubric_hash
@@ -59,11 +60,13 @@ def say_older(one: Graded, err: Console) -> None:
 def rewritten(
     out: Path, everybody: Sequence[Graded], keys: Collection[str], commit: Callable[[], None], err: Console
 ) -> bool:
-    """Writes the reports of some and the table of all beside their places, commits to the store, and puts them there.
+    """Writes the reports of some and those of all beside their places, commits to the store, and puts them there.
 
     Where they or the store cannot be written, nothing is changed. False, and the reason said, if anything failed.
     """
-    contents = {out / TABLE: gradebook.render([one.report for one in everybody]).encode(gradebook.ENCODING)}
+    reports = [one.report for one in everybody]
+    contents = {out / TABLE: gradebook.render(reports).encode(gradebook.ENCODING),
+                out / PAGE: classroom.render(reports).encode()}  # fmt: skip
     for one in everybody:
         if one.key in keys:
             place = out / folder_name(one.report.submission)

@@ -7,12 +7,10 @@ script and asks nothing of any network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from .printable import name_of, printable
+from .pages.environment import environment
+from .printable import printable
 
 TEMPLATE = "alike.html.jinja"
 LONGEST_LINE = 300
@@ -100,11 +98,6 @@ def shown(piece: str) -> str:
     return printable(piece, LONGEST_LINE)
 
 
-def percent(ratio: float) -> str:
-    """In whole percent, rounded down: 100 is everything."""
-    return f"{int(ratio * 100 + 1e-9)} %"
-
-
 def bars(shares: Sequence[float]) -> list[tuple[str, int, int]]:
     """How many pairs share how much: "40 to 50 %", their number, and the length of its bar in percent."""
     counts = [0] * BINS
@@ -117,11 +110,5 @@ def bars(shares: Sequence[float]) -> list[tuple[str, int, int]]:
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters.update(percent=percent, name=name_of)
-    return environment.get_template(TEMPLATE).render(
-        page=page, bars=bars(page.shares), most_pairs=MOST_PAIRS, most_passages=MOST_PASSAGES
-    )
+    template = environment().get_template(TEMPLATE)
+    return template.render(page=page, bars=bars(page.shares), most_pairs=MOST_PAIRS, most_passages=MOST_PASSAGES)

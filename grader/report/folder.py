@@ -21,11 +21,14 @@ from .printable import one_line
 RECORD = ".a7-reports"
 HEAD = "# Written by 'python -m grader grade': the files listed here are its own, and --fresh removes them."
 TABLE = "gradebook.csv"
-REPORT_NAMES = ("report.json", "report.md", "junit.xml", "results.json")
+PAGE = "class.html"
+REPORT_NAMES = ("report.json", "report.md", "report.html", "junit.xml", "results.json")
+SECRET = ".a7-pseudonyms"  # what names are hidden with on an anonymous page
 STORE = "run.sqlite"  # and what SQLite puts beside it
 STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
-BESIDE, INSIDE = ("|".join(map(re.escape, names)) for names in ((TABLE, *STORE_FILES), REPORT_NAMES))
+BESIDE, INSIDE = ("|".join(map(re.escape, names)) for names in ((TABLE, PAGE, SECRET, *STORE_FILES), REPORT_NAMES))
 OWN = re.compile(rf"{BESIDE}|[^/\\\x00-\x1f]+/({INSIDE})")
+BEGINNINGS = (STORE, ".a7", TABLE, PAGE)  # of the names of a run's own files
 SUBMITTED = (".py", ".ipynb", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 PROBE = ".a7-probe"
 
@@ -103,7 +106,7 @@ class RunFolder:
                 self.out.mkdir(parents=True, exist_ok=True)
                 self.record.write_text(HEAD, encoding="utf-8")
                 self.known.clear()
-            self.expect(STORE_FILES)
+            self.expect((*STORE_FILES, SECRET))
         except OSError as error:
             raise FolderError(f"{asked(self.out)}: {reason(error)}; nothing has been graded") from error
 
@@ -163,7 +166,7 @@ def refuse_foreign(out: Path) -> None:
         inside = sorted(item.iterdir()) if item.is_dir() and not item.is_symlink() else []
         for path in (item, *inside):
             name = path.name.casefold()
-            if name in (TABLE, *REPORT_NAMES) and path.is_file():
+            if name in (TABLE, PAGE, *REPORT_NAMES) and path.is_file():
                 raise FolderError(
                     f"{asked(out)} holds {one_line(path.name, 80)}, which this tool has no record of writing there: "
                     "give another folder, or remove the file yourself"

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import gradebook, gradescope, junit, markdown
+from .folder import PAGE, TABLE
 from .model import Report, as_dict
 from .names import folder_name
+from .pages import classroom, student
+from .pictures.draw import pictures_of
 
 
 def put(path: Path, text: str, encoding: str = "utf-8") -> None:
@@ -82,13 +85,14 @@ def report_files(report: Report) -> dict[str, str]:
     return {
         "report.json": as_json(as_dict(report)),
         "report.md": markdown.render(report),
+        "report.html": student.render(report, pictures_of(report)),
         "junit.xml": junit.render(report),
         "results.json": as_json(gradescope.render(report)),
     }
 
 
 def write_report(report: Report, out: Path) -> Path:
-    """Four files in the submission's own folder."""
+    """Five files in the submission's own folder."""
     folder = out / folder_name(report.submission)
     put_all({folder / name: text for name, text in report_files(report).items()})
     return folder
@@ -96,6 +100,13 @@ def write_report(report: Report, out: Path) -> Path:
 
 def write_gradebook(reports: Sequence[Report], out: Path) -> Path:
     """The table of all submissions."""
-    path = out / "gradebook.csv"
+    path = out / TABLE
     put(path, gradebook.render(reports), gradebook.ENCODING)
+    return path
+
+
+def write_page(reports: Sequence[Report], out: Path) -> Path:
+    """The page about all submissions."""
+    path = out / PAGE
+    put(path, classroom.render(reports))
     return path
