@@ -11,6 +11,7 @@ from grader.check.datasets import Dataset
 from grader.classes.ingest import Submission, read_submission
 from grader.grading.run import Plan, grade
 from grader.report.model import Report
+from grader.report.pictures.draw import pictures_of
 from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from .conftest import ROOT
@@ -48,6 +49,8 @@ def test_the_solution_gets_everything_on_digits(reference: Submission, digits: D
     report = report_of(reference, digits.name, KINDS, SEED)
     assert_everything(report, KINDS)
     assert (report.score, report.bonus) == (100, 10)
+    assert {p.check for p in pictures_of(report)} == {c.id for c in CHECKS if c.kind == "trained"}
+    assert [p for p in pictures_of(report) if p.missing or not p.png] == []
 
 
 @pytest.mark.slow
