@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 
-from ..check.declaration import Kind
+from ..check.declaration import Check, Kind, Question
+from ..check.thresholds import Cut, load_thresholds
 from ..check.trained import Budget
+from ..report.words import worth
 from ..rubric import CHECKS, QUESTIONS
 from ..rubric.bonus import trained as bonus
 from ..rubric.q03 import trained as q03
@@ -83,14 +86,59 @@ def between(page: str, name: str, text: str) -> str:
     return place.sub(lambda match: match[1] + text + match[2], page)
 
 
+def graded(question: Question) -> str:
+    """How a question is graded: points and checks by visibility and kind, and where trained ones give full credit."""
+    lines = []
+    for visibility, who in (("public", "public, yours to run"), ("hidden", "hidden, run by your TA")):
+        checks = [check for check in question.checks if check.visibility == visibility]
+        counts = Counter(check.kind for check in checks)
+        kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
+        if checks:
+            points = worth(sum(check.points for check in checks))
+            lines.append(f"{points} in {counted(len(checks), 'check')} ({kinds}) {who}")
+    text = f"**How it is graded.** {'; '.join(lines)}.\n"
+    rows = [row for check in question.checks if check.kind == "trained" for row in asked_of(check)]
+    if rows:
+        head = "| full credit of the trained checks | on digits | on MNIST |\n|---|---|---|"
+        text += f"\n{head}\n" + "\n".join(rows) + "\n"
+    return text
+
+
+def asked_of(check: Check) -> list[str]:
+    """A row for each number that a trained check compares with a cut, on both datasets."""
+    cuts = {dataset: load_thresholds(dataset).cuts(check.id) for dataset in IMAGES}
+    return [
+        f"| `{check.id}` ({check.points:g}), {metric} | "
+        + " | ".join(cut_of(cuts[dataset].get(metric)) for dataset in IMAGES) + " |"
+        for metric in dict.fromkeys(name for found in cuts.values() for name in found)
+    ]  # fmt: skip
+
+
+def cut_of(cut: Cut | None) -> str:
+    """Where full credit begins; no cut where the check is not made on a dataset."""
+    return "–" if cut is None else f"{'≤' if cut.full < cut.zero else '≥'} {cut.full:.4g}"
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 check", "2 checks"."""
+    return f"{number} {what}{'s'[: number != 1]}"
+
+
+def with_grading(handout: str) -> str:
+    """The handout with how each question is graded today."""
+    for question in QUESTIONS:
+        handout = between(handout, f"graded-{question.number or 'bonus'}", graded(question))
+    return handout
+
+
 def with_table(readme: str) -> str:
     """The README with the table of today's rubric."""
     return between(readme, "rubric", rubric_table())
 
 
 def with_budgets(handout: str) -> str:
-    """The handout with today's budgets."""
-    return between(handout, "budgets", budget_table())
+    """The handout with today's budgets, and how each question is graded."""
+    return with_grading(between(handout, "budgets", budget_table()))
 
 
 def main() -> int:

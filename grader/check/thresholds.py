@@ -41,8 +41,12 @@ class Thresholds:
 
     def cut(self, check: str, metric: str) -> Cut | None:
         """Cuts of one metric; None where it has not been calibrated, which only calibration itself may meet."""
-        found = self.checks.get(check, {}).get(self.dataset, {}).get(metric)
-        return None if found is None else Cut(float(found["full"]), float(found["zero"]))
+        return self.cuts(check).get(metric)
+
+    def cuts(self, check: str) -> dict[str, Cut]:
+        """Those of all metrics."""
+        found = self.checks.get(check, {}).get(self.dataset, {})
+        return {metric: Cut(float(one["full"]), float(one["zero"])) for metric, one in found.items()}
 
 
 def load_thresholds(dataset: str) -> Thresholds:

@@ -165,17 +165,19 @@ def trained_unet(ctx: Context) -> None:
 
     state = fit(ctx, recipe, budget)
     of = error_of(rebuilder(state))
-    error = of(images)
+    pictures = rebuilder(state)(images)
+    error = mse(pictures, images)
+    ctx.exhibits.images("Your U-Net", f"held-out images and their reconstructions (MSE {error:.4g})",
+                        originals=look.undone(images), reconstructions=look.undone(pictures))  # fmt: skip
     at_most(ctx, "mse", error, "the test error per pixel", trivial=mean_image_mse(ctx, images), slack=2.0,
             hint="Look at some reconstructions beside the images: is the digit missing, or only its details? On which "
             "way through the net should each of them come?")  # fmt: skip
     shown = images[:SKIP_SIZE]
-    pictures = skips_in_use(ctx, recipe, state, shown)
-    with_skips, without = (mse(some, shown) for some in pictures)
-    ctx.exhibits.images("Your U-Net, with its skips and without", f"held-out images, their reconstructions (MSE "
-                        f"{with_skips:.4g}), and what is left where the skips are zeros ({without:.4g})",
-                        originals=look.undone(shown), reconstructions=look.undone(pictures[0]),
-                        without_skips=look.undone(pictures[1]))  # fmt: skip
+    whole, bare = skips_in_use(ctx, recipe, state, shown)
+    with_skips, without = mse(whole, shown), mse(bare, shown)
+    ctx.exhibits.images("Without its skips", f"held-out images, and what is left where the skips are zeros (MSE "
+                        f"{without:.4g}, with them {with_skips:.4g})",
+                        originals=look.undone(shown), without_skips=look.undone(bare))  # fmt: skip
     what = "the error where the skips are replaced by zeros, relative to that with them,"
     at_least(ctx, "without skips", without / with_skips, what, trivial=1.0, slack=0.93)
     expect_particular(ctx, look, images, of, passes_through=True)
