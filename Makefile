@@ -16,7 +16,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -72,6 +72,9 @@ attacks: $(READY) ## the attack bank on every box of this machine (ten minutes a
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results
+
+gallery: $(READY) ## the handout's pictures: trains the reference and mistakes of the bank on digits
+	$(BIN)/python -m tests.gallery
 
 clean: ## remove the environment and what runs have left
 	rm -rf .venv reports runs .pytest_cache .mypy_cache .ruff_cache

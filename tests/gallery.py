@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from grader.check.datasets import load_dataset
@@ -63,10 +62,9 @@ def shown_by(check: str, submission: Submission) -> dict[str, Exhibit]:
     return {exhibit.title: exhibit for exhibit in outcome.exhibits}
 
 
-def pictures(pairs: Sequence[Pair]) -> dict[Path, bytes]:
+def draw(pairs: Sequence[Pair]) -> None:
     """The files of these pairs, two for each."""
     reference = read_submission(ROOT / "solution", MODULES)
-    found: dict[Path, bytes] = {}
     known: dict[tuple[str, str], dict[str, Exhibit]] = {}
     for pair in pairs:
         wrong = replace(reference, sources=apply(reference.sources, STORIES[pair.mistake]))
@@ -77,17 +75,15 @@ def pictures(pairs: Sequence[Pair]) -> dict[Path, bytes]:
             [exhibit] = [one for title, one in known[key].items() if title.startswith(pair.title)]
             if exhibit.missing:
                 raise RuntimeError(f"{pair.name}, {kind}: {exhibit.missing}")
-            found[FOLDER / f"{pair.name}-{kind}.png"] = drawn(exhibit)
+            (FOLDER / f"{pair.name}-{kind}.png").write_bytes(drawn(exhibit))
             print(f"{pair.name}-{kind}: {exhibit.says}", flush=True)
-    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draws all of them, or those that are named."""
     names = set(argv if argv is not None else sys.argv[1:])
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for path, content in pictures([pair for pair in PAIRS if not names or pair.name in names]).items():
-        path.write_bytes(content)
+    draw([pair for pair in PAIRS if not names or pair.name in names])
     return 0
 
 

@@ -157,6 +157,8 @@ def test_what_is_asked_aside_decides_nothing(worker: Worker) -> None:
         lambda: ctx.fresh().call("m.h", 1),
     ):
         ctx.aside("A picture", ask)
+    assert ctx.exhibits.all() == ()
+    ctx.ask_aside()
     assert (ctx.asked, ctx.entered, ctx.odd, ctx.printed) == before
     assert ctx.call("m.f", 2) == 2
     assert [bool(one.missing) for one in ctx.exhibits.all()] == [True] * 4

@@ -55,6 +55,7 @@ class Context:
         self.drawn: Drawn = {} if drawn is None else drawn
         self._data, self._thresholds = data, thresholds
         self._sessions: list[Session] = []
+        self._asides: list[tuple[str, Callable[[], Any]]] = []
         self._own: Session | None = None  # the process of a trained check that trains
         self._wrong: defaultdict[str, list[Pair]] = defaultdict(list)  # numbers that were wrong, by what they are
 
@@ -88,17 +89,23 @@ class Context:
         return session
 
     def aside(self, title: str, show: Callable[[], Any]) -> None:
-        """Asks for something to be shown, once everything is judged: whatever comes of it, no verdict does."""
-        before, own = list(self._sessions), self._own
-        try:
-            show()
-        # a picture that does not come about costs nothing, for whatever reason
-        except (Exception, SessionEnded) as why:  # noqa: BLE001
-            self.exhibits.miss(title, str(why) or type(why).__name__)
-        finally:
-            for session in self._sessions[len(before) :]:
-                session.close()
-            self._sessions, self._own = before, own
+        """Something to be asked and shown once everything is judged, whatever the verdict (`ask_aside`)."""
+        self._asides.append((title, show))
+
+    def ask_aside(self) -> None:
+        """Asks what was put aside. Whatever comes of it, no verdict does."""
+        for title, ask in self._asides:
+            before, own = list(self._sessions), self._own
+            try:
+                ask()
+            # a picture that does not come about costs nothing, for whatever reason
+            except (Exception, SessionEnded) as why:  # noqa: BLE001
+                self.exhibits.miss(title, str(why) or type(why).__name__)
+            finally:
+                for session in self._sessions[len(before) :]:
+                    session.close()
+                self._sessions, self._own = before, own
+        self._asides.clear()
 
     def close(self) -> None:
         """Ends all processes of the check."""

@@ -262,6 +262,7 @@ def run(
                           imports_afresh=check.kind == "trained", together=together,
                           drawn=setting.drawn)  # fmt: skip
         outcome = attempt(check, context)
+        context.ask_aside()
     except WorkerDied:
         outcome = killed(check)
     except GraderFault as fault:

@@ -159,11 +159,11 @@ def trained_images(ctx: Context) -> None:
     train, test = (numbers[codes] for codes in image_codes(ctx, budget.train_size))
     made = recipe(PATCH_CODES)
     state = fit(ctx, made, budget, {"codes": train})
+    ctx.aside("What the prior looks at", lambda: show_reach(ctx, made, state, test[0]))
     bits = -float(log_probs(ctx, made, state, test).mean())
     expect_causal(ctx, made, state, test[:200])
     unigram = unigram_bits(train, test, PATCH_CODES)
     at_most(ctx, "ratio", bits / unigram, "bits per code against independent codes", trivial=1.0, slack=0.3)
-    ctx.aside("What the prior looks at", lambda: show_reach(ctx, made, state, test[0]))
 
 
 TRAINED: tuple[Check, ...] = (trained_source, trained_images)

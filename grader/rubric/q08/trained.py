@@ -138,6 +138,14 @@ def show_split(ctx: Context, found: Measured) -> None:
                       f"{found.kl:.4g}", {"reconstruction": [found.recon], "KL": [found.kl]})  # fmt: skip
 
 
+def show_samples(ctx: Context, look: Disguise, recipe: Recipe, state: Mapping[str, Tensor]) -> None:
+    """Draws from the prior."""
+    drawn = look.undone(decode(ctx, recipe, state, ctx.randn(3 * FEW, LATENT, dtype=torch.float32)))
+    first, second, third = torch.split(drawn, FEW)
+    ctx.exhibits.images("Samples from the prior", "images decoded from draws of N(0, I)", drawn=first, more=second,
+                        and_more=third)  # fmt: skip
+
+
 def show_between(ctx: Context, look: Disguise, recipe: Recipe, state: Mapping[str, Tensor], images: Tensor) -> None:
     """Images and their reconstructions, and what lies between two of them in the latent space."""
     mu, _ = encode(ctx, recipe, state, images[:FEW])
@@ -173,6 +181,8 @@ def trained_elbo(ctx: Context) -> None:
     recipe = Recipe("vae.VAE", {"latent_dim": LATENT}, OWN_LOSS)
     budget = ELBO_BUDGET[ctx.data.name]
     state = fit(ctx, recipe, budget)
+    ctx.aside("Samples from the prior", lambda: show_samples(ctx, look, recipe, state))
+    ctx.aside("Between two images", lambda: show_between(ctx, look, recipe, state, images))
     found = measure(ctx, recipe, state, images)
     show_split(ctx, found)
     ctx.exhibits.points("Where digits lie in the latent space", "posterior means of held-out images, in the plane in "
@@ -185,15 +195,12 @@ def trained_elbo(ctx: Context) -> None:
     noise = ctx.rand(DRAWN, 1, 28, 28, dtype=torch.float32)
     mean = to_float(data.train_x).mean(0, keepdim=True).expand(DRAWN, 1, 28, 28)
     trivial = min(judge.distance(noise, real), judge.distance(mean, real))
-    ctx.exhibits.images("Samples from the prior", "images decoded from draws of N(0, I), beside real ones",
-                        real=real, drawn=drawn, more=drawn[FEW:], and_more=drawn[2 * FEW :])  # fmt: skip
     what = "the Fréchet distance of drawn images to real ones, in a judge's features,"
     at_most(ctx, "distance of samples", judge.distance(drawn, real), what, trivial=trivial, slack=0.6,
             hint="Decode some draws of N(0, I). Has the decoder met latents like these while it learned?")  # fmt: skip
     expect_particular(ctx, look, images, lambda images: measure(ctx, recipe, state, images).nelbo)
     expect_follows(ctx, look, images, functools.partial(rebuilt, ctx, recipe, state), FOLLOWS)
     expect_learned(ctx, recipe, budget, "-ELBO", lambda state: measure(ctx, recipe, state, images).nelbo, longest=0.3)
-    ctx.aside("Between two images", lambda: show_between(ctx, look, recipe, state, images))
 
 
 @declare(
