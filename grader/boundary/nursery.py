@@ -18,10 +18,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..worker import wire
+from .ends import CalledOff
 
 PRINTED_KEPT = 4000
 START_SECONDS = 15.0  # until the first file is begun, on a busy machine
 ANSWER_SECONDS = 5.0
+LOOK_SECONDS = 0.2  # how often it is looked whether anybody waits still
 MOST_PID = 1 << 22  # Linux has no larger number
 MOST_SAID = 1 << 12  # bytes of one sentence
 
@@ -58,8 +60,11 @@ class ImportEnded(Exception):
 class Nursery:
     """A running nursery. Raises ImportEnded or Unusable where there will be none."""
 
-    def __init__(self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str]) -> None:
-        self.folder, self.known = folder, known
+    def __init__(
+        self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str],
+        called_off: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self.folder, self.known, self.called_off = folder, known, called_off
         self.nonce = 0
         self.printed = b""
         self.socket, theirs = socket.socketpair()
@@ -77,7 +82,7 @@ class Nursery:
         self.deadline = 0.0
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Until all files have been tried, each for so many seconds."""
+        """Until all files have been tried, each for so many seconds. Raises CalledOff, too."""
         module = ""
         while True:
             self.deadline = time.monotonic() + (seconds if module else START_SECONDS)
@@ -141,7 +146,9 @@ class Nursery:
         poll.register(self.output, select.POLLIN)
         while True:
             left = max(0.0, self.deadline - time.monotonic())
-            ready = {fd for fd, _ in poll.poll(1000 * left)}
+            ready = {fd for fd, _ in poll.poll(1000 * min(left, LOOK_SECONDS))}
+            if self.called_off():
+                raise CalledOff
             if self.output in ready:
                 with contextlib.suppress(BlockingIOError):
                     chunk = os.read(self.output, 1 << 16)
