@@ -208,6 +208,9 @@ class Drawn:
         self.last = float("-inf")
         self.size: object = None
 
+    def begin(self) -> None:
+        """Another run begins."""
+
     def show(self, state: State, *, final: bool = False) -> None:
         """Draws, but not too often unless this is how it stays."""
         if not final and self.now() - self.last < REDRAW_SECONDS:
@@ -227,10 +230,13 @@ class Told:
         self.console = console
         self.told = False
 
+    def begin(self) -> None:
+        """Another run begins: its first verdict is news."""
+        self.told = False
+
     def show(self, state: State, *, final: bool = False) -> None:
         """Writes what is new."""
         if final:
-            self.told = False
             lines = self.console.render_lines(picture(state, self.console, None, folded=False), pad=False)
             self.console.print(Lines([without_tail(line) for line in lines]))
         elif not self.told and (judged := [name for name in state.touched if name not in state.open]):

@@ -58,7 +58,7 @@ class Watched:
     def look(self) -> None:
         """Reads what was saved and judges what can see it. What is saved meanwhile ends this, and is looked at next."""
         began, names = time.monotonic(), self.saves.taken()
-        self.state.doing = ""
+        self.screen.begin()
         try:
             text, self.state.said = draft(self.folder, self.text)
         except IngestError as error:
@@ -97,10 +97,9 @@ class Watched:
         state.open = ()
         self.compare(state.outcomes)
         self.whole = True
-        took = f"{counted(count, 'check')} judged in {time.monotonic() - began:.1f} s"
-        rest = sum(not outcome.left_out for outcome in report.outcomes) - count
-        kept = f", {rest} cannot see the change" if rest and count else ""
-        what = f"{took}{kept}" if count else "no check can see the change"
+        ran = sum(not outcome.left_out for outcome in report.outcomes)
+        took = f"{count} of {counted(ran, 'check')} judged in {time.monotonic() - began:.1f} s"
+        what = took if count else "no check can see the change"
         state.said = [*state.said, *(problem for problem in report.problems if "is not there" not in str(state.said))]
         state.doing = self.stamp(f"{what} · {tally(state.ran)} · seed {self.seed}")
         self.screen.show(state, final=True)

@@ -102,10 +102,11 @@ class Bench:
 
     def turn_to(self, submission: Submission, called_off: Callable[[], bool]) -> None:
         """Its author's next version, on the worker that is there: nothing of the last one has run in that itself."""
-        self.submission, self.patience = submission, Patience(called_off)
+        changed, self.submission, self.patience = submission != self.submission, submission, Patience(called_off)
         if self._worker is not None and self._worker.alive:
             try:
-                self._worker.submit(submission.sources, submission.aliases)
+                if changed:
+                    self._worker.submit(submission.sources, submission.aliases)
                 self._worker.patience = self.patience
             except WorkerDied:
                 self.close()
