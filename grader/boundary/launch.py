@@ -158,9 +158,8 @@ class Worker:
             folder = f"import-{next(self.folders)}"
             nursery = None
             try:
-                nursery = Nursery(folder, functools.partial(self._fork_nursery, folder), frozenset(self.sources),
-                                  self.patience.called_off)  # fmt: skip
-                nursery.wait_until_ready(self.patience.import_limit())
+                nursery = Nursery(folder, functools.partial(self._fork_nursery, folder), frozenset(self.sources))
+                nursery.wait_until_ready(self.patience.import_limit(), self.patience.called_off)
                 self.nursery, self.raised = nursery, True
             except ImportEnded as ended:
                 self.raised = not ended.module or ended.module in self.blocked

@@ -23,7 +23,7 @@ from .ends import CalledOff
 PRINTED_KEPT = 4000
 START_SECONDS = 15.0  # until the first file is begun, on a busy machine
 ANSWER_SECONDS = 5.0
-LOOK_SECONDS = 0.2  # how often it is looked whether anybody waits still
+LOOK_SECONDS = 0.2  # how often it is looked whether anybody waits for an import still
 MOST_PID = 1 << 22  # Linux has no larger number
 MOST_SAID = 1 << 12  # bytes of one sentence
 
@@ -60,11 +60,8 @@ class ImportEnded(Exception):
 class Nursery:
     """A running nursery. Raises ImportEnded or Unusable where there will be none."""
 
-    def __init__(
-        self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str],
-        called_off: Callable[[], bool] = lambda: False,
-    ) -> None:  # fmt: skip
-        self.folder, self.known, self.called_off = folder, known, called_off
+    def __init__(self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str]) -> None:
+        self.folder, self.known = folder, known
         self.nonce = 0
         self.printed = b""
         self.socket, theirs = socket.socketpair()
@@ -80,9 +77,17 @@ class Nursery:
                 os.close(out)
         self.read = wire.reader(self._receive)
         self.deadline = 0.0
+        self.called_off: Callable[[], bool] | None = (
+            None  # only while files are imported: else the answer is due at once
+        )
 
-    def wait_until_ready(self, seconds: float) -> None:
-        """Until all files have been tried, each for so many seconds. Raises CalledOff, too."""
+    def wait_until_ready(self, seconds: float, called_off: Callable[[], bool] | None = None) -> None:
+        """Until all files have been tried, each for so many seconds. Raises CalledOff, too, once `called_off` says so."""
+        self.called_off = called_off
+        self._wait_until_ready(seconds)
+        self.called_off = None
+
+    def _wait_until_ready(self, seconds: float) -> None:
         module = ""
         while True:
             self.deadline = time.monotonic() + (seconds if module else START_SECONDS)
@@ -147,7 +152,7 @@ class Nursery:
         while True:
             left = max(0.0, self.deadline - time.monotonic())
             ready = {fd for fd, _ in poll.poll(1000 * min(left, LOOK_SECONDS))}
-            if self.called_off():
+            if self.called_off is not None and self.called_off():
                 raise CalledOff
             if self.output in ready:
                 with contextlib.suppress(BlockingIOError):

@@ -67,13 +67,15 @@ class Saves:
         self.changed = threading.Event()
         self.changed.set()  # what is there has not been looked at
         self.names: set[str] = set()  # of the files that were saved since `taken`
-        self.stopped = threading.Event()
+        self.stopped, self.ready = threading.Event(), threading.Event()
+        self.watched = 0  # the number of the folder that is watched
         self.lock = threading.Lock()
         self.polling: bool | None = True if is_remote(self.folder) else None  # None: as the library finds best
         self.thread = threading.Thread(target=self._watch, name="saves", daemon=True)
 
     def __enter__(self) -> Saves:
         self.thread.start()
+        self.ready.wait(2 * LOOK_MS / 1000)  # what is saved before it watches would go unheard
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,24 +104,29 @@ class Saves:
                 if self.polling:
                     self.stopped.wait(LOOK_MS / 1000)
                 self.polling = True
-            self._note({""})
+            self._note(set())
 
     def _watch_this_folder(self) -> None:
         """Until it is another one, under the same name say. Raises OSError."""
-        watched = self.folder.stat().st_ino
+        number = self.folder.stat().st_ino
         for changes in watchfiles.watch(
             self.folder, watch_filter=lambda _, path: Path(path).name in FILES, recursive=False, step=TOGETHER_MS,
             debounce=LONGEST_MS, rust_timeout=LOOK_MS, yield_on_timeout=True, stop_event=self.stopped,
             force_polling=self.polling,
         ):  # fmt: skip
+            if self.watched != number:
+                self.watched = number
+                if self.ready.is_set():  # something may have been saved in between
+                    self._note(set())
+                self.ready.set()
             if changes:
                 self._note({Path(path).name for _, path in changes})
-            elif self.folder.stat().st_ino != watched:
+            elif self.folder.stat().st_ino != number:
                 return
 
     def _note(self, names: set[str]) -> None:
         with self.lock:
-            self.names |= names - {""}
+            self.names |= names
             self.changed.set()
 
 

@@ -33,7 +33,7 @@ def run_watch(options: argparse.Namespace, out: Console, err: Console) -> int:
     plan = make_plan(options, QUICK_KINDS, frozenset({"public"}))
     plan = replace(plan, box=find_box(options.box).box)
     try:
-        with Resident(plan) as resident, Saves(folder) as saves:
+        with Saves(folder) as saves, Resident(plan) as resident:
             watched = Watched(folder, resident, saves, shown_on(out), plan.seed)
             while True:
                 saves.wait()
@@ -60,13 +60,16 @@ class Watched:
         began, names = time.monotonic(), self.saves.taken()
         self.screen.begin()
         try:
-            text, self.state.said = draft(self.folder, self.text)
+            text, said = draft(self.folder, self.text)
+            self.state.said = said
         except IngestError as error:
             self.state.said = [str(error)]
             return self.screen.show(self.state, final=True)
         if self.whole and self.text is not None and text.sources == self.text.sources:
-            self.state.doing = self.stamp("nothing has changed" if not self.state.said else "the results are the last")
-            return self.screen.show(self.state, final=True)
+            if names:
+                self.state.doing = self.stamp("the results are the last ones" if said else "nothing has changed")
+                self.screen.show(self.state, final=True)
+            return None
         self.text, self.whole = text, False
         try:
             self.judge(self.resident.take(text, self.saves.changed.is_set), ", ".join(names), began)
