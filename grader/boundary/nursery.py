@@ -77,12 +77,10 @@ class Nursery:
                 os.close(out)
         self.read = wire.reader(self._receive)
         self.deadline = 0.0
-        self.called_off: Callable[[], bool] | None = (
-            None  # only while files are imported: else the answer is due at once
-        )
+        self.called_off: Callable[[], bool] | None = None  # while files are imported; all other answers come at once
 
     def wait_until_ready(self, seconds: float, called_off: Callable[[], bool] | None = None) -> None:
-        """Until all files have been tried, each for so many seconds. Raises CalledOff, too, once `called_off` says so."""
+        """Until all files have been tried, each for so many seconds. Raises CalledOff once `called_off` says so."""
         self.called_off = called_off
         self._wait_until_ready(seconds)
         self.called_off = None
