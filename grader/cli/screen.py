@@ -23,7 +23,7 @@ from ..report.model import sum_of
 from ..report.printable import one_line
 from ..report.words import STATUS_WORDS, explanation, marks, points
 from ..rubric import CHECKS, QUESTIONS
-from .layout import COLOURS, LABEL_WIDTH, details, missing_part, question_name
+from .layout import COLOURS, LABEL_WIDTH, details, label_width, missing_part, question_name
 
 FOUND = ("passed", "unimplemented", "skipped", "not_run", "error")  # all other statuses say that it is wrong
 REDRAW_SECONDS = 0.1
@@ -81,7 +81,7 @@ def next_step(state: State, console: Console, most: int | None) -> RenderableTyp
     if outcome.status == "unimplemented":
         return Group(title, details([("next", f"{missing_part(outcome)} is not written yet")], "dim", LABEL_WIDTH))
     lines = explanation(outcome, for_student=True)
-    width = console.width - min(LABEL_WIDTH, max((len(label) + 1 for label, _ in lines), default=0)) - 1
+    width = console.width - label_width(lines, LABEL_WIDTH) - 1
     return Group(title, details([(label, cropped(text, console, width, most)) for label, text in lines], "dim",
                                 LABEL_WIDTH))  # fmt: skip
 
