@@ -23,6 +23,7 @@ from ..check.outcome import Outcome
 from ..classes.ingest import IngestError
 from ..grading.resident import Resident
 from ..report.model import question_label
+from ..report.printable import printable
 from ..report.words import STATUS_WORDS, explanation
 from ..rubric import CHECKS, QUESTIONS
 from .arguments import parse
@@ -36,10 +37,6 @@ MODULES_OF = {question.number: question.modules for question in QUESTIONS}
 SHOWN = [check for check in CHECKS if check.visibility == "public" and check.kind in QUICK_KINDS]
 NAME = re.compile(r"(\w+)\.(\w+)(\.\w+)?")
 DEEP = 2  # how far helpers of a check are followed
-
-
-class GraderFailed(Exception):
-    """A check that the grader itself failed on: no mark, and not the student's doing."""
 
 
 # ---- one engine for a folder --------------------------------------------------------------------------------------
@@ -96,14 +93,15 @@ def asked_about(check: Check) -> str:
 def named_in(run: types.FunctionType | Any, modules: tuple[str, ...], deep: int) -> Iterator[str]:
     """Names of these modules in a function of the rubric, and where it has none, in the functions that it uses."""
     helpers: list[types.FunctionType] = []
-    own = False
+    own, package = False, run.__module__.rpartition(".")[0]
     for value in values_of(run.__code__, run.__globals__):
         text = getattr(value, "name", value)
         if isinstance(text, str) and (match := NAME.fullmatch(text)) and match[1] in modules:
             own = True
             yield text
-        elif isinstance(value, types.FunctionType) and value.__module__.startswith(run.__module__.rpartition(".")[0]):
-            helpers.append(value)
+        elif isinstance(value, types.FunctionType | type) and value.__module__.startswith(package):
+            inside = vars(value).values() if isinstance(value, type) else [value]
+            helpers += [helper for helper in inside if isinstance(helper, types.FunctionType)]
     for helper in helpers if deep and not own else ():
         yield from named_in(helper, modules, deep - 1)
 
@@ -173,13 +171,13 @@ class CheckItem(pytest.Item):
         self.add_marker(marker_of(str(question_label(check.question))))
 
     def setup(self) -> None:
-        """Judges it. Raises GraderFailed, and pytest's own exception for what is skipped."""
+        """Judges it. Raises pytest's own exceptions for what is skipped, and for what the grader failed on."""
         try:
             self.outcome = panel_of(self.config, self.path.parent).outcome(self)
         except (GraderFault, WorkerDied, IngestError) as fault:
-            raise GraderFailed(str(fault)) from fault
+            raise failed_here(str(fault)) from None
         if self.outcome.status == "error":
-            raise GraderFailed(self.outcome.message)
+            raise failed_here(self.outcome.message)
         if self.outcome.status in ("skipped", "not_run"):
             raise pytest.skip.Exception(self.outcome.message or "not run", _use_item_location=True)
 
@@ -199,9 +197,6 @@ class CheckItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Our explanation in place of a traceback, which would be ours."""
-        if isinstance(excinfo.value, GraderFailed):
-            said = [("GRADER ERROR", f"{excinfo.value}"), ("what to do", "tell your instructor; it costs no points")]
-            return self.explained(said, f"GRADER ERROR: {excinfo.value}")
         if self.outcome is None or not isinstance(excinfo.value, AssertionError):
             return super().repr_failure(excinfo, style)
         said = explanation(self.outcome, for_student=True)
@@ -216,6 +211,11 @@ class CheckItem(pytest.Item):
         """For the terminal, `short` for the summary."""
         path, line, _ = self.reportinfo()
         return Explained(said, ReprFileLocation(str(path), line + 1, short.partition("\n")[0]))
+
+
+def failed_here(why: str) -> pytest.fail.Exception:
+    """The grader itself failed, which is an error in pytest's words, and no failure."""
+    return pytest.fail.Exception(f"GRADER ERROR: {printable(why)}\ntell your instructor: it costs no points", False)
 
 
 class Explained(TerminalRepr):
