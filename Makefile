@@ -64,6 +64,7 @@ calibrate: $(READY) ## train the reference over several seeds and write the cuts
 bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json and the figures of docs/scale.md
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
+	$(BIN)/python -m tests.watch_cost
 	$(BIN)/python -m tests.box_cost
 	$(BIN)/python -m tests.class_cost
 	$(BIN)/python -m grader.author.scale

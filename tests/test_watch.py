@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
-import ptyprocess
-import pyte
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -34,6 +31,7 @@ from grader.grading.run import grade
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
+from .screens import Terminal
 
 RIGHT = (ROOT / "solution" / "gaussians.py").read_text()
 SECONDS = 60.0  # to wait on a busy machine before a test fails
@@ -391,33 +389,9 @@ def test_next_is_what_was_touched_then_what_is_wrong_then_what_is_not_written() 
 # ---- as a person sees it ------------------------------------------------------------------------------------------
 
 
-class Terminal:
-    """A real pseudo-terminal with what is on its screen."""
-
-    def __init__(self, arguments: list[str], rows: int = 24, columns: int = 80) -> None:
-        environment = {**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"}
-        environment.pop("NO_COLOR", None)
-        self.process = ptyprocess.PtyProcess.spawn(
-            [sys.executable, "-m", "grader", *arguments], cwd=str(ROOT), env=environment, dimensions=(rows, columns)
-        )
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-
-    def until(self, *words: str) -> str:
-        """The screen, once all these stand on it."""
-        while True:
-            text = "\n".join(self.screen.display)
-            if all(word in text for word in words):
-                return text
-            try:
-                self.stream.feed(self.process.read(4096))
-            except EOFError:
-                return "\n".join(self.screen.display)
-
-
 @pytest.mark.timeout(300)
 def test_a_session_in_a_terminal(folder: Path) -> None:
-    terminal = Terminal(["watch", str(folder), "-q", "2", "--seed", "3"])
+    terminal = Terminal("watch", str(folder), "-q", "2", "--seed", "3")
     try:
         text = terminal.until("judged in", "passed")
         assert text.splitlines()[0].startswith("work  ")
@@ -436,14 +410,12 @@ def test_a_session_in_a_terminal(folder: Path) -> None:
         assert "looks like:" not in terminal.until("now right: q2.univariate.value")
         terminal.process.kill(signal.SIGINT)
         text = terminal.until("stopped: ", "is not watched any more")
-        while terminal.process.isalive():
-            time.sleep(0.05)
-        assert terminal.process.exitstatus == 130
+        assert terminal.ended() == 130
         assert "Traceback" not in text
         _, alive = psutil.wait_procs(children, timeout=SECONDS)
         assert not alive
     finally:
-        terminal.process.terminate(force=True)
+        terminal.close()
 
 
 def test_what_watch_is_given_is_looked_at_first(tmp_path: Path) -> None:
