@@ -16,7 +16,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery watch clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,10 @@ check: $(READY) ## a student's own run: public checks of SUBMISSION (starter), a
 	@# 1 says that work is left, which the report has told: to make it is no error
 	@$(BIN)/python -m grader check "$(SUBMISSION)" $(if $(V),--verbose) $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q)) || [ $$? -eq 1 ]
 
+watch: SUBMISSION = starter
+watch: $(READY) ## the same again whenever a file of SUBMISSION (starter) is saved, all or Q=8; Ctrl-C ends it
+	@$(BIN)/python -m grader watch "$(SUBMISSION)" $(if $(SEED),--seed $(SEED)) $(foreach q,$(Q),--question $(q)) || [ $$? -eq 130 ]
+
 test: $(READY) ## all tests of the kit itself
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
@@ -60,6 +64,7 @@ calibrate: $(READY) ## train the reference over several seeds and write the cuts
 bench: $(READY) ## our speed, as ratios within one run, and the trained checks in seconds; writes docs/bench.json and the figures of docs/scale.md
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
+	$(BIN)/python -m tests.watch_cost
 	$(BIN)/python -m tests.box_cost
 	$(BIN)/python -m tests.class_cost
 	$(BIN)/python -m grader.author.scale

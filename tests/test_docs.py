@@ -62,6 +62,8 @@ def test_the_commands_shown_are_known() -> None:
         "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --dry-run",
         "python -m grader grade submissions/ --out reports",
         "python -m grader similar submissions/ --file similar.html", "make lint", "make starter",
+        "make watch SUBMISSION=starter Q=8",  # typed below, run in test_watch
+        "python -m pytest -p grader.cli.editor starter -m q8",  # run below
         *(line for line in COMMANDS if line.startswith("python -m grader export ")),  # test_export runs them
         *AFTERWARDS,
     }  # fmt: skip
@@ -89,6 +91,23 @@ def test_make_check_passes_on_that_it_could_not_run() -> None:
     done = shell("make check SUBMISSION=no-such-folder Q=8")
     assert done.returncode != 0
     assert "no-such-folder does not exist" in done.stderr
+
+
+def test_make_watch_types_what_its_variables_say() -> None:
+    """What that does is shown in test_watch."""
+    [command] = [line for line in COMMANDS if line.startswith("make watch")]
+    typed = shell(command.replace("make", "make -n", 1)).stdout
+    assert '-m grader watch "starter" --question 8' in " ".join(typed.split())
+
+
+def test_pytest_finds_the_checks_in_this_checkout_too() -> None:
+    """With its strict markers, and warnings as errors."""
+    [command] = [line for line in COMMANDS if "grader.cli.editor" in line]
+    done = shell(command)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED starter/vae.py::q8::q8.reparam.value - reparameterize is not written yet" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "warning" not in done.stdout
 
 
 def test_make_grade_goes_on_unless_it_is_told_to_begin_anew(tmp_path: Path) -> None:

@@ -103,3 +103,44 @@ def test_a_report_of_what_failed_names_lines() -> None:
     assert same("entropy", "\n" + TEXT)
     assert not same("entropy", "\n" + TEXT, status="failed")
     assert same("entropy", TEXT + "\n\ndef unused(x):\n    return x\n", status="failed")
+
+
+MODELS = """from __future__ import annotations
+from torch import nn
+
+
+def draw(mu):
+    return mu
+
+
+class One(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class Two(nn.Module):
+    one: One | None
+
+    def forward(self, x):
+        self.eval()
+        return draw(x)
+"""
+
+
+def test_a_class_is_seen_by_who_names_it_and_not_by_who_calls_a_method_of_that_name() -> None:
+    """Every model has a `forward`; an annotation is not evaluated, and `model.eval` is not Python's eval."""
+    before, after = texts({"vae": MODELS}, {"vae": MODELS.replace("return mu", "return -mu")})
+    assert sees_the_same(before, after, judged("vae.One"))
+    assert not sees_the_same(before, after, judged("vae.Two"))
+    assert not sees_the_same(before, after, judged("vae.draw"))
+    evaluated = MODELS.replace("from __future__ import annotations\n", "")
+    before, after = texts({"vae": evaluated}, {"vae": evaluated.replace("return x\n", "return -x\n")})
+    assert not sees_the_same(before, after, judged("vae.draw")), "an annotation may run anything here"
+
+
+@pytest.mark.parametrize(("decorator", "same"), [("register", False), ("dataclass", True), ("cache", False)])
+def test_what_a_decorator_of_ones_own_gets_hold_of_counts_always(decorator: str, same: bool) -> None:
+    text = f"def cache(thing):\n    KEPT.append(thing)\n    return thing\n\n\n@{decorator}\nclass One:\n"
+    text += "    def forward(self, x):\n        return x\n\n\ndef build():\n    return KEPT[0]()\n"
+    before, after = texts({"vae": text}, {"vae": text.replace("return x", "return -x")})
+    assert sees_the_same(before, after, judged("vae.build")) == same

@@ -33,6 +33,10 @@ class TimedOut(SessionEnded):
     """No answer within the deadline."""
 
 
+class CalledOff(BaseException):
+    """Nobody waits for the answer any more: a newer text has been saved. It is no outcome, and no part of the marks."""
+
+
 class Late(Exception):
     """The deadline of a request has passed."""
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..worker import wire
 from . import watching
 from .box import Box, choose
+from .ends import CalledOff
 from .nursery import MOST_PID, ImportEnded, Nursery, Unusable
 from .patience import Patience
 
@@ -158,7 +159,7 @@ class Worker:
             nursery = None
             try:
                 nursery = Nursery(folder, functools.partial(self._fork_nursery, folder), frozenset(self.sources))
-                nursery.wait_until_ready(self.patience.import_limit())
+                nursery.wait_until_ready(self.patience.import_limit(), self.patience.called_off)
                 self.nursery, self.raised = nursery, True
             except ImportEnded as ended:
                 self.raised = not ended.module or ended.module in self.blocked
@@ -171,6 +172,9 @@ class Worker:
             except Unusable:
                 self.raised = True
                 self._end(nursery)
+            except CalledOff:
+                self._end(nursery)
+                raise
         return self.nursery
 
     def _fork_nursery(self, folder: str, fds: Sequence[int]) -> int:

@@ -18,10 +18,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..worker import wire
+from .ends import CalledOff
 
 PRINTED_KEPT = 4000
 START_SECONDS = 15.0  # until the first file is begun, on a busy machine
 ANSWER_SECONDS = 5.0
+LOOK_SECONDS = 0.2  # how often it is looked whether anybody waits for an import still
 MOST_PID = 1 << 22  # Linux has no larger number
 MOST_SAID = 1 << 12  # bytes of one sentence
 
@@ -75,9 +77,15 @@ class Nursery:
                 os.close(out)
         self.read = wire.reader(self._receive)
         self.deadline = 0.0
+        self.called_off: Callable[[], bool] | None = None  # while files are imported; all other answers come at once
 
-    def wait_until_ready(self, seconds: float) -> None:
-        """Until all files have been tried, each for so many seconds."""
+    def wait_until_ready(self, seconds: float, called_off: Callable[[], bool] | None = None) -> None:
+        """Until all files have been tried, each for so many seconds. Raises CalledOff once `called_off` says so."""
+        self.called_off = called_off
+        self._wait_until_ready(seconds)
+        self.called_off = None
+
+    def _wait_until_ready(self, seconds: float) -> None:
         module = ""
         while True:
             self.deadline = time.monotonic() + (seconds if module else START_SECONDS)
@@ -141,7 +149,9 @@ class Nursery:
         poll.register(self.output, select.POLLIN)
         while True:
             left = max(0.0, self.deadline - time.monotonic())
-            ready = {fd for fd, _ in poll.poll(1000 * left)}
+            ready = {fd for fd, _ in poll.poll(1000 * min(left, LOOK_SECONDS))}
+            if self.called_off is not None and self.called_off():
+                raise CalledOff
             if self.output in ready:
                 with contextlib.suppress(BlockingIOError):
                     chunk = os.read(self.output, 1 << 16)

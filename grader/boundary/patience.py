@@ -9,6 +9,7 @@ have hung after the first.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 TRIES = 2  # of one function that does not come back
 USUAL_S = 10.0  # for a call, the first time; what usually has more is training
@@ -24,7 +25,9 @@ NEXT_IMPORT_S = 2.5  # for each file after one that did not end
 class Patience:
     """What of a submission has not come back so far, by the name of what was called."""
 
-    def __init__(self) -> None:
+    def __init__(self, called_off: Callable[[], bool] = lambda: False) -> None:
+        """`called_off` is asked while something is waited for: whether that is of any use still (`ends.CalledOff`)."""
+        self.called_off = called_off
         self.hung: Counter[str] = Counter()  # in this question
         self.calls = 0  # of all questions
         self.imports = 0

@@ -24,7 +24,7 @@ from torch import Tensor
 from ..worker import wire
 from . import ends, forms, replies, requests, watching
 from .box.rules import PROCESSES, TEMP_BYTES
-from .ends import Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
+from .ends import CalledOff, Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
 from .lending import Lends
 from .log import Call, Log
@@ -372,6 +372,8 @@ class Session:
                 late = True
                 if not (self._starved() and time.monotonic() < self.started + self.limits.check_s):
                     raise Late
+            if self.worker.patience.called_off():
+                raise CalledOff
             if (fault := self._excess()) is not None:
                 raise self._end(fault)
 

@@ -44,6 +44,13 @@ def read_submission(path: Path, modules: Sequence[str], starter: Collection[str]
     return submission_of(tree, name, modules, starter, budget)
 
 
+def read_folder(folder: Path, modules: Sequence[str]) -> Submission:
+    """The `modules` that lie in a folder itself, and nothing below it. Raises IngestError if they cannot be read."""
+    files = {path.name: file_entry(path) for path in (folder / f"{module}.py" for module in modules)
+             if path.is_file() and not path.is_symlink()}  # fmt: skip
+    return submission_of(Tree(files=files), submission_name(folder), modules, (), Budget())
+
+
 def submission_of(
     tree: Tree, name: str, modules: Sequence[str], starter: Collection[str], budget: Budget, *, owned: bool = False
 ) -> Submission:

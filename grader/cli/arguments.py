@@ -76,6 +76,15 @@ def arguments() -> argparse.ArgumentParser:
     )
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
     check.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write the report as JSON")
+    watch = commands.add_parser("watch", help="check your own folder again whenever you save a file: Ctrl-C ends it")
+    watch.add_argument("path", type=nonempty_path, metavar="PATH", help="your folder")
+    watch.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
+                       help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
+    watch.add_argument("--seed", type=seed_number, help="seed of everything that is drawn (default: a new one)")
+    watch.add_argument(
+        "--box", choices=BOXES, default="none", help="what your code runs in (default: none, it is yours)"
+    )
+    watch.set_defaults(jobs=1, data=None, dataset="auto", device="cpu", json=None, verbose=False)
     whole = commands.add_parser("grade", parents=[common, boxes], help="grade submissions and write reports")
     whole.add_argument(
         "paths", type=nonempty_path, nargs="+", metavar="PATH", help="a folder, a zip or a tar, or a folder of them"

@@ -23,6 +23,7 @@ from .override import run_override
 from .page import run_page
 from .rerun import run_rerun
 from .show import run_show
+from .watch import run_watch
 
 NO_BOX = 4
 AFTERWARDS = {"diff": run_diff, "show": run_show, "override": run_override, "rerun": run_rerun, "page": run_page}
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace, folder: RunFolder | None, out: Console, err
             return run_box(options, out, err)
         if options.command in AFTERWARDS:
             return AFTERWARDS[options.command](options, out, err)
+        if options.command == "watch":
+            return run_watch(options, out, err)
         return run_check(options, out, err) if folder is None else run_grade(options, folder, out, err)
     except NoRoom as error:
         say(err, "error", str(error), "red")

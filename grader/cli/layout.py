@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -24,7 +25,7 @@ COLOURS = {
     "error": "magenta",
 }
 STATUS_WIDTH = 15
-LABEL_WIDTH = 14
+LABEL_WIDTH, LONGEST_WORD = 14, 30
 FOLDED = ("passed", "unimplemented", "skipped")  # many checks say the same then
 
 
@@ -47,11 +48,11 @@ def question_block(
             rows.append(status_row("passed", Text(extent(passed))))
         if missing:
             names = ", ".join(dict.fromkeys(missing_part(outcome) for outcome in missing))
-            rows.append(status_row("unimplemented", Text.assemble(names, (f"  {extent(missing)}", "dim"))))
+            rows.append(status_row("unimplemented", Text.assemble((f"{extent(missing)}: ", "dim"), names)))
     rows += [outcome_block(outcome, for_student) for outcome in one_by_one]
     if not verbose and skipped:
         needs = ", ".join(dict.fromkeys(need for outcome in skipped for need in unmet(outcome, outcomes)))
-        rows.append(status_row("skipped", Text.assemble(f"needs {needs}", (f"  {extent(skipped)}", "dim"))))
+        rows.append(status_row("skipped", Text.assemble((f"{extent(skipped)}: ", "dim"), f"needs {needs}")))
     return Group(*rows)
 
 
@@ -84,15 +85,24 @@ def status_row(status: str, body: Text) -> RenderableType:
 def details(lines: Sequence[tuple[str, str]], style: str, widest: int | None = None) -> RenderableType:
     """Labels, and texts that stay to the right of them. The texts are printable already.
 
-    Labels of more than `widest` characters take several lines; without it, the column is as wide as they are.
+    Labels of more than `widest` characters take several lines, but no word of them is broken; without it, the column is
+    as wide as they are.
     """
     grid = Table.grid(padding=(0, 1))
-    width = max((len(label) + 1 for label, _ in lines), default=0)
-    grid.add_column(width=min(width, widest or width), overflow="fold")
+    grid.add_column(width=label_width(lines, widest), overflow="fold")
     grid.add_column(overflow="fold")
     for label, text in lines:
         grid.add_row(Text(f"{label}:", style), Text(text, "bold" if label == "think" else ""))
     return grid
+
+
+def label_width(lines: Sequence[tuple[str, str]], widest: int | None = None) -> int:
+    """How wide the column of labels is."""
+    width = max((cell_len(label) + 1 for label, _ in lines), default=0)
+    if widest is None:
+        return width
+    word = max((cell_len(word) + 1 for label, _ in lines for word in label.split()), default=0)
+    return min(width, max(widest, min(word, LONGEST_WORD)))
 
 
 def next_steps(outcomes: Sequence[Outcome], *, for_student: bool) -> RenderableType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..check.outcome import Outcome
 from ..classes.ingest import Submission
@@ -51,6 +52,7 @@ class Course:
         self.submissions, self.plan, self.store, self.again = submissions, plan, store, again
         self.keys = list(keys) or keys_of(submissions)
         self.counted = Counted()
+        self._read: dict[str, dict[str, Any]] = {}
         texts = [text_of(submission) if submission.sources else None for submission in submissions]
         self.texts = [digest_of(text) if text is not None else None for text in texts]
         self.unread = [index for index, text in enumerate(texts) if text is None]
@@ -109,7 +111,7 @@ class Course:
     def holds(self, kept: Kept, text: str) -> bool:
         """Whether a verdict on an earlier text is one on this text as well."""
         same = kept.decided == self.decided[kept.check] and kept.status in SETTLED
-        return same and sees_the_same(self.store.sources(kept.text), self.store.sources(text), kept)
+        return same and sees_the_same(self.sources(kept.text), self.sources(text), kept)
 
     def stays(self, kept: Kept, text: str) -> bool:
         """Whether a verdict stays in the report of a text though the run is not about its check."""
@@ -117,7 +119,13 @@ class Course:
             return False
         if kept.text == text:
             return True
-        return kept.status in SETTLED and sees_the_same(self.store.sources(kept.text), self.store.sources(text), kept)
+        return kept.status in SETTLED and sees_the_same(self.sources(kept.text), self.sources(text), kept)
+
+    def sources(self, text: str) -> dict[str, Any]:
+        """What a text's digest stands for; hundreds of verdicts in a row ask about the same two."""
+        if text not in self._read:
+            self._read = {**dict([*self._read.items()][-1:]), text: self.store.sources(text)}
+        return self._read[text]
 
     def keep(self, work: Work, verdict: Verdict) -> None:
         """A verdict is made: it is in the store when this returns."""

@@ -26,10 +26,15 @@ def decided(check: Check, seed: int, sandbox: Sandbox, device: str, dataset: str
     """The digest for a check. `device` and `dataset` count for trained ones, which are the only ones to use them;
     `control` says whether there is work that is known to be right beside the grader."""
     trained = check.kind == "trained"
-    libraries = {name: version for name, version in versions().items() if name not in OUTSIDE}
-    parts = [check.id, code_of(check.question, trained), seed, sandbox.backend, THREADS, control, libraries,
+    parts = [check.id, code_of(check.question, trained), seed, sandbox.backend, THREADS, control, libraries(),
              [device, dataset] if trained else None]  # fmt: skip
     return hashlib.sha256(dumped(parts).encode()).hexdigest()
+
+
+@functools.cache
+def libraries() -> dict[str, str]:
+    """Versions of what judges, without our own, whose code is looked at itself."""
+    return {name: version for name, version in versions().items() if name not in OUTSIDE}
 
 
 @functools.cache
@@ -41,8 +46,14 @@ def code_of(question: int, trained: bool) -> str:
     judge = [GRADER / "grading" / "judge.py", GRADER / "rubric" / "shared" / "borrowed.py"]
     digest = hashlib.sha256()
     for path in sorted({*paths, *judge, *modules_of(question, trained)}):
-        digest.update(path.relative_to(GRADER).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(path.relative_to(GRADER).as_posix().encode() + b"\0" + content(path) + b"\0")
     return digest.hexdigest()
+
+
+@functools.cache
+def content(path: Path) -> bytes:
+    """A file of ours: each is a part of many digests."""
+    return path.read_bytes()
 
 
 def modules_of(question: int, trained: bool) -> frozenset[Path]:
@@ -58,12 +69,15 @@ def modules_of(question: int, trained: bool) -> frozenset[Path]:
     return frozenset(found)
 
 
-def imported(path: Path) -> Iterator[Path]:
+@functools.cache
+def imported(path: Path) -> tuple[Path, ...]:
     """Modules of the rubric that a module imports."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    found: list[Path] = []
+    for node in ast.walk(ast.parse(content(path))):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            yield from files_of(base, [alias.name for alias in node.names])
+            found += files_of(base, [alias.name for alias in node.names])
+    return tuple(found)
 
 
 def files_of(base: Path, names: Sequence[str]) -> Iterator[Path]:

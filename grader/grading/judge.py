@@ -100,6 +100,17 @@ class Bench:
                 raise GraderFault(f"a worker could not be started: {died}") from died
         return self._worker
 
+    def turn_to(self, submission: Submission, called_off: Callable[[], bool]) -> None:
+        """Its author's next version, on the worker that is there: nothing of the last one has run in that itself."""
+        changed, self.submission, self.patience = submission != self.submission, submission, Patience(called_off)
+        if self._worker is not None and self._worker.alive:
+            try:
+                if changed:
+                    self._worker.submit(submission.sources, submission.aliases)
+                self._worker.patience = self.patience
+            except WorkerDied:
+                self.close()
+
     def load(self, modules: Sequence[str]) -> None:
         """Has these modules imported before the next process is forked."""
         if new := [name for name in modules if name not in self.loaded]:

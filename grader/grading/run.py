@@ -103,6 +103,14 @@ class Lane:
             verdicts.append(verdict)
         return verdicts
 
+    def turn_to(self, submission: Submission, called_off: Callable[[], bool]) -> None:
+        """The next version of one submission: its worker stays (`Bench.turn_to`)."""
+        if self.bench is None:
+            self.bench = Bench(submission, self.pool)
+            self.bench.patience.called_off = called_off
+        else:
+            self.bench.turn_to(submission, called_off)
+
     def leave(self) -> None:
         """Ends the worker of the present submission."""
         if self.bench is not None:

@@ -1,9 +1,10 @@
 """Which part of a text a check can see, found without running it: where that is the same, so is the verdict.
 
 A check enters a submission by names ("module.name"). What runs then is what these names stand for, everything that is
-called so in code that runs, and whatever is executed when the modules are imported. All functions, methods and classes
-with a name that occurs there count, in any module: more than can run, and never less. A text that looks names up in
-other ways (``getattr``, ``globals``, …) is taken as a whole.
+called so in code that runs, and whatever is executed when the modules are imported. All functions and classes with a
+name that occurs there count, in any module: more than can run, and never less. A class counts with all of its methods,
+and not before its name occurs: nobody has an object of it without. What a decorator of the submission's own gets hold
+of counts always. A text that looks names up in other ways (``getattr``, ``globals``, …) is taken as a whole.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
 from .store import Kept, dumped
 
 # what finds or changes a name by a text, or reads the program itself: then any line may matter to any other
 UNCLEAR = frozenset({
-    "globals", "locals", "vars", "dir", "eval", "exec", "__import__", "importlib", "import_module", "builtins",
+    "globals", "locals", "vars", "dir", "exec", "__import__", "importlib", "import_module", "builtins",
     "inspect",
     "methodcaller", "attrgetter", "gc", "ctypes", "pickle", "linecache", "traceback", "tokenize", "ast", "symtable",
     "runpy", "pkgutil", "breakpoint", "mock", "subprocess", "get_type_hints", "currentframe", "settrace", "setprofile",
@@ -30,15 +31,19 @@ UNCLEAR = frozenset({
     "__annotations__", "__class_getitem__", "__prepare__",
 })  # fmt: skip
 BY_TEXT = frozenset({"getattr", "setattr", "delattr", "hasattr"})  # clear where the text stands there
-ONLY_BARE = frozenset({"compile"})  # `re.compile` is another
+ONLY_BARE = frozenset({"compile", "eval"})  # `re.compile` and `model.eval` are others
+# decorators that give what they are put on to nobody else
+KEEPING = frozenset({"dataclass", "no_grad", "inference_mode", "enable_grad", "contextmanager", "cache", "lru_cache",
+                     "cached_property", "wraps", "overload", "final", "override", "property", "setter", "staticmethod",
+                     "classmethod", "abstractmethod", "total_ordering"})  # fmt: skip
 OF_SYS = frozenset({"modules", "path", "meta_path"})
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 class Piece(NamedTuple):
-    """A function, method or class of a text: what it says with and without its lines' numbers, and the names in it."""
+    """A function or class of a text: what it says with and without its lines' numbers, and the names in it."""
 
-    place: str  # "module:name" or "module:Class.name"
+    place: str  # "module:name"
     name: str
     said: str
     lines: str
@@ -95,18 +100,22 @@ def taken_apart(sources: str) -> Text:
     order: list[tuple[str, ast.AST]] = []  # what imports execute; of a function, only that there is one of this name
     imported: set[str] = set()
     nothing = Text((), Piece("", "", "", "", frozenset()), whole=True)
-    for module, source in sorted(json.loads(sources).items()):
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return nothing
-        if unclear(tree):
-            return nothing
+    try:
+        trees = {module: ast.parse(source) for module, source in sorted(json.loads(sources).items())}
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return nothing
+    if any(map(unclear, trees.values())):
+        return nothing
+    keeping = KEEPING.difference(*map(bound_in, trees.values()))
+    for module, tree in trees.items():
         order.append(("", ast.Constant(module)))
+        unread = any(isinstance(node, ast.ImportFrom) and node.module == "__future__"
+                     and any(alias.name == "annotations" for alias in node.names) for node in tree.body)  # fmt: skip
         for node in tree.body:
             if isinstance(node, Definition):
-                pieces += pieces_of(node, f"{module}:")
-                loose += executed(node)
+                pieces.append(Piece(f"{module}:{node.name}", node.name, *said_by([node]), frozenset(names_of(node))))
+                loose += [part for one in executed(node) for part in (evaluated(one) if unread else [one])]
+                loose += [ast.Name(node.name, ast.Load())] if handed_on(node, keeping) else []
                 order += [*(("", part) for part in executed(node)),
                           ("" if isinstance(node, ast.ClassDef) else node.name, bare(node))]  # fmt: skip
             elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -115,26 +124,12 @@ def taken_apart(sources: str) -> Text:
                 pieces += [Piece(f"{module}:{alias.asname}", alias.asname, "", "", frozenset(alias.name.split(".")))
                            for alias in node.names if alias.asname]  # fmt: skip
             else:
-                loose.append(node)
+                loose += evaluated(node) if unread else [node]
                 order.append(("", node))
     names = frozenset().union(*map(names_of, loose))
     # a function that no import and nothing at the top names is there or not: only who calls it sees that
     told = [node for name, node in order if not name or name in names | imported or "*" in imported]
     return Text(tuple(pieces), Piece("", "", *said_by(told), names), whole=False)
-
-
-def pieces_of(node: Definition, where: str) -> Iterator[Piece]:
-    """A definition and, of a class, its methods, under the name by which they are called and under the class's.
-
-    Whoever can make an object of a class can run all of its methods: Python calls some without their name.
-    """
-    names = frozenset(names_of(node))
-    said, lines = said_by([node])
-    yield Piece(where + node.name, node.name, said, lines, names)
-    if isinstance(node, ast.ClassDef):
-        for item in node.body:
-            if isinstance(item, Definition):
-                yield from pieces_of(item, f"{where}{node.name}.")
 
 
 def executed(node: Definition) -> list[ast.AST]:
@@ -146,6 +141,38 @@ def executed(node: Definition) -> list[ast.AST]:
         found += [keyword.value for keyword in node.keywords]
     else:
         found += [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+    return found
+
+
+def evaluated(node: ast.AST) -> list[ast.AST]:
+    """What of a statement is evaluated where annotations are not (``from __future__ import annotations``)."""
+    if isinstance(node, ast.AnnAssign):
+        return [node.target, *([node.value] if node.value is not None else [])]
+    return [node]
+
+
+def handed_on(node: Definition, keeping: Set[str]) -> bool:
+    """Whether a decorator other than these may keep this function or class, or one of its methods, for others."""
+    inside = [item for item in node.body if isinstance(item, Definition)] if isinstance(node, ast.ClassDef) else []
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+        if name not in keeping:
+            return True
+    return any(handed_on(item, keeping) for item in inside)
+
+
+def bound_in(tree: ast.AST) -> set[str]:
+    """Names that a module gives a meaning of its own."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.alias(asname=str(name)):
+                found.add(name)
     return found
 
 

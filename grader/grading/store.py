@@ -340,6 +340,13 @@ class Store:
         )  # fmt: skip
         return {row[0]: kept_of(row) for row in found}
 
+    def forget_unmarked(self) -> None:
+        """Removes verdicts that no report is made of, and texts that nothing is left of."""
+        with self.change() as base:
+            base.execute("DELETE FROM verdict WHERE id NOT IN (SELECT verdict FROM mark)")
+            base.execute("DELETE FROM text WHERE digest NOT IN (SELECT text FROM verdict) AND digest NOT IN "
+                         "(SELECT text FROM submission WHERE text IS NOT NULL)")  # fmt: skip
+
     def marked(self) -> frozenset[str]:
         """Checks that any report has a verdict of."""
         return frozenset(name for (name,) in self.rows("SELECT DISTINCT check_id FROM mark"))
