@@ -16,7 +16,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results clean
+.PHONY: help grade check test test-fast lint starter contract calibrate bench prove attacks results reference clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -54,6 +54,9 @@ lint: $(READY) ## style and types, and whether starter/ is what solution/ gives
 starter: $(READY) ## write starter/ anew from solution/
 	$(BIN)/python -m grader.author.starter
 
+contract: $(READY) ## what a question lacks, each with the remedy (docs/how-to/add-a-question.md); Q=11 also runs its bank
+	$(BIN)/python -m tests.contract --run $(foreach q,$(Q),-q $(q))
+
 calibrate: $(READY) ## train the reference over several seeds and write the cuts of the trained checks
 	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET) --device $(DEVICE)
 
@@ -72,6 +75,9 @@ attacks: $(READY) ## the attack bank on every box of this machine (ten minutes a
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results
+
+reference: $(READY) ## docs/reference from the command line and the schema of report.json
+	$(BIN)/python -m grader.author.reference
 
 clean: ## remove the environment and what runs have left
 	rm -rf .venv reports runs .pytest_cache .mypy_cache .ruff_cache
