@@ -11,9 +11,10 @@ import pytest
 from grader.check.declaration import Check
 from grader.check.outcome import Outcome
 
-from .bank import Mistake
+from .bank import Mistake, apply
 from .contract import RULES, Rule, __main__, banks, declared, handed_out, pages, running, words
 from .contract.kit import Finding, Kit, read_kit
+from .nearby import judged
 
 KIT = read_kit()
 FIRST = KIT.questions[0].checks[0]
@@ -58,7 +59,8 @@ def with_text(part: str, path: str, old: str, new: str) -> Kit:
     """The kit with another text in one of its files."""
     files: Mapping[str, str] = getattr(KIT, part)
     assert old in files[path], f"{path} has no {old!r}: the test is out of date"
-    return replace(KIT, **{part: {**files, path: files[path].replace(old, new, 1)}})
+    broken: dict[str, Any] = {part: {**files, path: files[path].replace(old, new, 1)}}
+    return replace(KIT, **broken)
 
 
 def appended(text: str) -> Kit:
@@ -73,7 +75,8 @@ def mistaken(**changes: Any) -> Kit:
 
 
 def unbanked(part: str, keep: Callable[[Any], bool]) -> Kit:
-    return replace(KIT, **{part: tuple(entry for entry in getattr(KIT, part) if keep(entry))})
+    kept: dict[str, Any] = {part: tuple(entry for entry in getattr(KIT, part) if keep(entry))}
+    return replace(KIT, **kept)
 
 
 def uncut(dataset: str) -> Kit:
@@ -144,7 +147,7 @@ BROKEN: Mapping[str, tuple[Callable[[], Kit], Rule, str, str, str]] = {
     "cuts without figures": (lambda: replace(KIT, cuts={**KIT.cuts, TRAINED.id: {**KIT.cuts[TRAINED.id], "digits": {"m": {"full": 1, "zero": 0, "lose": 0, "seeds": {}}}}}),
                              pages.cuts, TRAINED.id, "no seeds for digits", "make calibrate"),
     "cuts of nothing": (lambda: replace(KIT, cuts={**KIT.cuts, "q1.gone": {}}), pages.cuts, "thresholds.json", "q1.gone", "remove"),
-    "no figures": (lambda: with_text("pages", "docs/results.md", f"`{TRAINED.id}`", "`it`"), pages.results, TRAINED.id, "not in docs/results.md", "make results"),
+    "no figures": (lambda: replace(KIT, pages={**KIT.pages, "docs/results.md": ""}), pages.results, TRAINED.id, "not in docs/results.md", "make results"),
 }  # fmt: skip
 
 
@@ -216,6 +219,14 @@ def test_a_mistake_that_passes_and_one_that_is_asked_something_else_are_named() 
     assert KIT.hints[mistake.id] in found.remedy
     right = {check.id: Outcome(check, "failed", 0.0, hint=KIT.hints[mistake.id])}
     assert list(running.missed(KIT, mistake, right)) == []
+
+
+@pytest.mark.parametrize(("check", "mistake"), KIT.alone.items())
+def test_a_check_that_comes_too_late_to_fail_sees_a_mistake_when_it_is_asked_alone(check: str, mistake: str) -> None:
+    [asked] = [one for one in KIT.checks if one.id == check]
+    [wrong] = [one for one in KIT.mistakes if one.id == mistake]
+    assert not any(check in one.fails for one in KIT.mistakes), f"{check} needs no entry in ALONE any more"
+    assert judged(apply(KIT.sources, wrong), [asked], running.SEED)[check].status == "failed"
 
 
 def test_one_question_is_run_on_its_bank() -> None:

@@ -83,7 +83,7 @@ def test_the_commands_shown_are_known() -> None:
     assert set(COMMANDS) - set(SELF) == {
         "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --dry-run",
         "python -m grader grade submissions/ --out reports",
-        "python -m grader similar submissions/ --file similar.html", "make lint", "make starter",
+        "python -m grader similar submissions/ --file similar.html", "make lint", "make starter", "make contract",
         *(line for line in COMMANDS if line.startswith("python -m grader export ")),  # test_export runs them
         *AFTERWARDS,
     }  # fmt: skip
@@ -172,8 +172,9 @@ def test_make_starter_changes_nothing_and_make_lint_is_clean() -> None:
     before = {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")}
     assert shell("make starter").returncode == 0
     assert {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")} == before
-    done = shell("make lint")
-    assert done.returncode == 0, done.stdout + done.stderr
+    for command in ("make lint", "make contract"):
+        done = shell(command)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

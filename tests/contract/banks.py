@@ -41,7 +41,8 @@ def orphans(kit: Kit) -> list[Finding]:
     known = {check.id: check.question for check in kit.checks}
     numbers, seen = {question.number for question in kit.questions}, Counter[str]()
     found = []
-    for variant in (*kit.mistakes, *kit.alternatives):
+    bank: tuple[Variant, ...] = (*kit.mistakes, *kit.alternatives)
+    for variant in bank:
         seen[variant.id] += 1
         if variant.question not in numbers:
             found.append(Finding(variant.id, f"is of {label(variant.question)}, which there is not",
