@@ -113,6 +113,7 @@ BROKEN: Mapping[str, tuple[Callable[[], Kit], Rule, str, str, str]] = {
     "a tolerance without a reason": (lambda: appended("\nT = Tolerance(1e-3, 0.0, '')\n"), words.tolerances, ASKING, "no reason", "what error"),
     "a tolerance with a word": (lambda: appended("\nT = Tolerance(1e-3, 0.0, 'float32')\n"), words.tolerances, ASKING, "no reason", "3 words"),
     "a literal without a reason": (lambda: appended(LITERAL.format("")), words.tolerances, ASKING, "1e-06 decides", "comment"),
+    "a question without a bank": (lambda: replace(KIT, folders=(*KIT.folders, "q11")), banks.packages, "tests/bank/q11", "not there", "hints.py"),
     "a check that cannot fail": (lambda: unbanked("mistakes", lambda m: FIRST.id not in m.fails), banks.mistakes, FIRST.id, "no mistake", "tests/bank/q01"),
     "only our way of writing": (lambda: unbanked("alternatives", lambda a: not a.whole and "kl_diagonal" not in a.append),
                                 banks.alternatives, "gaussians.kl_diagonal", "no alternative", "another style"),

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from .. import assignment
+from ..assignment import MODULES
 from ..assignment import QUESTION_NAMES as QUESTION_NAMES
 from .afterwards import add_commands, add_upload, fill_in
 from .options import Parser, job_number, nonempty_path, seed_number
@@ -20,7 +20,7 @@ from .options import UsageError as UsageError
 from .options import question_number as question_number
 
 BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
-MODULE_NAMES = assignment.MODULES
+MODULE_NAMES = MODULES  # as files of a submission are called
 ENGINES = ("local", "dask", "slurm")
 
 

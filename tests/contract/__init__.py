@@ -15,7 +15,7 @@ Rule = Callable[[Kit], list[Finding]]
 RULES: tuple[Rule, ...] = (
     declared.listed, declared.ids, declared.complete, declared.points, declared.needs, declared.modules,
     words.hints, words.conditions, words.tolerances,
-    banks.mistakes, banks.alternatives, banks.orphans, banks.questions_of_mistakes,
+    banks.packages, banks.mistakes, banks.alternatives, banks.orphans, banks.questions_of_mistakes,
     handed_out.starter, handed_out.stubs, handed_out.asked,
     pages.handout, pages.readme, pages.cuts, pages.results,
 )  # fmt: skip

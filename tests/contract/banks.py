@@ -16,6 +16,13 @@ Variant = Mistake | Alternative
 TOP_LEVEL = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
 
 
+def packages(kit: Kit) -> list[Finding]:
+    """Each question has its package in the bank."""
+    return [Finding(f"tests/bank/{folder}", "is not there",
+                    "write its __init__ with MISTAKES and ALTERNATIVES, and hints.py with HINTS")
+            for folder in kit.folders if folder not in kit.banked]  # fmt: skip
+
+
 def mistakes(kit: Kit) -> list[Finding]:
     """A check that no mistake makes fail may not be able to fail.
 

@@ -14,8 +14,7 @@ from grader.check.declaration import BONUS, Check, Question
 from grader.rubric import QUESTIONS
 
 from ..bank import Alternative, Mistake
-from ..bank.hints import HINTS
-from ..bank.whole import ALTERNATIVES, MISTAKES
+from ..bank.whole import ALTERNATIVES, BANKED, HINTS, MISTAKES
 from ..cheats import CHEATS
 from ..stays import ALONE
 from ..unlearned import UNLEARNED
@@ -42,6 +41,7 @@ class Kit:
     questions: tuple[Question, ...]
     folders: tuple[str, ...]  # of grader/assignment.py: a package of the rubric and of the bank each
     modules: tuple[str, ...]  # of the same: what students write
+    banked: tuple[str, ...]  # folders that the bank has
     mistakes: tuple[Mistake, ...]
     alternatives: tuple[Alternative, ...]
     hints: Mapping[str, str]  # what must be asked of a student, by mistake
@@ -94,6 +94,7 @@ def read_kit() -> Kit:
         questions=QUESTIONS,
         folders=assignment.FOLDERS,
         modules=assignment.MODULES,
+        banked=BANKED,
         mistakes=MISTAKES,
         alternatives=ALTERNATIVES,
         hints=HINTS,
