@@ -16,7 +16,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery watch clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery watch contract reference clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +58,9 @@ lint: $(READY) ## style and types, and whether starter/ is what solution/ gives
 starter: $(READY) ## write starter/ anew from solution/
 	$(BIN)/python -m grader.author.starter
 
+contract: $(READY) ## what a question lacks, each with the remedy (docs/how-to/add-a-question.md); Q=11 also runs its bank
+	$(BIN)/python -m tests.contract --run $(foreach q,$(Q),-q $(q))
+
 calibrate: $(READY) ## train the reference over several seeds and write the cuts of the trained checks
 	$(BIN)/python -m grader.author.calibrate --dataset $(DATASET) --device $(DEVICE)
 
@@ -80,6 +83,9 @@ results: $(READY) ## docs/results.md from the committed figures
 
 gallery: $(READY) ## the handout's pictures: trains the reference and mistakes of the bank on digits
 	$(BIN)/python -m tests.gallery
+
+reference: $(READY) ## docs/reference from the command line and the schema of report.json
+	$(BIN)/python -m grader.author.reference
 
 clean: ## remove the environment and what runs have left
 	rm -rf .venv reports runs .pytest_cache .mypy_cache .ruff_cache

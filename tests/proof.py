@@ -14,7 +14,7 @@ from grader.report.write import put
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
-from .bank.hints import HINTS
+from .bank.whole import HINTS
 from .stays import STAYS
 from .test_bank import ALTERNATIVES, BY_ID, MISTAKES
 

@@ -6,8 +6,8 @@ question: every fifth as in grading, the others in this process, as in the proof
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Collection, Iterator
 
 import pytest
 
@@ -22,14 +22,12 @@ from grader.rubric import CHECKS, MODULES, QUESTIONS
 from . import bank
 from .bank import Alternative, Mistake
 from .bank.architectures import LAYOUTS
-from .bank.hints import HINTS
+from .bank.whole import ALTERNATIVES, MISTAKES
+from .contract import banks, running
+from .contract.kit import read_kit
 from .nearby import judged, judging
 
-BANKS = [importlib.import_module(f"tests.bank.{name}") for name in
-         ("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "bonus", "blind", "rewritten",
-          "architectures")]  # fmt: skip
-MISTAKES: list[Mistake] = [mistake for module in BANKS for mistake in module.MISTAKES]
-ALTERNATIVES: list[Alternative] = [alternative for module in BANKS for alternative in module.ALTERNATIVES]
+KIT = read_kit()
 BY_ID = {check.id: check for check in CHECKS}
 QUICK_MISTAKES = [m for m in MISTAKES if any(BY_ID[c].kind != "trained" for c in m.fails if c in BY_ID)]
 TRAINED_MISTAKES = [(m, BY_ID[c]) for m in MISTAKES for c in m.fails if c in BY_ID and BY_ID[c].kind == "trained"]
@@ -41,12 +39,9 @@ def bench(reference: Submission) -> Iterator[Bench]:
         yield running
 
 
-def with_needs(ids: set[str]) -> set[str]:
+def with_needs(ids: Collection[str]) -> set[str]:
     """The checks and everything they need."""
-    todo = set(ids)
-    while more := {need for name in todo for need in BY_ID[name].needs} - todo:
-        todo |= more
-    return todo
+    return running.with_needs(KIT, ids)
 
 
 def run(bench: Bench, sources: dict[str, str], checks: list[Check], seed: int) -> dict[str, Outcome]:
@@ -60,13 +55,7 @@ def quick(question: int) -> list[Check]:
 
 
 def test_ids_are_unique_and_checks_exist() -> None:
-    ids = [mistake.id for mistake in MISTAKES] + [alternative.id for alternative in ALTERNATIVES]
-    assert len(ids) == len(set(ids))
-    assert {m.id for m in QUICK_MISTAKES} <= HINTS.keys() <= {m.id for m in MISTAKES}  # declared for each
-    for mistake in MISTAKES:
-        assert mistake.fails, f"{mistake.id} names no check"
-        assert set(mistake.fails + mistake.may_fail) <= BY_ID.keys(), mistake.id
-        assert all(BY_ID[name].question == mistake.question for name in mistake.fails), mistake.id
+    assert [*banks.orphans(KIT), *banks.questions_of_mistakes(KIT)] == []
 
 
 def test_the_banks_are_large_enough() -> None:
@@ -82,28 +71,13 @@ def test_a_mistake_loses_points_in_its_own_question(mistake: Mistake, bench: Ben
 
     Every fifth as in grading, the others in this process.
     """
-    named = {name for name in mistake.fails if BY_ID[name].kind != "trained"}
-    sources, needed = bank.apply(reference.sources, mistake), with_needs(named)
-    lost: list[Outcome] = []
-
-    def wanted(check: Check) -> bool:  # a student reads in the rubric's order
-        return check.kind != "trained" and (check.id in needed or (not lost and check.visibility == "public"))
-
+    sources, checks = bank.apply(reference.sources, mistake), quick(mistake.question)
+    run = functools.partial(judging, sources, checks, 11)
     if mistake in QUICK_MISTAKES[::5]:
         bench.submission = Submission("variant", sources)
         bench.worker.submit(sources, ["starter", "solution"])
-        judging_all = judge_all(quick(mistake.question), bench, Setting(11), wanted)
-    else:
-        judging_all = judging(sources, quick(mistake.question), 11, wanted)
-    outcomes = {}
-    for outcome in judging_all:
-        outcomes[outcome.check.id] = outcome
-        if outcome.status not in ("passed", "not_run"):
-            lost.append(outcome)
-    for name in named:
-        assert outcomes[name].status not in ("passed", "error", "not_run"), f"{name} does not see it: {outcomes[name]}"
-    read = next((outcome for outcome in lost if outcome.check.visibility == "public"), lost[0])
-    assert HINTS[mistake.id] in read.hint, f"{read.check.id} asks {read.hint!r}: {read.message}"
+        run = functools.partial(judge_all, checks, bench, Setting(11))
+    assert list(running.missed(KIT, mistake, running.as_read(KIT, mistake, run))) == []
 
 
 @pytest.mark.slow
@@ -155,7 +129,9 @@ def test_another_layout_keeps_its_trained_points(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("written", [a for a in ALTERNATIVES if a.whole], ids=lambda a: a.id)
-def test_a_submission_written_from_the_handout_alone_keeps_full_marks(written: Alternative) -> None:
-    assert written.whole.keys() == set(MODULES)
-    outcomes = judged(written.whole, CHECKS, seed=13)
+def test_a_submission_written_from_the_handout_alone_keeps_full_marks(
+    written: Alternative, reference: Submission
+) -> None:
+    assert written.whole.keys() <= set(MODULES)  # of files that are younger it has the reference's
+    outcomes = judged({**reference.sources, **written.whole}, CHECKS, seed=13)
     assert [(o.check.id, o.message) for o in outcomes.values() if o.status not in ("passed", "not_run")] == []

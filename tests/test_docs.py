@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.author.tables import BUDGETS, with_budgets, with_table
+from grader.author import calibrate
+from grader.author.tables import BUDGETS
 from grader.check.failure import LIBRARIES
+from grader.check.thresholds import FILE as THRESHOLDS
 from grader.cli import main as cli
 from grader.cli.afterwards import COMMANDS as COMMAND_NAMES
 from grader.grading.judge import PATIENCE
@@ -21,7 +24,9 @@ from grader.report.gradebook import columns
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
+from .links import broken, links
 from .made_run import made, made_run
+from .recipe import commands
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.split("#")[0].strip().removeprefix("$ ").strip()
@@ -37,23 +42,40 @@ def shell(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, shell=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=550)
 
 
-def test_the_rubric_table_is_the_rubrics() -> None:
-    assert with_table(README) == README
-
-
 def test_the_handout_says_how_long_models_are_trained() -> None:
     handout = (ROOT / "docs" / "handout.md").read_text()
-    assert with_budgets(handout) == handout
     assert f"{({6: 'six'})[PATIENCE]} times as long" in handout
     of_the_graders_own = {"q3.trained.pca", "q7.trained.labels"}
     assert BUDGETS.keys() == {check.id for check in CHECKS if check.kind == "trained"} - of_the_graders_own
 
 
-def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "data" / "README.md"]:
-        prose = re.sub(r"`[^`]*`", "", page.read_text())  # code may look like a link
-        for target in re.findall(r"\]\(([^)#]+)\)", prose):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+def test_links_lead_to_files_and_headings_that_are_there() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True
+    )
+    found = [ROOT / name for name in tracked.stdout.split()]
+    assert len(found) > 30
+    assert [said for page in found for said in broken(page)] == []
+    assert sum(len(links(page.read_text())) for page in found) > 40
+
+
+def test_a_link_to_nothing_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_text("# One thing: `f(x)`, again\n\n## Two\n\n## Two\n\n```\n# no heading\n```\n")
+    page = tmp_path / "a.md"
+    page.write_text(
+        "[ok](b.md#one-thing-fx-again) [ok](b.md#two-1) [ok](#here) [out](https://example.org/b.md) `[code](no.md)`\n"
+        "![picture](no.svg) [heading](b.md#three) [code](b.md#no-heading) [ref]\n\n# Here\n\n[ref]: gone.md\n"
+    )
+    assert list(broken(page)) == [
+        "a.md: no.svg: there is no such file", "a.md: b.md#three: there is no such heading",
+        "a.md: b.md#no-heading: there is no such heading", "a.md: gone.md: there is no such file",
+    ]  # fmt: skip
+
+
+def test_the_index_has_every_page() -> None:
+    index = links((ROOT / "docs" / "README.md").read_text())
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert {page for page in pages if not page.startswith("decisions/") and page != "README.md"} <= set(index)
 
 
 def test_the_commands_shown_are_known() -> None:
@@ -61,7 +83,7 @@ def test_the_commands_shown_are_known() -> None:
     assert set(COMMANDS) - set(SELF) == {
         "make check SUBMISSION=starter Q=8", "python -m grader grade submissions/ --dry-run",
         "python -m grader grade submissions/ --out reports",
-        "python -m grader similar submissions/ --file similar.html", "make lint", "make starter",
+        "python -m grader similar submissions/ --file similar.html", "make lint", "make starter", "make contract",
         "make watch SUBMISSION=starter Q=8",  # typed below, run in test_watch
         "python -m pytest -p grader.cli.editor starter -m q8",  # run below
         *(line for line in COMMANDS if line.startswith("python -m grader export ")),  # test_export runs them
@@ -69,13 +91,39 @@ def test_the_commands_shown_are_known() -> None:
     }  # fmt: skip
 
 
-def test_what_a_run_has_left_is_asked_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    everybody = [made("Jane Doe", {AFTERWARDS_CHECK: ("failed", 0.0)}), made("Bob")]
-    made_run(tmp_path / "reports", everybody)
-    made_run(tmp_path / "monday", everybody)
+APPEAL = commands((ROOT / "docs" / "how-to" / "appeal.md").read_text())
+
+
+@pytest.mark.parametrize("typed", [["cp -r reports monday", *AFTERWARDS], APPEAL], ids=["README", "appeal"])
+def test_what_a_run_has_left_is_asked_as_shown(
+    typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_run(tmp_path / "reports", [made("Jane Doe", {AFTERWARDS_CHECK: ("failed", 0.0)}), made("Bob")])
     monkeypatch.chdir(tmp_path)
-    codes = {words[0]: cli.main(words) for words in (shlex.split(line)[3:] for line in AFTERWARDS)}
+    codes = {}
+    for line in typed:
+        command, *words = shlex.split(line)
+        if command == "cp":
+            shutil.copytree(words[-2], words[-1])
+        else:
+            codes[words[2]] = cli.main(words[2:])
     assert codes == {"show": 0, "rerun": 0, "override": 0, "diff": 1}
+
+
+def test_the_commands_of_new_thresholds_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    page = commands((ROOT / "docs" / "how-to" / "new-threshold.md").read_text())
+    derived = "python -m grader.author.calibrate --dataset digits --only q8.trained --derive"
+    assert page == ["make calibrate DATASET=digits", "make calibrate DATASET=mnist", derived, "make results",
+                    "python -m grader.author.tables", "make contract"]  # fmt: skip
+    made_by_make = {
+        line: shell(f"make -n {line.removeprefix('make ')}").stdout for line in page if line.startswith("make ")
+    }
+    for line, module in (("make calibrate DATASET=mnist", "grader.author.calibrate --dataset mnist"),
+                         ("make results", "grader.author.results"), ("make contract", "tests.contract --run")):  # fmt: skip
+        assert f"python -m {module}" in made_by_make[line]
+    before = THRESHOLDS.read_text()
+    assert calibrate.main(shlex.split(derived)[3:]) == 0
+    assert THRESHOLDS.read_text() == before, "the cuts follow from the results beside them"
 
 
 @pytest.mark.slow
@@ -143,8 +191,9 @@ def test_make_starter_changes_nothing_and_make_lint_is_clean() -> None:
     before = {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")}
     assert shell("make starter").returncode == 0
     assert {path.name: path.read_text() for path in (ROOT / "starter").glob("*.py")} == before
-    done = shell("make lint")
-    assert done.returncode == 0, done.stdout + done.stderr
+    for command in ("make lint", "make contract"):
+        done = shell(command)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

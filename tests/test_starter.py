@@ -1,4 +1,5 @@
-"""The starter is what the solution gives: byte for byte, importable, with the same names, and nothing of the answers."""
+"""The starter is importable, with the solution's names, and has nothing of the answers; that it is the solution's, and stubs,
+the author's contract asks (test_contract)."""
 
 from __future__ import annotations
 
@@ -15,11 +16,6 @@ from .conftest import ROOT
 
 FILES = starter_files(ROOT / "solution")
 GIVEN = ("train.py", "data.py", "recipes.py", "checkpoints.py", "visualize.py", "__init__.py")
-
-
-def test_the_committed_starter_is_regenerated_byte_for_byte() -> None:
-    committed = {path.name: path.read_text() for path in (ROOT / "starter").iterdir() if path.suffix == ".py"}
-    assert committed == FILES
 
 
 def signatures(text: str) -> dict[str, tuple[str, str | None]]:
@@ -48,15 +44,9 @@ def test_names_signatures_and_docstrings_are_the_solutions(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - set(GIVEN)))
-def test_every_public_function_is_a_stub_that_names_its_question(name: str) -> None:
+def test_every_region_leaves_a_stub(name: str) -> None:
     solution = (ROOT / "solution" / name).read_text()
     assert solution.count("# begin solution") == FILES[name].count("raise NotImplementedError(")
-    for node in ast.walk(ast.parse(FILES[name])):
-        if isinstance(node, ast.FunctionDef):
-            last = node.body[-1]
-            assert isinstance(last, ast.Raise), f"{name}: {node.name} is not a stub"
-            assert ast.get_docstring(node) or node.name == "__init__", f"{name}: {node.name} says nothing"
-            assert ("Question " in ast.unparse(last)) or ("Bonus" in ast.unparse(last))
 
 
 def test_the_starter_imports_cleanly() -> None:

@@ -84,13 +84,13 @@ def enclosing(before: Sequence[str], indent: str, where: str) -> str:
 
 def starter_files(solution: Path) -> dict[str, str]:
     """Text of every starter file by name."""
-    return {
-        path.name: "\n".join(cut(path.read_text().splitlines(), path.name))
-        .rstrip("\n")
-        .replace("python -m solution.", "python -m starter.")
-        + "\n"
-        for path in sorted(solution.glob("*.py"))
-    }
+    return {path.name: starter_text(path.name, path.read_text()) for path in sorted(solution.glob("*.py"))}
+
+
+def starter_text(name: str, text: str) -> str:
+    """What students get of one file of the solution. Raises MarkerError."""
+    kept = "\n".join(cut(text.splitlines(), name)).rstrip("\n")
+    return kept.replace("python -m solution.", "python -m starter.") + "\n"
 
 
 def signatures(solution: Path) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ Usage: ``python -m grader.author.tables``; a test compares.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -23,10 +22,10 @@ from ..rubric.q06 import layers as q06
 from ..rubric.q08 import trained as q08
 from ..rubric.q09 import model as q09
 from ..rubric.q10 import trained as q10
+from .marked import between
 from .starter import ROOT
 
 KINDS: tuple[Kind, ...] = ("property", "gradient", "statistical", "trained")
-PLACE = r"(<!-- {0}: .* -->\n).*(<!-- end {0} -->)"
 
 # by trained check; none for PCA, which is not trained, and for Question 7, where the network is the grader's
 BUDGETS: Mapping[str, Mapping[str, Budget]] = {
@@ -76,14 +75,6 @@ def budget_table() -> str:
 def examples(check: str, dataset: str, budget: Budget) -> int:
     """How many there are to train on: those of the source are drawn, whatever the dataset."""
     return budget.train_size if check == "bonus.trained.source" else min(budget.train_size, IMAGES[dataset])
-
-
-def between(page: str, name: str, text: str) -> str:
-    """The page with `text` between the markers of `name`. Raises ValueError if they are gone."""
-    place = re.compile(PLACE.format(name), re.DOTALL)
-    if not place.search(page):
-        raise ValueError(f"the page has no '<!-- {name}: … -->' and '<!-- end {name} -->' markers")
-    return place.sub(lambda match: match[1] + text + match[2], page)
 
 
 def graded(question: Question) -> str:

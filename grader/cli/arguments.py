@@ -1,7 +1,7 @@
 """What can be typed after ``python -m grader``.
 
-Nothing heavy is imported here: the help and a wrong argument are answered at once. `QUESTION_NAMES` of `options`
-therefore repeats the rubric's numbers, `MODULE_NAMES` its modules and `BOXES` the backends; tests compare.
+Nothing heavy is imported here: the help and a wrong argument are answered at once. `BOXES` therefore repeats the
+backends; a test compares.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import re
 import sys
 from collections.abc import Sequence
 
+from ..assignment import MODULES
+from ..assignment import QUESTION_NAMES as QUESTION_NAMES
 from .afterwards import add_commands, add_upload, fill_in
-from .options import QUESTION_NAMES as QUESTION_NAMES
 from .options import Parser, job_number, nonempty_path, seed_number
 from .options import UsageError as UsageError
 from .options import question_number as question_number
 
 BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
-MODULE_NAMES = (
-    "gaussians", "pca", "autoencoders", "denoising", "training", "semi_supervised", "vae", "vqvae", "prior",
-    "evaluation",
-)  # fmt: skip
+MODULE_NAMES = MODULES  # as files of a submission are called
 ENGINES = ("local", "dask", "slurm")
 
 
@@ -56,7 +54,7 @@ def arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
-                        help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
+                        help="only this question (a number, or bonus); may be repeated")  # fmt: skip
     common.add_argument("--seed", type=seed_number, help="seed of everything that is drawn (default: a new one)")
     common.add_argument("--dataset", choices=("auto", "digits", "mnist"), default="auto", help="for trained checks")
     common.add_argument(

@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 from typing import NoReturn
 
+from ..assignment import QUESTION_NAMES as QUESTION_NAMES
 from ..report.printable import one_line
 
-QUESTION_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "bonus")
 BONUS_NUMBER = 0
 LARGEST_SEED = 2**31 - 1
 PLACES = 4  # digits after the point that reports show
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def question_number(text: str) -> int:
-    """A question given as 1 … 10 or "bonus"."""
+    """A question given by its number, or as "bonus"."""
     if text not in QUESTION_NAMES:
         raise argparse.ArgumentTypeError(f"{text!r} is no question: use one of {', '.join(QUESTION_NAMES)}")
     return BONUS_NUMBER if text == "bonus" else int(text)

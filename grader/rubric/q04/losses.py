@@ -144,7 +144,7 @@ def loss_values(ctx: Context, target: str, prediction: str, oracle: Callable[[Te
     # sizes of real images; grey, black and white target pixels
     for dtype, close in (
         (torch.float64, tol),
-        (torch.float32, Tolerance(FLOAT32.rtol, max(tol.atol, 1e-5), "float32")),
+        (torch.float32, Tolerance(FLOAT32.rtol, max(tol.atol, 1e-5), "float32 rounding of the same sum")),
     ):
         made, x = ctx.rand(5, 1, 28, 28, low=low, high=high, dtype=dtype), ctx.images(5, dtype=dtype)
         x = torch.where(x < 0.2, 0.0, torch.where(x > 0.8, 1.0, x)).to(dtype)
@@ -233,6 +233,7 @@ def bce_edges(ctx: Context) -> None:
         agree = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]], dtype=dtype)
         case = f"bce_loss(x_recon, x) in {kind} where x_recon equals x and all pixels are 0 or 1"
         right = float(as_tensor(ctx.call(BCE, agree, agree), (), case, dtype=dtype, hint=finite))
+        # a guard of up to 1e-5 in the logarithm of 3 pixels is correct work
         expect(abs(right) < 1e-4, f"{case} is not free", "0, or nearly", right,
                hint="What does your guard against log 0 add where nothing is wrong?")  # fmt: skip
         case = f"bce_loss(x_recon, x) in {kind} where x_recon is 0 for every 1 of x, and 1 for every 0"

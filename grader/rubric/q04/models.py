@@ -284,6 +284,7 @@ def vanilla_nonlinear(ctx: Context) -> None:
                                  ("decode", ctx.randn(6, 5), 3 * ctx.randn(6, 5))):  # fmt: skip
         at = [as_tensor(model.call(method, middle + k * step), None, f"{method}") for k in (-1, 0, 1)]
         bend = float((at[0] + at[2] - 2 * at[1]).abs().max()) / float(at[1].abs().max())
+        # float64: what rounding leaves of an affine map is far below
         expect(bend > 1e-7, f"{method} is an affine map: {method}(a - d) + {method}(a + d) is 2 {method}(a)",
                "a difference between the two, from a non-linearity", f"none: {bend:.1g} of their size",
                hint=f"What do two linear layers in a row amount to? What stands between those of your "

@@ -150,11 +150,13 @@ def unet_influence(ctx: Context) -> None:
     for training in (False, True):
         model.train(training)
         mode = "training" if training else "evaluation"
+        # float64: equal images are equal to some 1e-15, and any influence counts
         expect(float(change(z + ctx.randn(*z.shape), skips).max()) > 1e-9,
                f"in {mode} mode decode(z, skips) does not use the code", "another image for another z",
                "the same image", hint="Cut the bottleneck: what changes?")  # fmt: skip
         for k in range(len(skips)):
             other = [skip + ctx.randn(*skip.shape) if i == k else skip for i, skip in enumerate(skips)]
+            # as above
             expect(float(change(z, other).max()) > 1e-9, f"in {mode} mode decode(z, skips) does not use skips[{k}]",
                    f"another image for another skips[{k}]", "the same image",
                    hint=f"What changes when you cut skips[{k}]?"
@@ -219,7 +221,7 @@ def forward_takes_all(ctx: Context, model: Handle, x: Tensor) -> None:
     lost.append(("the skips", z, [torch.zeros_like(skip) for skip in skips]))
     for what, code, maps in lost:
         without = as_tensor(decoded(model, code, maps, True), x.shape, "decode(z, skips)")
-        same = alike(x_recon, without, rtol=1e-9, atol=1e-12)
+        same = alike(x_recon, without, rtol=1e-9, atol=1e-12)  # float64 rounding, in sums of another order
         expect(not same or alike(whole, without, rtol=1e-9, atol=1e-12),
                f"in training mode x_recon of forward(x) is what decode gives with zeros in place of {what}",
                f"an image made with {what}", f"one made without {what}",

@@ -343,11 +343,13 @@ def corrupts_as_asked(
         if far > 1e-12:
             break
     kept = (noisy == 0) | (noisy == clean.clamp(0, 1)) | (noisy == clean)
+    # equal up to rounding, or any noise at all
     on_code = not after and far > 1e-12 and noise == "masking" and bool(kept.all())
     expect(not on_code, f"{what} corrupts the code", "the code of corrupted images",
            "the code of the clean images, with numbers of it set to 0",
            hint="On which of the two does the corruption work: on images or on codes?")  # fmt: skip
     alone = "leaves them as they are" if not moves else "changes them"
+    # as above
     expect((far > 1e-12) == moves, f"{what} is another corruption",
            f"{'other codes than' if moves else 'the same codes as'} without noise, since {noise} {alone}",
            f"codes that differ by up to {far:.3g}" if far > 1e-12 else "the same codes", hint=hint)  # fmt: skip
@@ -397,6 +399,7 @@ def same_as_corrupt(ctx: Context) -> None:
         for what, a, b in (("mean", before.mean(1), after.mean(1)), ("spread", before.std(1), after.std(1))):
             gap, scale = (a.mean(0) - b.mean(0)).abs(), ((a.var(0) + b.var(0)) / len(a)).sqrt()
             unit = int((gap / scale.clamp(min=1e-300)).argmax())
+            # 1e-9: rounding, where a unit does not vary at all
             expect(
                 bool((gap <= T_BOUND * scale + 1e-9).all()),
                 f"{made(noise, level)}: forward(x, add_noise=True) corrupts otherwise than corrupt(x, {noise!r}, "
@@ -435,8 +438,8 @@ def dae_fresh(ctx: Context) -> None:
         model = dae(ctx, noise, level)
         draws_are_fresh(ctx, model, (x, True), f"{made(noise, level)}: z of forward(x, add_noise=True)", pick=1)
         preserves(ctx, model, x, True)
-        # by more than rounding, which depends on an image's place in the batch
         drawn = (both(ctx, model, x, True)[1] for _ in range(DRAWS))
+        # by more than rounding, which depends on an image's place in the batch
         apart = any(float((codes - codes[0]).abs().max()) > 1e-4 * float(codes.abs().max()) for codes in drawn)
         expect(apart, f"{made(noise, level)}: all images of a batch get the same noise",
                "other codes for four equal images", "the same code for all four",

@@ -232,6 +232,7 @@ def led_here(ctx: Context) -> None:
     apart = max(
         float((inner.state()[name] - part).abs().max()) for name, part in zip(("weight", "bias"), now, strict=True)
     )
+    # float64: the rounding of twelve steps
     expect(apart < 1e-6, "the weights after fit are not those to which one step for each batch leads, in their order",
            "steps along the gradients of these batches", f"weights that are off by up to {apart:.3g}",
            hint="How often does the optimizer step, along which gradient, and of which rows?")  # fmt: skip

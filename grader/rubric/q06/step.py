@@ -84,6 +84,7 @@ def expect_loss(value: object, before: Tensor, after: Tensor, number: int) -> No
                       f"{value:.4f}, the loss of the same batch after the update",
                       hint="At which moment is the loss measured: before the weights move, or when they "
                       "have?")  # fmt: skip
+    # float64: the rounding of one mean; the loss after the update is looked for above
     expect(math.isclose(value, before.item(), rel_tol=1e-7), f"the loss that step {number} returns is wrong",
            f"{before.item():.4f}", f"{value:.4f}", hint="Which number does loss_fn give for this batch?")  # fmt: skip
 

@@ -38,6 +38,7 @@ BUFFERS = "Which layers have buffers: those of batch normalisation only?"
 def expect_affine(codes: Tensor, logits: Tensor, recon: Tensor, what: str, hint: str, note: str = "") -> None:
     """Logits are W·code + b of these codes. Where they are not, what else they are says more than the distance."""
     spread = float(logits.std(0).mean())
+    # float32: logits that no image moves are equal up to rounding
     expect(spread > 1e-4, f"{what} are the same for every image", "different logits for different images",
            f"a spread of {spread:.2g}", hint="On its way from the image to the logits, where is the image "
            "lost?")  # fmt: skip
@@ -231,6 +232,7 @@ def classifier_freeze(ctx: Context) -> None:
         elif freeze:
             codes = autoencoder.eval().call("encode", x)
             apart = off_affine(codes, as_tensor(ctx.call(classifier.eval(), x), None, "the logits"))
+            # float32: what least squares leave of logits that are affine in the code
             expect(apart < 1e-3, "with freeze=True, the encoder has changed after finetune",
                    "logits that are affine in the code it was given with",
                    f"{apart:.2g} of their spread is left unexplained",

@@ -146,12 +146,14 @@ def places(frames: Tensor, x1: Tensor, x2: Tensor, wanted: Tensor) -> None:
     """Where each frame lies on the way from x1 (0) to x2 (1): a frame off the line is left to the comparison."""
     way = (x2 - x1).flatten()
     found = (frames - x1).flatten(1) @ way / way.square().sum()
+    # float64: the rounding of a projection
     on_line = alike(frames, x1 + found.view(-1, 1, 1, 1) * (x2 - x1), rtol=1e-6, atol=1e-6)
     shown = [float(f"{place:.3g}") + 0.0 for place in found.tolist()]
     expect(
         on_line, "frames of interpolate do not lie on the line between the two posterior means", "all on the line",
         f"off by up to {float((frames - x1 - found.view(-1, 1, 1, 1) * (x2 - x1)).abs().max()):.3g}", hint=ON_THE_LINE,
     )  # fmt: skip
+    # float64: the rounding of a projection
     expect(
         alike(found, wanted, rtol=1e-6, atol=1e-6),
         "frames of interpolate lie elsewhere on the way from x1 (0) to x2 (1)",

@@ -174,6 +174,7 @@ def expect_conditioned(ctx: Context, by_label: Tensor, mixed: Tensor, places: li
     """`by_label[k]` is the output with class k everywhere; in `mixed` row i has the class at places[i]."""
     for first in range(len(by_label)):
         for second in range(first):
+            # equal up to float32 rounding, in sums of another order
             same = alike(by_label[first], by_label[second], rtol=1e-6, atol=1e-7)
             every = alike(by_label, by_label[:1].expand_as(by_label), rtol=1e-6, atol=1e-7)
             which = "all classes" if every else f"the classes {second} and {first}"
@@ -267,6 +268,7 @@ def encoder(ctx: Context) -> None:
     expect_conditioned(ctx, each, encoded(labels(*places)), places, what)
     for k in (0, 3, labels.count - 1):
         for name, part in (("mu", slice(0, 6)), ("logvar", slice(6, 12))):
+            # equal up to float32 rounding, in sums of another order
             expect(
                 not alike(each[k][:, part], each[k - 1][:, part], rtol=1e-6, atol=1e-7),
                 f"{name} of encode(x, y) is the same for the classes {(k - 1) % labels.count} and {k}",

@@ -256,6 +256,7 @@ def expect_old_averages(ctx: Context) -> None:
     restarted(ctx, made)
     # counts are 3 by now, or 1 where they were forgotten: then a code goes two thirds of the way, not two fifths
     now, wanted = (codes[LIVE] for codes in passed(torch.tensor(LIVE).repeat(3).reshape(1, 3, 4)))
+    # as above: float32, and smoothing by 1e-9
     expect(alike(now, wanted, rtol=1e-3, atol=1e-3 * size), "a restart of two codes of an EMAVectorQuantizer changes "
            "how the other four move in the next training pass", "as without a restart", "by another step",
            hint="Which codes start anew, and what have the others learned so far?")  # fmt: skip

@@ -34,12 +34,14 @@ def expect_standard_normal(ctx: Context, eps: Tensor, what: str, *, hint: str = 
     """
     eps = eps.double()
     count, dims = eps.shape
+    # equal up to the rounding of what was standardised
     same_rows = bool((eps - eps[:1]).abs().amax() < 1e-4)
     first = [round(number, 3) for number in eps[0].tolist()]
     expect(
         not same_rows, f"all {count} rows of {what} are equal", "draws that differ",
         "zeros" if float(eps.abs().max()) < 1e-4 else f"{first} in each row", hint=hint or ONE_DRAW,
     )  # fmt: skip
+    # as above
     same_dims = dims > 1 and bool((eps - eps[:, :1]).abs().amax() < 1e-4)
     expect(
         not same_dims, f"all {dims} dimensions of a row of {what} are equal", "a draw for each dimension",

@@ -93,6 +93,7 @@ def expect_own_losses(entries: Sequence[float], told: Sequence[float], what: str
 
     Which one it is does not matter: a loss that is taken again after the step is another matter.
     """
+    # float32: the rounding of a mean; what an epoch has learned moves its loss by more
     own = all(any(math.isclose(entry, loss, rel_tol=1e-4) for loss in told) for entry in entries)
     rising = all(a < b for a, b in zip(entries, entries[1:], strict=False))
     running = [sum(told[: k + 1]) / (k + 1) for k in range(len(entries))]

@@ -178,10 +178,12 @@ def expect_heads(ctx: Context, model: Handle, x: Tensor, latent_dim: int, what: 
             low < 0 < high, f"{what}: {name} has values of one sign only", "values below and above 0",
             f"{low:.3g} to {high:.3g}", hint=LAST_LAYER.format(name=name),
         )  # fmt: skip
+        # equal up to float32 rounding
         expect(
             bool((values.std(dim=1) > 1e-6).any()), f"{what}: {name} is the same for all images",
             "values that depend on the image", "constant over the batch", hint=OF_IMAGE.format(name=name),
         )  # fmt: skip
+        # as above
         expect(
             bool((values.std(dim=2) > 1e-6).any()), f"{what}: {name} is the same for all latent dimensions",
             "one of its own for each dimension", "equal columns", hint=OWN_NUMBERS.format(name=name),
@@ -228,6 +230,7 @@ def expect_all_probabilities(
         images = decoded(z, *labels)
         lows.append(float(images.min()))
         highs.append(float(images.max()))
+    # weights that large saturate what squashes: both ends within 5 %
     expect(
         min(lows) < 0.05 and max(highs) > 0.95, f"{what}.decode cannot make black and white pixels", "about 0 to 1",
         f"{min(lows):.3g} to {max(highs):.3g}, however large the weights", hint=HALF,
@@ -415,6 +418,7 @@ def expect_alive(ctx: Context, model: Handle, x: Tensor, latent_dim: int, *label
         if seen > CLEARLY:
             return
         stir(ctx, model, gain)
+    # equal up to float32 rounding
     expect(
         seen > 1e-6, "decode returns the same image for different latents", "images that depend on the latent",
         f"equal images for {len(x)} latents, for {len(GAINS)} random choices of the weights", hint=OF_LATENT,

@@ -104,7 +104,7 @@ MISTAKES: tuple[Mistake, ...] = (
     mistake(
         "stage-detached-code",
         "the code is detached: the encoder gets no gradient",
-        ("stage.only",),
+        ("stage.only", "layerwise.trained"),
         (
             STAGE_FIT,
             """    optimizer = torch.optim.Adam([*encoders[stage].parameters(), *decoders[stage].parameters()], lr)
