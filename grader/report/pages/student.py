@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from ...check.declaration import BONUS, Question
 from ...check.outcome import Outcome
@@ -24,6 +24,8 @@ PICTURE_BYTES = 1_200_000  # of all pictures, as they stand in the page
 FOLDED = ("passed", "unimplemented", "skipped", "not_run")  # many checks say the same then: a line for all of them
 TONES = {"passed": "good", "partial": "part", "error": "ours", "unimplemented": "quiet", "skipped": "quiet",
          "not_run": "quiet"}  # fmt: skip
+
+Told: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]  # what `words` says of each check, by id
 
 
 class Value(NamedTuple):
@@ -131,19 +133,24 @@ class Page(NamedTuple):
 def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     """The page as HTML, of at most 2 MB whatever a submission says."""
     styles = ("base.css",) if report.unread else ("base.css", "report.css")
-    shots = list(shown_pictures(report, pictures))
+    shots, told = list(shown_pictures(report, pictures)), told_of(report)
 
     def page(limit: int) -> str:
-        return rendered(TEMPLATE, styles, page=page_of(report, shots, limit))
+        return rendered(TEMPLATE, styles, page=page_of(report, told, shots, limit))
 
     return fitting(page, LONGEST)
 
 
-def page_of(report: Report, shots: Sequence[tuple[int, Shot]] = (), limit: int = LONGEST[0]) -> Page:
-    """A report as records."""
+def told_of(report: Report) -> Told:
+    """The words for all checks. What there is to say, and that it is nothing of a hidden check, is decided there."""
+    return {outcome.check.id: explanation(outcome, for_student=True) for outcome in report.outcomes}
+
+
+def page_of(report: Report, told: Told, shots: Sequence[tuple[int, Shot]] = (), limit: int = LONGEST[0]) -> Page:
+    """A report as records, its texts shortened to so many characters."""
     under = report.circumstances
     ran = [o for o in report.outcomes if not o.left_out]
-    steps = [] if report.unread else [step(question, outcome, limit) for question, outcome in first_steps(ran)]
+    steps = [] if report.unread else [step(question, outcome, told, limit) for question, outcome in first_steps(ran)]
     return Page(
         name=name_of(report.submission),
         score=points(report.score) if report.regular.judged else "–",
@@ -151,7 +158,7 @@ def page_of(report: Report, shots: Sequence[tuple[int, Shot]] = (), limit: int =
         given=[(o.check.title, shortened(by_hand(o.override), limit)) for o in report.overridden if o.override],
         problems=problems_of(report.problems), unread=report.unread, steps=steps,
         done=nothing_left(report, ran) if not steps else "",
-        parts=[part(report, question, shots, limit) for question in QUESTIONS],
+        parts=[part(report, question, told, shots, limit) for question in QUESTIONS],
         setting=[
             ("Dataset", f"{under.dataset} ({one_line(under.dataset_reason)})"), ("Device", under.device),
             ("Seed", str(under.seed)), ("Box", boxed(under.sandbox).removeprefix("box ")),
@@ -203,18 +210,18 @@ def question_anchor(question: Question) -> str:
     return f"question-{question.number or 'bonus'}"
 
 
-def step(question: Question, outcome: Outcome, limit: int) -> Step:
+def step(question: Question, outcome: Outcome, told: Told, limit: int) -> Step:
     """A check to read first."""
     missing = outcome.status == "unimplemented"
-    lines = dict(explanation(outcome, for_student=True))
+    think = dict(told[outcome.check.id]).get("think", "")
     what = outcome.check.title
     if missing and outcome.check.visibility == "public":
         what = f"{one_line(missing_part(outcome), 120)} is not written yet"
     return Step(question_anchor(question) if missing else outcome.check.id, question_name(question), what,
-                STATUS_WORDS[outcome.status], shortened(lines.get("think", ""), limit))  # fmt: skip
+                STATUS_WORDS[outcome.status], shortened(think, limit))  # fmt: skip
 
 
-def part(report: Report, question: Question, shots: Sequence[tuple[int, Shot]], limit: int) -> Part:
+def part(report: Report, question: Question, told: Told, shots: Sequence[tuple[int, Shot]], limit: int) -> Part:
     """One question. Where nothing could be read, only what was given by hand."""
     own = [o for o in report.outcomes if o.check.question == question.number]
     if report.unread:
@@ -223,8 +230,8 @@ def part(report: Report, question: Question, shots: Sequence[tuple[int, Shot]], 
     folded = {status: [o for o in own if o.override is None and o.status == status] for status in FOLDED}
     return Part(
         question_anchor(question), question_name(question), question.title, marks(total), bar(total),
-        [card(o, limit) for o in own if o.override is not None or o.status not in FOLDED],
-        list(folds(folded, own, limit)), [shot for number, shot in shots if number == question.number],
+        [card(o, told[o.check.id], limit) for o in own if o.override is not None or o.status not in FOLDED],
+        list(folds(folded, own, told, limit)), [shot for number, shot in shots if number == question.number],
     )  # fmt: skip
 
 
@@ -235,21 +242,23 @@ def bar(total: Sum) -> Bar:
     return Bar(round(100 * total.earned / total.most, 2), round(100 * (total.most - total.judged) / total.most, 2))
 
 
-def folds(by_status: dict[str, list[Outcome]], own: Sequence[Outcome], limit: int) -> Iterator[Fold]:
+def folds(by_status: Mapping[str, Sequence[Outcome]], own: Sequence[Outcome], told: Told, limit: int) -> Iterator[Fold]:
     """A line for all checks that passed, one for all that are not written, and so on."""
     if missing := by_status["unimplemented"]:
         names = dict.fromkeys(one_line(missing_part(o), 80) for o in missing if o.check.visibility == "public")
         label = shortened(f": {', '.join(names)}" if names else "", limit)
-        yield Fold("quiet", f"Not written yet{label} ({extent(missing)})", [line(o, limit) for o in missing])
+        yield Fold("quiet", f"Not written yet{label} ({extent(missing)})", [line(o) for o in missing])
     if skipped := by_status["skipped"]:
         titles = {o.check.id: o.check.title for o in own}
         needs = dict.fromkeys(titles.get(need, need) for o in skipped for need in unmet(o, own))
         label = f", because of “{'”, “'.join(needs)}”" if needs else ""
-        yield Fold("quiet", f"Skipped{label} ({extent(skipped)})", [line(o, limit) for o in skipped])
+        yield Fold("quiet", f"Skipped{label} ({extent(skipped)})", [line(o) for o in skipped])
     if passed := by_status["passed"]:
-        yield Fold("good", f"Passed ({extent(passed)})", [line(o, limit) for o in passed])
+        yield Fold(
+            "good", f"Passed ({extent(passed)})", [line(o, shortened(note_of(told[o.check.id]), limit)) for o in passed]
+        )
     if left := by_status["not_run"]:
-        yield Fold("quiet", f"Not run ({extent(left)})", [line(o, limit) for o in left])
+        yield Fold("quiet", f"Not run ({extent(left)})", [line(o) for o in left])
 
 
 def extent(outcomes: Sequence[Outcome]) -> str:
@@ -257,15 +266,18 @@ def extent(outcomes: Sequence[Outcome]) -> str:
     return f"{counted(len(outcomes))}, {worth(sum_of(outcomes).most)}"
 
 
-def line(outcome: Outcome, limit: int) -> Line:
+def line(outcome: Outcome, note: str = "") -> Line:
     """A check in a list."""
-    told = explanation(outcome, for_student=True) if outcome.status == "passed" else []
-    return Line(outcome.check.title, shortened("; ".join(text for _, text in told), limit), worth(outcome.check.points))
+    return Line(outcome.check.title, note, worth(outcome.check.points))
 
 
-def card(outcome: Outcome, limit: int) -> Card:
-    """A check with what there is to know: `words` decides what that is, and that it is nothing of a hidden one."""
-    lines = explanation(outcome, for_student=True)
+def note_of(lines: Sequence[tuple[str, str]]) -> str:
+    """What was measured, or noted, of a check that passed."""
+    return "; ".join(text for _, text in lines)
+
+
+def card(outcome: Outcome, lines: Sequence[tuple[str, str]], limit: int) -> Card:
+    """A check with what there is to know."""
     told = {label: shortened(text, limit) for label, text in lines}
     whole = dict(lines)
     names = [label for label, _ in lines if label.startswith("input ")]
