@@ -20,8 +20,8 @@ from grader.report.pictures.draw import drawn
 from grader.rubric import CHECKS, MODULES
 
 from .bank import apply
+from .bank.whole import MISTAKES
 from .conftest import ROOT
-from .test_bank import MISTAKES
 
 FOLDER = ROOT / "docs" / "images" / "handout"
 SEED = 7

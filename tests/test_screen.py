@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 
 
 def seen(*arguments: str, **environment: str) -> Seen:
-    terminal = Terminal("check", *arguments, rows=250, **environment)
+    terminal = Terminal("check", *arguments, rows=250, environment=environment)
     try:
         code = terminal.ended()
         return Seen(terminal.lines, terminal.written, code)

@@ -24,12 +24,13 @@ from ..classes.ingest import IngestError
 from ..grading.resident import Resident
 from ..report.model import question_label
 from ..report.printable import printable
+from ..report.steps import missing_part
 from ..report.words import STATUS_WORDS, explanation
 from ..rubric import CHECKS, QUESTIONS
 from .arguments import parse
 from .boxes import find_box
 from .editor import SEED, marker_of
-from .layout import LABEL_WIDTH, details, missing_part
+from .layout import LABEL_WIDTH, details
 from .plan import QUICK_KINDS, make_plan
 from .saves import draft
 
@@ -213,7 +214,7 @@ class CheckItem(pytest.Item):
         return Explained(said, ReprFileLocation(str(path), line + 1, short.partition("\n")[0]))
 
 
-def failed_here(why: str) -> pytest.fail.Exception:
+def failed_here(why: str) -> BaseException:
     """The grader itself failed, which is an error in pytest's words, and no failure."""
     return pytest.fail.Exception(f"GRADER ERROR: {printable(why)}\ntell your instructor: it costs no points", False)
 

@@ -21,9 +21,10 @@ from rich.text import Text
 from ..check.outcome import Outcome
 from ..report.model import sum_of
 from ..report.printable import one_line
+from ..report.steps import missing_part
 from ..report.words import STATUS_WORDS, explanation, marks, points
 from ..rubric import CHECKS, QUESTIONS
-from .layout import COLOURS, LABEL_WIDTH, details, label_width, missing_part, question_name
+from .layout import COLOURS, LABEL_WIDTH, details, label_width, question_name
 
 FOUND = ("passed", "unimplemented", "skipped", "not_run", "error")  # all other statuses say that it is wrong
 REDRAW_SECONDS = 0.1
