@@ -237,3 +237,35 @@ def test_a_store_that_cannot_be_read_is_said_to_be_and_left(everyone: Path, tmp_
     assert "another program" in " ".join(grade().err.split())
     (tmp_path / "out" / "run.sqlite").write_bytes(b"")  # as one leaves it that was killed in its first moment
     assert grade().code == 0
+
+
+def dying(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    """A grader that has the folder and is killed while something that it has forked still shares its lock."""
+    text = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom grader.report.lock import FolderLock\n"
+        f"FolderLock(Path({str(folder)!r}))\n"
+        f"if os.fork():\n    print('held', flush=True)\n    os.kill(os.getpid(), 9)\ntime.sleep({seconds})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    process.wait()
+    process.stdout.close()
+    return process
+
+
+def test_what_a_killed_grader_has_just_forked_keeps_nobody_out(tmp_path: Path) -> None:
+    dying(tmp_path, 0.5)
+    lock = FolderLock(tmp_path)  # waits for it
+    with pytest.raises(Locked, match=f"process {os.getpid()} on"):
+        FolderLock(tmp_path)  # and for nobody who lives
+    lock.release()
+
+
+def test_a_lock_of_who_has_not_said_who_it_is_is_respected_at_once(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    for said in ("", "process 7 on another machine", f"process {2**31} on", "process x on y"):
+        lock.path.write_text(said)
+        with pytest.raises(Locked):
+            FolderLock(tmp_path)
+    lock.release()
