@@ -11,6 +11,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from .afterwards import add_commands, add_upload, fill_in
 from .options import QUESTION_NAMES as QUESTION_NAMES
@@ -24,6 +26,16 @@ MODULE_NAMES = (
     "evaluation",
 )  # fmt: skip
 ENGINES = ("local", "dask", "slurm")
+HERE = Path(__file__).parent
+SCRIPT = "a7"  # what an installed copy of the kit is called in a terminal
+
+
+class Offered(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """The commands whose module is here: students' copies of the kit have none for grading a class."""
+
+    def add_parser(self, name: str, **how: Any) -> Any:
+        """The parser of a command; of one that is not here, one that nothing leads to."""
+        return super().add_parser(name, **how) if (HERE / f"{name}.py").is_file() else Parser()
 
 
 def scheduler_address(text: str) -> str:
@@ -52,8 +64,9 @@ def refuse_engine(options: argparse.Namespace) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
-    parser = Parser(prog="python -m grader", description="Checks and grades assignment 7.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    prog = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m grader"
+    parser = Parser(prog=prog, description="Checks and grades assignment 7.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", action=Offered)
     common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
                         help="only this question (1 to 10, or bonus); may be repeated")  # fmt: skip
