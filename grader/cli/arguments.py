@@ -88,6 +88,11 @@ def arguments() -> argparse.ArgumentParser:
         "--box", choices=BOXES, default="none", help="what your code runs in (default: none, it is yours)"
     )
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
+    check.add_argument(
+        "--annotate",
+        choices=("github",),
+        help="in a workflow: mark what did not pass at your lines, and fill the summary",
+    )
     check.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write the report as JSON")
     whole = commands.add_parser("grade", parents=[common, boxes], help="grade submissions and write reports")
     whole.add_argument(
