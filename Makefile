@@ -8,6 +8,7 @@ Q ?=
 SEED ?=
 FRESH ?=
 V ?=
+CONFIG ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -16,7 +17,7 @@ export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery watch contract reference clean
+.PHONY: help grade check test test-fast lint starter calibrate bench prove attacks results gallery watch contract reference release gradescope clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -77,6 +78,12 @@ prove: $(READY) ## show that the grader is right (half an hour, goes on where it
 
 attacks: $(READY) ## the attack bank on every box of this machine (ten minutes and more); writes its table in docs/security.md
 	$(BIN)/python -m tests.attacks
+
+release: $(READY) ## the kit for students, dist/a7-student.zip: without the solution, the bank and hidden checks
+	$(BIN)/python -m grader.author.release
+
+gradescope: $(READY) ## the autograder for Gradescope, dist/autograder.zip
+	$(BIN)/python -m grader.author.autograder $(if $(CONFIG),--config "$(CONFIG)")
 
 results: $(READY) ## docs/results.md from the committed figures
 	$(BIN)/python -m grader.author.results

@@ -13,8 +13,14 @@ import signal  # noqa: E402  after the path is clean, as all that is not loaded 
 
 from .cli.main import INTERRUPTED, main  # noqa: E402
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """The command that was typed: its exit code."""
     code = main()
     if code == INTERRUPTED:  # a second Ctrl-C while Python ends says nothing new
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -21,6 +21,11 @@ from typing import Any, NamedTuple
 FOLDER = Path(__file__).with_name("lent")
 PROBES, FUNCTIONS = ("probes", "watching", "telling", "elsewhere", "loop"), ("given", "parts")
 HAS_PARTS = (FOLDER / "parts.py").exists()  # students' copies leave them out
+# what students' copies leave out as well, for it could be handed in: there, a student's own is used in its place
+OWN: Mapping[str, str] = {
+    "image_mse": "autoencoders.mse_loss", "image_nelbo": "vae.vae_loss", "reparameterize": "vae.reparameterize",
+    "train_step": "training.train_step", "fit": "training.fit",
+}  # fmt: skip
 DISGUISES = 32
 # attributes by which a probe would be known, and what else they may be called
 ATTRIBUTES: Mapping[str, Sequence[str]] = {
@@ -144,6 +149,11 @@ def identifiers() -> frozenset[str]:
         | {node.arg for node in nodes if isinstance(node, ast.arg)}
         | definitions().keys()
     )
+
+
+def own(name: str) -> str | None:
+    """ "module.name" of the submission that is used where this copy of the grader has nothing of its own to lend."""
+    return OWN.get(name) if name not in definitions() else None
 
 
 def needed(name: str) -> list[str]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..worker.values import Outgoing
 from .launch import GraderFault
+from .lending import own
 from .values import DType, Gen, Handle, Image8, Params, Probe, Ref, Slot, Target, TorchRef
 
 # fields of a request that are the protocol's own; all others hold values
@@ -32,6 +33,12 @@ def target_of(target: Target) -> dict[str, Any]:
     return {"of": Ref(target) if isinstance(target, str) else target}
 
 
+def reference(name: str) -> dict[str, str]:
+    """ "module.name" of the submission."""
+    module, _, attribute = name.partition(".")
+    return {"ref": f"{module}:{attribute}"}
+
+
 def tree_of(value: Any, out: Outgoing, lend: Lend) -> Any:
     """JSON for a value; its tensors go to `out`."""
 
@@ -42,12 +49,12 @@ def tree_of(value: Any, out: Outgoing, lend: Lend) -> Any:
             case Handle():
                 return {"handle": item.number}
             case Ref():
-                module, _, name = item.name.partition(".")
-                return {"ref": f"{module}:{name}"}
+                return reference(item.name)
             case TorchRef():
                 return {"torch": item.name}
             case Probe():
-                return {"lent": lend(item.name)}
+                mine = own(item.name)
+                return {"lent": lend(item.name)} if mine is None else reference(mine)
             case Gen():
                 return {"generator": item.seed}
             case Params():

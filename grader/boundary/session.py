@@ -26,7 +26,7 @@ from . import ends, forms, replies, requests, watching
 from .box.rules import PROCESSES, TEMP_BYTES
 from .ends import CalledOff, Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
 from .launch import GraderFault, Worker, WorkerDied
-from .lending import Lends
+from .lending import Lends, own
 from .log import Call, Log
 from .noted import noted
 from .patience import TRIES
@@ -214,8 +214,11 @@ class Session:
     def stand_in(self, name: str, value: Probe) -> None:
         """Replaces "module.name" of the submission, for modules imported from now on: call it first of all.
 
-        An error in a function of one question then costs nothing in another that builds on it.
+        An error in a function of one question then costs nothing in another that builds on it. In a student's copy of
+        the grader, which has no such functions, the student's own stays.
         """
+        if own(value.name) is not None:
+            return
         module, _, attribute = name.partition(".")
         self.lend(value.name, module)
         self.request("stand_in", module=module, name=attribute, value=value)

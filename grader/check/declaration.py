@@ -67,3 +67,8 @@ class Question:
     modules: tuple[str, ...]
     checks: tuple[Check, ...]
     loads: tuple[str, ...] = ()  # what torch imports on first use in these checks: seconds, so once for all
+
+    @property
+    def withheld(self) -> float:
+        """Points of checks that are not here: students' copies of the kit have no hidden ones."""
+        return round(self.points - sum(check.points for check in self.checks), 6)

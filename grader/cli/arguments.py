@@ -11,6 +11,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from ..assignment import MODULES
 from ..assignment import QUESTION_NAMES as QUESTION_NAMES
@@ -22,6 +24,16 @@ from .options import question_number as question_number
 BOXES = ("auto", "bubblewrap", "uid", "landlock", "none")
 MODULE_NAMES = MODULES  # as files of a submission are called
 ENGINES = ("local", "dask", "slurm")
+HERE = Path(__file__).parent
+SCRIPT = "a7"  # what an installed copy of the kit is called in a terminal
+
+
+class Offered(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """The commands whose module is here: students' copies of the kit have none for grading a class."""
+
+    def add_parser(self, name: str, **how: Any) -> Any:
+        """The parser of a command; of one that is not here, one that nothing leads to."""
+        return super().add_parser(name, **how) if (HERE / f"{name}.py").is_file() else Parser()
 
 
 def scheduler_address(text: str) -> str:
@@ -50,8 +62,9 @@ def refuse_engine(options: argparse.Namespace) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The parser."""
-    parser = Parser(prog="python -m grader", description="Checks and grades assignment 7.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    prog = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m grader"
+    parser = Parser(prog=prog, description="Checks and grades assignment 7.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", action=Offered)
     common = Parser(add_help=False)
     common.add_argument("--question", "-q", type=question_number, action="append", metavar="N",
                         help="only this question (a number, or bonus); may be repeated")  # fmt: skip
@@ -73,6 +86,11 @@ def arguments() -> argparse.ArgumentParser:
         "--box", choices=BOXES, default="none", help="what your code runs in (default: none, it is yours)"
     )
     check.add_argument("--trained", action="store_true", help="also train the models: minutes, not seconds")
+    check.add_argument(
+        "--annotate",
+        choices=("github",),
+        help="in a workflow: mark what did not pass at your lines, and fill the summary",
+    )
     check.add_argument("--json", type=nonempty_path, metavar="FILE", help="also write the report as JSON")
     watch = commands.add_parser("watch", help="check your own folder again whenever you save a file: Ctrl-C ends it")
     watch.add_argument("path", type=nonempty_path, metavar="PATH", help="your folder")

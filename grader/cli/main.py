@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         upload = upload_of(options)
         folder = prepared(options)
         gc.disable()  # what imports make is to stay: looking for what is not takes a tenth of their time
-        from .commands import run
+        from .commands import found, run
 
+        found(options.command)
         gc.enable()
         code = run(options, folder, out, err)
         if upload is not None and code == 0:

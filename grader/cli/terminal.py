@@ -18,7 +18,7 @@ from ..boundary.box import Sandbox
 from ..classes.ingest import Submission
 from ..grading.course import Course
 from ..grading.plan import Plan
-from ..report.model import Report, question_label
+from ..report.model import Report, question_label, withheld
 from ..report.printable import name_of, one_line, problems_of
 from ..report.words import STATUS_WORDS, boxed, hands, marks, points, summary, why_unread
 from ..rubric import QUESTIONS
@@ -90,6 +90,8 @@ def print_check(console: Console, report: Report, *, verbose: bool = False) -> N
     console.print(Text(
         f"public {earned}/{points(total)} · not run here: {points(left)} points (seed {report.circumstances.seed})"
     ))  # fmt: skip
+    if hidden := withheld(bonus=False) + withheld(bonus=True):
+        console.print(Text(f"hidden checks of {points(hidden)} points are not in this copy: your TA runs them", "dim"))
     if given := hands(report):
         console.print(Text(given))
     if report.faults:

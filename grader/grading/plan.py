@@ -30,6 +30,9 @@ class Plan:
     jobs: int
     box: Box = field(default_factory=lambda: choose("none"))  # what the code runs in
     self_test: tuple[Observation, ...] | None = None  # what was seen of it; None: it was not tried
+    memory: int | None = (
+        None  # bytes for a submission's process, where the machine has less than checks usually may use
+    )
     control: Path | None = None  # a folder with work that is known to be right, where there is one (`judge.tripped`)
 
     @property

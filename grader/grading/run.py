@@ -68,6 +68,10 @@ class Lane:
         self.plan = plan
         self.control = known_right(plan.control) if plan.control is not None else None
         self.setting = Setting(plan.seed, plan.device, control=self.control)
+        if plan.memory is not None:
+            quick, trained = (replace(limits, memory=min(limits.memory, plan.memory))
+                              for limits in (self.setting.quick, self.setting.trained))  # fmt: skip
+            self.setting = replace(self.setting, quick=quick, trained=trained)
         self.pool = Pool(plan.box)
         self.bench: Bench | None = None
 

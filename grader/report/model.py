@@ -55,15 +55,21 @@ class Sum:
         return round(self.most - self.not_run - self.unjudged, 6)
 
 
-def sum_of(outcomes: Iterable[Outcome]) -> Sum:
-    """The points of outcomes."""
+def sum_of(outcomes: Iterable[Outcome], withheld: float = 0.0) -> Sum:
+    """The points of outcomes, and of checks that are not in this copy of the rubric."""
     found = list(outcomes)
 
     def worth(some: Iterable[Outcome]) -> float:
         return round(sum(o.check.points for o in some), 6)
 
     not_run, unjudged = (o for o in found if o.left_out), (o for o in found if o.fault)
-    return Sum(worth(found), worth(not_run), worth(unjudged), round(sum(o.earned for o in found), 6))
+    return Sum(round(worth(found) + withheld, 6), round(worth(not_run) + withheld, 6), worth(unjudged),
+               round(sum(o.earned for o in found), 6))  # fmt: skip
+
+
+def withheld(*, bonus: bool) -> float:
+    """Points of checks that are not in this copy of the rubric (`Question.withheld`), of the bonus or of the others."""
+    return round(sum(question.withheld for question in QUESTIONS if (question.number == BONUS) is bonus), 6)
 
 
 @dataclass(frozen=True)
@@ -86,17 +92,17 @@ class Report:
 
     def of(self, question: Question) -> Sum:
         """Points of one question, judged and not."""
-        return sum_of(o for o in self.outcomes if o.check.question == question.number)
+        return sum_of((o for o in self.outcomes if o.check.question == question.number), question.withheld)
 
     @property
     def regular(self) -> Sum:
         """Points of the regular questions, judged and not."""
-        return sum_of(o for o in self.outcomes if not o.check.bonus)
+        return sum_of((o for o in self.outcomes if not o.check.bonus), withheld(bonus=False))
 
     @property
     def extra(self) -> Sum:
         """Points of the bonus, judged and not."""
-        return sum_of(o for o in self.outcomes if o.check.bonus)
+        return sum_of((o for o in self.outcomes if o.check.bonus), withheld(bonus=True))
 
     @property
     def score(self) -> float:
@@ -120,7 +126,8 @@ class Report:
 
     def points(self, *statuses: str) -> float:
         """Points of the checks with one of these statuses, but for those that somebody has given points for."""
-        return sum(o.check.points for o in self.outcomes if o.status in statuses and o.override is None)
+        elsewhere = withheld(bonus=False) + withheld(bonus=True) if "not_run" in statuses else 0.0
+        return elsewhere + sum(o.check.points for o in self.outcomes if o.status in statuses and o.override is None)
 
     @property
     def faults(self) -> tuple[Outcome, ...]:

@@ -1,7 +1,7 @@
 """Functions of one question that another takes as they are in the handout: loss, loop and latents.
 
-Where another question is graded, these are put in the place of the student's, whatever the student's are like. Copies
-of the kit for students have them too.
+Where another question is graded, these are put in the place of the student's, whatever the student's are like. They
+could be handed in: students' copies of the kit use the student's own instead (`lending.OWN`).
 """
 
 from __future__ import annotations

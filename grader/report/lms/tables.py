@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...classes.people import Owner
 from ..cells import cell
+from ..packing import packed
 from .marks import Export, Left, Mark, notes_of, people, rounded, settled, who
 
 ENCODING = "utf-8-sig"  # as in gradebook.csv
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip of the same marks is the same zip
 PLAIN = ("name", "id", "system", "kind", "email", "sid", "group", "points", "max_points", "bonus_points_possible",
          "judged_points", "late_deduction", "arrived", "notes")  # fmt: skip
 GRADES = ("Name", "SID", "Email", "Submission ID", "Total Score", "Max Points")
@@ -89,14 +88,11 @@ def results_json(marks: Sequence[Mark], results: Mapping[str, Mapping[str, Any]]
 def autograder_zip(marks: Sequence[Mark], results: Mapping[str, Mapping[str, Any]]) -> Export:
     """An autograder for Gradescope that shows these results: upload it and have all submissions graded again."""
     documents, left, good = by_submission(marks, results)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text, mode in (("setup.sh", SETUP, 0o755), ("run_autograder", RUN, 0o755)):
-            put(archive, name, text, mode)
-        for key, document in sorted(documents.items()):
-            text = json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
-            put(archive, f"results/{key}.json", text, 0o644)
-    return Export(out.getvalue(), len(documents), tuple(left), tuple(notes_of(good)))
+    files = {"setup.sh": SETUP.encode(), "run_autograder": RUN.encode()}
+    for key, document in sorted(documents.items()):
+        files[f"results/{key}.json"] = (json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    content = packed(files, executable={"setup.sh", "run_autograder"})
+    return Export(content, len(documents), tuple(left), tuple(notes_of(good)))
 
 
 def by_submission(
@@ -139,12 +135,3 @@ def as_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     writer.writerow(head)
     writer.writerows(rows)
     return out.getvalue().encode(ENCODING)
-
-
-def put(archive: zipfile.ZipFile, name: str, text: str, mode: int) -> None:
-    """One file in a zip, with a mode and without a time."""
-    entry = zipfile.ZipInfo(name, EARLIEST)
-    entry.external_attr = mode << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3
-    archive.writestr(entry, text.encode())

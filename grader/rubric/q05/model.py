@@ -199,7 +199,7 @@ def dae_modes(ctx: Context) -> None:
         if all(found) if corrupts else not all(found):
             said, mode = f"forward(x{'' if add_noise is None else f', add_noise={add_noise}'})", mode_name(training)
             if corrupts and corrupts_otherwise(ctx, models, x, training, add_noise):
-                continue  # something else is done to the image: `q5.dae.noise` asks what
+                continue  # something else is done to the image: another check asks what
             late = corrupts and all(depends(model.train(training), (1,), add_noise=True) and not
                                     depends(model, (0,), add_noise=True) for model in models)  # fmt: skip
             raise Failure(
