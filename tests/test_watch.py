@@ -18,7 +18,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from grader.check.outcome import Outcome
+from grader.check.outcome import Outcome, Status
 from grader.classes.ingest import Submission
 from grader.cli.arguments import UsageError, parse
 from grader.cli.plan import QUICK_KINDS, make_plan
@@ -337,20 +337,20 @@ def test_a_syntax_error_is_a_line_and_the_last_results_stay(folder: Path, watche
     assert not watched[0].state.wrong
 
 
-def of(status: str, *names: str) -> dict[str, Outcome]:
+def of(status: Status, *names: str) -> dict[str, Outcome]:
     long = "one two three four five six seven eight nine ten " * 12
     return {
         check.id: Outcome(check, status, check.points if status == "passed" else 0.0, long, long, "1\n" * 9, "2",
-                          {"x": long, "a long name of an input": "3"}, call=long)  # type: ignore[arg-type]
+                          {"x": long, "a long name of an input": "3"}, call=long)
         for check in CHECKS if (check.id in names or not names) and check.visibility == "public"
     }  # fmt: skip
 
 
-def state(**others: object) -> State:
+def state() -> State:
     outcomes = {**of("passed"), **of("unimplemented", "q3.pca.components"), **of("failed", "q8.elbo.value")}
     names = [check.id for check in CHECKS]
     return State("work", "12:00:00 · 3 of 174 checks", ["vae.py, line 3: " + "no " * 40], outcomes, ["q8.elbo.value"],
-                 (), names[:9], names[9:30], **others)  # type: ignore[arg-type]  # fmt: skip
+                 (), names[:9], names[9:30])  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [40, 80, 132])

@@ -213,7 +213,7 @@ class CheckItem(pytest.Item):
         return Explained(said, ReprFileLocation(str(path), line + 1, short.partition("\n")[0]))
 
 
-def failed_here(why: str) -> pytest.fail.Exception:
+def failed_here(why: str) -> BaseException:
     """The grader itself failed, which is an error in pytest's words, and no failure."""
     return pytest.fail.Exception(f"GRADER ERROR: {printable(why)}\ntell your instructor: it costs no points", False)
 
