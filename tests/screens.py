@@ -16,8 +16,10 @@ from .conftest import ROOT
 class Terminal:
     """``python -m grader …`` in a terminal of this size. `environment` is added to that of the tests."""
 
-    def __init__(self, *arguments: str, rows: int = 24, columns: int = 80,
-                 environment: Mapping[str, str] = MappingProxyType({})) -> None:  # fmt: skip
+    def __init__(
+        self, *arguments: str, rows: int = 24, columns: int = 80,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         own = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
         self.process = ptyprocess.PtyProcess.spawn(
             [sys.executable, "-m", "grader", *arguments], cwd=str(ROOT), dimensions=(rows, columns),

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -34,7 +36,7 @@ class Seen(NamedTuple):
     code: int
 
 
-def seen(*arguments: str, **environment: str) -> Seen:
+def seen(*arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> Seen:
     terminal = Terminal("check", *arguments, rows=250, environment=environment)
     try:
         code = terminal.ended()
@@ -64,7 +66,7 @@ def coloured(work: str) -> Seen:
 @pytest.fixture(scope="module")
 def plain(work: str) -> Seen:
     """With NO_COLOR, and everything listed."""
-    return seen(work, *QUESTIONS, "--verbose", NO_COLOR="1")
+    return seen(work, *QUESTIONS, "--verbose", environment={"NO_COLOR": "1"})
 
 
 def test_what_passed_is_one_line_and_what_failed_hangs_beside_its_labels(coloured: Seen) -> None:

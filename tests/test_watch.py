@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from grader.check.outcome import Outcome, Status
 from grader.classes.ingest import Submission
 from grader.cli.arguments import UsageError, parse
 from grader.cli.plan import QUICK_KINDS, make_plan
 from grader.cli.saves import Saves, draft, folder_to_watch, wrong_in
-from grader.cli.screen import State, Told, first_failure, fitting
+from grader.cli.screen import Drawn, State, Told, first_failure, fitting
 from grader.cli.watch import Watched
 from grader.grading import resident as residents
 from grader.grading.resident import CalledOff, Resident, in_turn
@@ -346,11 +346,11 @@ def of(status: Status, *names: str) -> dict[str, Outcome]:
     }  # fmt: skip
 
 
-def state(**others: object) -> State:
+def state() -> State:
     outcomes = {**of("passed"), **of("unimplemented", "q3.pca.components"), **of("failed", "q8.elbo.value")}
     names = [check.id for check in CHECKS]
     return State("work", "12:00:00 · 3 of 174 checks", ["vae.py, line 3: " + "no " * 40], outcomes, ["q8.elbo.value"],
-                 (), names[:9], names[9:30], **others)  # fmt: skip
+                 (), names[:9], names[9:30])  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [40, 80, 132])
@@ -371,6 +371,21 @@ def test_the_picture_fits_and_begins_with_what_to_do_next(rows: int, width: int)
         column = [line.index("one two") for line in lines if line.startswith(("asked:", "found:", "call:", "think:"))
                   and "one two" in line]  # fmt: skip
         assert len(set(column)) == 1, "texts hang beside their labels"
+
+
+def test_a_terminal_of_another_size_is_drawn_again_and_another_one_is_not() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=80, height=24)
+    drawn = Drawn(console)
+    drawn.show(state(), final=True)
+    first = file.getvalue()
+    drawn.refit(state())
+    assert file.getvalue() == first
+    console.size = ConsoleDimensions(60, 30)
+    drawn.refit(state())
+    again = file.getvalue()[len(first) :]
+    assert again.startswith("\x1b[2J\x1b[H")
+    assert again.count("\n") == 29
 
 
 def test_next_is_what_was_touched_then_what_is_wrong_then_what_is_not_written() -> None:

@@ -16,18 +16,13 @@ from typing import Any
 import pytest
 
 from .arguments import MODULE_NAMES
+from .marks import KINDS, SEED, marker_of, question_words
 from .options import LARGEST_SEED, QUESTION_NAMES
 
 NAME = "grader.cli.editor"
 FILES = frozenset(f"{module}.py" for module in MODULE_NAMES)
 ENOUGH = len(FILES) - 2  # so many of the assignment's files make a folder a student's
-KINDS = {
-    "property": "checks that hold what comes back against a closed form or another property",
-    "gradient": "checks of gradients",
-    "statistical": "checks of what is drawn",
-}
 FOLDERS = pytest.StashKey[frozenset[Path]]()
-SEED = pytest.StashKey[int]()
 
 
 class Entry:
@@ -88,16 +83,6 @@ def students_folders(config: pytest.Config) -> Iterator[Path]:
 def is_students(folder: Path) -> bool:
     """Whether nearly all of the assignment's files lie there."""
     return sum((folder / name).is_file() for name in FILES) >= ENOUGH
-
-
-def marker_of(question: str) -> str:
-    """ "q8", or "bonus"."""
-    return f"q{question}" if question.isdigit() else question
-
-
-def question_words(question: str) -> str:
-    """ "Question 8", or "the bonus"."""
-    return f"Question {question}" if question.isdigit() else f"the {question}"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -29,8 +29,8 @@ from ..report.words import STATUS_WORDS, explanation
 from ..rubric import CHECKS, QUESTIONS
 from .arguments import parse
 from .boxes import find_box
-from .editor import SEED, marker_of
 from .layout import LABEL_WIDTH, details
+from .marks import SEED, marker_of
 from .plan import QUICK_KINDS, make_plan
 from .saves import draft
 

@@ -1,12 +1,13 @@
-"""The command line: ``python -m grader check PATH`` for students, ``grade PATH... --out DIR``, ``similar PATH...`` and
-``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun``, ``page`` and ``export`` for what a run has left.
+"""The command line: ``python -m grader check PATH`` and ``watch PATH`` for students, ``grade PATH... --out DIR``,
+``similar PATH...`` and ``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun``, ``page`` and ``export`` for what a
+run has left.
 
 Exit codes: `grade` 0 when grading completed whatever the marks (with --to, 1 when some are not in the upload), 2 for
 wrong arguments, 3 when the grader itself failed, 4 when there is no box for the code of others; `check` 0 when
 everything that ran passed, 1 when not, 2 to 4 as above; `box` 0 when nothing got through, 1 when something did, 2
 when no box can be had; `similar` 0 whatever was found; `diff` 0 when no marks move, 1 when some do; `rerun` 0 when
 status and points are as before, 1 when not; `export` 0 when every mark is in the file, 1 when some are not, 2 as
-above (then nothing was written), 3 when it cannot be written; 130 after Ctrl-C.
+above (then nothing was written), 3 when it cannot be written; 130 after Ctrl-C, which is how `watch` ends.
 
 What can be refused without PyTorch is refused before it is imported.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,10 +82,10 @@ class Saves:
         self.stopped.set()
         self.thread.join(5.0)
 
-    def wait(self) -> None:
-        """Until something is saved, or was since `taken`."""
-        while not self.changed.wait(0.5):  # a wait without an end is not interrupted everywhere
-            pass
+    def wait(self, idle: Callable[[], None]) -> None:
+        """Until something is saved, or was since `taken`; `idle` is called now and then."""
+        while not self.changed.wait(LOOK_MS / 1000):
+            idle()
 
     def taken(self) -> Sequence[str]:
         """The files that were saved are about to be read: their names; what is saved from now on is news."""

@@ -223,6 +223,11 @@ class Drawn:
         self.size = console.size
         console.print(fresh, Control.home(), whole, sep="", end="")
 
+    def refit(self, state: State) -> None:
+        """Draws again where the terminal has another size than before."""
+        if self.size != self.console.size:
+            self.show(state, final=True)
+
 
 class Told:
     """Writes lines: the first verdict of a run, and at its end all there is to know."""
@@ -247,6 +252,9 @@ class Told:
         flush = getattr(self.console.file, "flush", None)
         if flush is not None:
             flush()
+
+    def refit(self, state: State) -> None:
+        """Lines have no size."""
 
 
 def shown_on(console: Console) -> Drawn | Told:

@@ -36,7 +36,7 @@ def run_watch(options: argparse.Namespace, out: Console, err: Console) -> int:
         with Saves(folder) as saves, Resident(plan) as resident:
             watched = Watched(folder, resident, saves, shown_on(out), plan.seed)
             while True:
-                saves.wait()
+                saves.wait(watched.idle)
                 watched.look()
     except KeyboardInterrupt:
         say(err, "stopped", f"{folder} is not watched any more", "yellow")
@@ -54,6 +54,10 @@ class Watched:
         self.whole = False  # whether it was judged to the end
         self.before: Mapping[str, Outcome] = {}  # of the last version that was judged to the end
         self.state = State(name_of(self.folder.name))
+
+    def idle(self) -> None:
+        """Nothing happens; the terminal may have another size by now."""
+        self.screen.refit(self.state)
 
     def look(self) -> None:
         """Reads what was saved and judges what can see it. What is saved meanwhile ends this, and is looked at next."""
