@@ -92,7 +92,8 @@ def test_points_given_by_hand_are_in_all_files_at_once_and_touch_nobody_else(typ
     assert after.keys() == before.keys()
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {
-        "gradebook.csv", "class.html",
+        "gradebook.csv",
+        "class.html",
         *(f"ann/{name}" for name in ("report.json", "report.md", "report.html", "junit.xml", "results.json")),
     }
     for name in changed:

@@ -73,7 +73,7 @@ def test_what_a_run_has_left_is_asked_as_shown(tmp_path: Path, monkeypatch: pyte
     made_run(tmp_path / "monday", everybody)
     monkeypatch.chdir(tmp_path)
     codes = {words[0]: cli.main(words) for words in (shlex.split(line)[3:] for line in AFTERWARDS)}
-    assert codes == {"show": 0, "rerun": 0, "override": 0, "diff": 1}
+    assert codes == {"show": 0, "rerun": 0, "override": 0, "diff": 1, "page": 0}
 
 
 @pytest.mark.slow

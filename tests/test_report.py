@@ -205,7 +205,13 @@ def test_files_on_disk(tmp_path: Path) -> None:
     report = report_of(*full(), name="../../ann b")
     folder = write_report(report, tmp_path)
     assert folder.parent == tmp_path
-    assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md", "results.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "report.json",
+        "report.md",
+        "results.json",
+    ]
     assert write_gradebook([report], tmp_path).read_text().count("\n") == 2
 
 
