@@ -24,9 +24,11 @@ SCHEMA = ROOT / "grader" / "report" / "schema.json"
 EXITS: Mapping[str, Mapping[int, str]] = {
     "grade": {0: "grading completed, whatever the marks", 1: "with `--to`: a mark is not in the upload"},
     "check": {0: "all that ran passed", 1: "something did not pass"},
+    "watch": {0: "nothing: Ctrl-C ends it"},
     "box": {0: "nothing got through", 1: "something got through"},
     "similar": {0: "whatever was found"},
     "show": {0: "whatever was found"},
+    "page": {0: "the page is written"},
     "override": {0: "points were given, taken back or listed"},
     "rerun": {0: "status and points are what is stored", 1: "something else comes out"},
     "diff": {0: "no marks move", 1: "some do"},

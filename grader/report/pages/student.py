@@ -19,8 +19,8 @@ from .heat import Heat, heat, numbers, scale_of
 
 TEMPLATE = "report.html.jinja"
 LONGEST = (1600, 240, 40)  # characters of a text, and of fewer where the page would grow too large
-MOST_INPUTS = 16
-PICTURE_BYTES = 1_200_000  # of all pictures, as they stand in the page
+MOST_INPUTS = {1600: 16, 240: 8, 40: 2}  # of a check, as long as its texts are
+PICTURE_BYTES = 900_000  # of all pictures, as they stand in the page
 FOLDED = ("passed", "unimplemented", "skipped", "not_run")  # many checks say the same then: a line for all of them
 TONES = {"passed": "good", "partial": "part", "error": "ours", "unimplemented": "quiet", "skipped": "quiet",
          "not_run": "quiet"}  # fmt: skip
@@ -281,7 +281,7 @@ def card(outcome: Outcome, lines: Sequence[tuple[str, str]], limit: int) -> Card
     told = {label: shortened(text, limit) for label, text in lines}
     whole = dict(lines)
     names = [label for label, _ in lines if label.startswith("input ")]
-    inputs = [value(label.removeprefix("input "), whole[label], limit) for label in names[:MOST_INPUTS]]
+    inputs = [value(label.removeprefix("input "), whole[label], limit) for label in names[: MOST_INPUTS[limit]]]
     of = f"{points(outcome.earned)} / {points(outcome.check.points)}"
     if outcome.left_out or outcome.fault:
         of = f"{worth(outcome.check.points)}, not judged"
@@ -321,5 +321,5 @@ def shown_pictures(report: Report, pictures: Sequence[Picture]) -> Iterator[tupl
         if len(data) > room:
             data, missing = "", "there is no room for it in this page"
         room -= len(data)
-        title, alt = (printable(text, 400) for text in (picture.title, picture.alt))
+        title, alt = (printable(text, 200) for text in (picture.title, picture.alt))
         yield picture.question, Shot(title, alt, data, "" if data else missing)
