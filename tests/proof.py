@@ -14,9 +14,9 @@ from grader.report.write import put
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
-from .bank.whole import HINTS
+from .bank.whole import ALTERNATIVES, HINTS, MISTAKES
 from .stays import STAYS
-from .test_bank import ALTERNATIVES, BY_ID, MISTAKES
+from .test_bank import BY_ID
 
 PAGE = ROOT / "docs" / "proof.md"
 FALSE_ALARM = 1e-6  # stated at each statistical check

@@ -51,11 +51,12 @@ from grader.worker.processes import die_with_parent
 
 from . import bank, drawn, inside
 from .bank import Alternative, Mistake
+from .bank.whole import ALTERNATIVES, MISTAKES
 from .drawn import kept_cases
 from .inside import Inside
 from .nearby import Nearby
 from .strange import CHANGES, public, strange
-from .test_bank import ALTERNATIVES, MISTAKES, QUICK_MISTAKES, with_needs
+from .test_bank import QUICK_MISTAKES, with_needs
 from .test_imports import imports_of, path_of
 from .touched import changes, instrumented
 
