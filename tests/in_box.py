@@ -32,7 +32,8 @@ from grader.rubric import CHECKS, MODULES, QUESTIONS
 
 from . import bank
 from .bank import Alternative, Mistake
-from .test_bank import ALTERNATIVES, QUICK_MISTAKES
+from .bank.whole import ALTERNATIVES
+from .test_bank import QUICK_MISTAKES
 
 MISTAKES_AT_LEAST, ALTERNATIVES_AT_LEAST = 50, 20
 

@@ -16,7 +16,7 @@ from grader.rubric import CHECKS
 from grader.rubric.shared.borrowed import BORROWED
 
 from . import bank
-from .test_bank import MISTAKES
+from .bank.whole import MISTAKES
 
 MISTAKE = {mistake.id: mistake for mistake in MISTAKES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]

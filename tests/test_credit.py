@@ -24,8 +24,8 @@ from grader.grading.judge import PATIENCE, Bench, Setting, judge, judge_all
 from grader.rubric import CHECKS
 
 from . import bank
+from .bank.whole import MISTAKES
 from .strange import strange
-from .test_bank import MISTAKES
 
 BY_ID = {check.id: check for check in CHECKS}
 METRIC = {"good": "below", "full": 0.1, "zero": 0.3}

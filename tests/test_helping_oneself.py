@@ -18,8 +18,8 @@ from grader.grading.judge import Bench, Setting, judge_all
 from grader.rubric import CHECKS, MODULES
 
 from . import bank
+from .bank.whole import MISTAKES
 from .conftest import ROOT, Opener
-from .test_bank import MISTAKES
 
 BY_ID = {mistake.id: mistake for mistake in MISTAKES}
 CORRECT = sorted(name for name, one in definitions().items() if not one.probe and name.islower() and "_" in name)

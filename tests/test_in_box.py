@@ -7,8 +7,9 @@ import pytest
 from grader.boundary.box import choose
 from grader.rubric import QUESTIONS
 
+from .bank.whole import ALTERNATIVES
 from .in_box import compared, differences, sample
-from .test_bank import ALTERNATIVES, QUICK_MISTAKES
+from .test_bank import QUICK_MISTAKES
 from .test_self_test import box_of
 
 

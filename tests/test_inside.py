@@ -22,11 +22,11 @@ from grader.check.declaration import Question
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
+from .bank.whole import MISTAKES
 from .drawn import kept_cases
 from .inside import Here, Inside
 from .nearby import judged
 from .prove import Task, perform, variant
-from .test_bank import MISTAKES
 from .touched import changes
 
 LIMITS = Limits(request_s=0.5, check_s=5.0, memory=0, threads=1)

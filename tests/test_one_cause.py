@@ -8,8 +8,8 @@ from grader.classes.ingest import Submission
 from grader.rubric import CHECKS
 
 from . import bank
+from .bank.whole import MISTAKES
 from .nearby import judged
-from .test_bank import MISTAKES
 
 BY_ID = {mistake.id: mistake for mistake in MISTAKES}
 # mistake -> the only checks that it may cost

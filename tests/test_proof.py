@@ -16,11 +16,11 @@ import pytest
 from grader.rubric import CHECKS, QUESTIONS
 
 from .bank import Mistake
+from .bank.whole import MISTAKES
 from .conftest import ROOT
 from .proof import PAGE, caught, quick_fails
 from .prove import GRADER, Task, modules_of, perform, state, tasks, variant
 from .stays import STAYS
-from .test_bank import MISTAKES
 from .test_imports import path_of
 from .touched import changed, changes, instrumented
 
