@@ -1,5 +1,6 @@
 """The command line: ``python -m grader check PATH`` and ``watch PATH`` for students, ``grade PATH... --out DIR``,
-``similar PATH...`` and ``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun`` and ``export`` for what a run has left.
+``similar PATH...`` and ``box`` for TAs, and ``diff``, ``show``, ``override``, ``rerun`` and ``export`` for what a run
+has left.
 
 Exit codes: `grade` 0 when grading completed whatever the marks (with --to, 1 when some are not in the upload), 2 for
 wrong arguments, 3 when the grader itself failed, 4 when there is no box for the code of others; `check` 0 when
