@@ -6,10 +6,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,13 +231,13 @@ def test_when_the_time_is_up_what_is_judged_counts_and_the_rest_is_no_zero(
         note(0, [Outcome(OWN[0], "passed", OWN[0].points)])
         while True:
             try:
-                time.sleep(60)
+                signal.raise_signal(signal.SIGALRM)  # the alarm, whatever the clock says
             except Exception:  # noqa: BLE001  what a check does with exceptions must not keep the time from being up
                 continue
         yield
 
     monkeypatch.setattr(there, "grade_course", grade_course)
-    monkeypatch.setenv("A7_SECONDS", "0.5")
+    monkeypatch.setenv("A7_SECONDS", "500")
     assert there.main() == there.FAILED
     last = results(root)
     assert last["score"] == OWN[0].points
