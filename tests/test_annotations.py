@@ -174,4 +174,4 @@ def test_check_prints_no_command_of_a_students_and_fills_the_summary(
     before, after = lines[1:end], lines[end + 1 :]
     assert any("KL" in line for line in before)
     assert [line.partition(",title")[0] for line in after] == ["::error file=starter/gaussians.py,line=4"]
-    assert "# starter" in (tmp_path / "summary.md").read_text()
+    assert "# `starter`" in (tmp_path / "summary.md").read_text()

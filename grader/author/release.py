@@ -23,7 +23,6 @@ import jinja2
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .. import __version__
 from ..check.declaration import Question
 from ..check.failure import LIBRARIES
 from ..report.packing import packed
@@ -50,7 +49,7 @@ def kit() -> dict[str, bytes]:
     """Every file of the kit by its path in the zip, without the outermost folder, in the order of the paths."""
     code = grader_files()
     starter = {f"starter/{path.name}": path.read_bytes() for path in (ROOT / "starter").glob("*.py")}
-    about = {"version": __version__, "watch": has("watch"), "editor": EDITOR.is_file(), "table": points_table(),
+    about = {"watch": has("watch"), "editor": EDITOR.is_file(), "table": points_table(),
              **project(code, starter)}  # fmt: skip
     made = {name: rendered(f"{name}.j2", about) for name in ("README.md", "Makefile", "pyproject.toml")}
     made[".github/workflows/check.yml"] = (KIT / "check.yml").read_bytes()
@@ -137,7 +136,7 @@ def released(content: Mapping[str, bytes]) -> bytes:
 
 
 def project(*groups: Mapping[str, bytes]) -> dict[str, object]:
-    """Of our own pyproject.toml, the Python and the requirements that the files need."""
+    """Of our own pyproject.toml, the version, the Python and the requirements that the files need."""
     own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     every = [*own["dependencies"], *(line for extra in own["optional-dependencies"].values() for line in extra)]
     wanted = set(LIBRARIES) | {name for group in groups for path, text in group.items() if path.endswith(".py")
@@ -148,7 +147,7 @@ def project(*groups: Mapping[str, bytes]) -> dict[str, object]:
             modules.setdefault(canonicalize_name(distribution), set()).add(module)
     kept = [line.replace('"', "'") for line in every
             if modules.get(canonicalize_name(Requirement(line).name), set()) & wanted]  # fmt: skip
-    return {"python": own["requires-python"], "dependencies": list(dict.fromkeys(kept))}
+    return {"version": own["version"], "python": own["requires-python"], "dependencies": list(dict.fromkeys(kept))}
 
 
 def imported_names(text: bytes) -> Iterator[str]:
