@@ -36,6 +36,7 @@ def test_every_formula_can_be_rendered(formula: str) -> None:
     made = convert(formula.replace("\n", " "))
     assert "\\" not in made
     assert formula.count("{") == formula.count("}")
+    assert not re.search(r"\\[^a-zA-Z]", formula), "Markdown takes a backslash before a sign for its own"
     assert formula.count(r"\left") == formula.count(r"\right")
 
 
