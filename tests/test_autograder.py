@@ -229,12 +229,12 @@ def test_when_the_time_is_up_what_is_judged_counts_and_the_rest_is_no_zero(
 ) -> None:
     def grade_course(course: Any, note: Any) -> Iterator[Any]:
         note(0, [Outcome(OWN[0], "passed", OWN[0].points)])
+        yield from ()
         while True:
             try:
                 signal.raise_signal(signal.SIGALRM)  # the alarm, whatever the clock says
             except Exception:  # noqa: BLE001  what a check does with exceptions must not keep the time from being up
                 continue
-        yield  # type: ignore[unreachable]  # what makes it a generator
 
     monkeypatch.setattr(there, "grade_course", grade_course)
     monkeypatch.setenv("A7_SECONDS", "500")

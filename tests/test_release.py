@@ -23,9 +23,9 @@ from grader.boundary import lending
 from grader.rubric import CHECKS, QUESTIONS, rubric_hash
 
 from .bank import Alternative, Mistake
-from .bank.whole import ALTERNATIVES, MISTAKES
 from .conftest import ROOT
 from .resembling import bodies, shared_runs, stream_of
+from .bank.whole import ALTERNATIVES, MISTAKES
 
 HIDDEN = [check for check in CHECKS if check.visibility == "hidden"]
 PUBLIC = [check for check in CHECKS if check.visibility == "public"]
@@ -138,8 +138,8 @@ def test_what_only_hidden_checks_use_has_gone_too(texts: dict[str, str]) -> None
 
 def test_nothing_of_the_bank_is_in_the_kit(texts: dict[str, str]) -> None:
     every = "\n".join(texts.values())
-    bank: list[Mistake | Alternative] = [*MISTAKES, *ALTERNATIVES]
-    for variant in bank:
+    variants: list[Mistake | Alternative] = [*MISTAKES, *ALTERNATIVES]
+    for variant in variants:
         assert variant.id not in every or variant.id in {check.id for check in PUBLIC}, variant.id
         assert len(variant.append) < 60 or variant.append not in every, variant.id
     assert not re.search(r"tests/bank|from tests|import solution|from solution", every)
