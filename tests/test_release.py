@@ -23,9 +23,9 @@ from grader.boundary import lending
 from grader.rubric import CHECKS, QUESTIONS, rubric_hash
 
 from .bank import Alternative, Mistake
+from .bank.whole import ALTERNATIVES, MISTAKES
 from .conftest import ROOT
 from .resembling import bodies, shared_runs, stream_of
-from .bank.whole import ALTERNATIVES, MISTAKES
 
 HIDDEN = [check for check in CHECKS if check.visibility == "hidden"]
 PUBLIC = [check for check in CHECKS if check.visibility == "public"]
