@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from grader.report.pages import student
 from grader.report.pictures.values import Picture
@@ -90,7 +90,12 @@ def opened(browser: Browser, folder: Path) -> Open:
             page = context.new_page()
             page.on("console", lambda message: said.append(message.text))
             page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("dialog", lambda dialog: (said.append("a dialog: " + dialog.message), dialog.dismiss()))
+
+            def refuse(dialog: Dialog) -> None:
+                said.append(f"a dialog: {dialog.message}")
+                dialog.dismiss()
+
+            page.on("dialog", refuse)
             page.goto((folder / name).as_uri())
             yield page
             own = (folder / name).as_uri()
