@@ -1,4 +1,4 @@
-"""What the assignment consists of, by name: `rubric` and `tests/bank` have a package for each question.
+"""What the assignment consists of, by name: the rubric and the bank have a package for each question.
 
 Nothing is imported, so that the command line can tell what may be typed without waiting for PyTorch. `make contract`
 compares it with the rubric.

@@ -50,7 +50,7 @@ class Figures(NamedTuple):
 class Spread(NamedTuple):
     """Marks in percent of what was judged: how many there are, what they are like, and how many lie in each tenth."""
 
-    number: int
+    size: int
     mean: float
     median: float
     deviation: float
@@ -107,7 +107,7 @@ def analysed(reports: Sequence[Report]) -> Analysis:
     for question in QUESTIONS:
         own = [k for k, check in enumerate(CHECKS) if check.question == question.number]
         judged = worth[:, own] > 0
-        passed: Truths = np.asarray((full[:, own] | ~judged).all(axis=1))
+        passed = np.asarray((full[:, own] | ~judged).all(axis=1))
         questions[question.number] = figures(passed, earned[:, own], worth[:, own], earned, worth,
                                              seconds[:, own].sum(axis=1))  # fmt: skip
     percents = [percent for report in read if (percent := percent_of(report)) is not None]

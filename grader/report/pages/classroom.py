@@ -74,7 +74,7 @@ class Group(NamedTuple):
     detail: str
     status: str
     people: Sequence[Who]
-    number: int
+    total: int
 
 
 class Row(NamedTuple):
@@ -105,7 +105,7 @@ class Bin(NamedTuple):
     """A tenth of the marks; `height` is that of its bar in percent."""
 
     label: str
-    number: int
+    size: int
     height: float
 
 

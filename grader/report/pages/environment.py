@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..printable import name_of
-from ..words import points
 
 Limit = TypeVar("Limit")
 
@@ -28,7 +27,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    made.filters.update(name=name_of, percent=percent, points=points)
+    made.filters.update(name=name_of, percent=percent)
     return made
 
 

@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 class Row(NamedTuple):
     """Numbers in a line, and where it is."""
 
-    label: str
+    place: str
     cells: Sequence[Cell]
 
 
