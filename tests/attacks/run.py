@@ -236,6 +236,7 @@ def anywhere(how: str) -> str:
     """How an attack got through, in one line that would be the same on another machine and in another run."""
     for path, words in ((sys.prefix, "(environment)"), (str(ROOT), "(grader)"), (str(Path.home()), "~")):
         how = how.replace(path, words)
+    how = re.sub(r"/[^\s,:]*/\.venv(?=/)", "(environment)", how)  # kept by a run in another place
     return re.sub(r"a7-bait-\w+-\w+", "a7-bait", how).replace("\n", " ")
 
 
