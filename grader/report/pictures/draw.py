@@ -32,7 +32,8 @@ def picture(outcome: Outcome, exhibit: Exhibit) -> Picture:
         # a store that somebody has edited, say: the report is written all the same
         except Exception as why:  # noqa: BLE001
             missing = f"it could not be drawn: {type(why).__name__}: {why}"
-    title, says = one_line(exhibit.title, LONGEST), one_line(exhibit.says, LONGEST)
+    title = one_line(f"{exhibit.title} · {check.title.removeprefix('Trained: ')}", LONGEST)
+    says = one_line(exhibit.says, LONGEST)
     return Picture(check.question, check.id, title, f"{says[:1].upper()}{says[1:]}", png, one_line(missing, LONGEST))
 
 
