@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from grader.boundary.launch import Worker
+from grader.boundary.launch import GraderFault, Worker
 from grader.boundary.session import Limits
+from grader.check import context as of_checks
 from grader.check.context import Context
 from grader.check.exhibits import FEW, Exhibits, exhibit_of, flattened
 from grader.check.outcome import Outcome
+from grader.classes.records import Submission
+from grader.grading.judge import Bench, Setting, run
 from grader.grading.store import Kept, Store
 from grader.grading.verdicts import content_of, outcome_of
 from grader.report.model import as_dict
@@ -163,3 +168,63 @@ def test_what_is_asked_aside_decides_nothing(worker: Worker) -> None:
     assert ctx.call("m.f", 2) == 2
     assert [bool(one.missing) for one in ctx.exhibits.all()] == [True] * 4
     ctx.close()
+
+
+HANGS = "def f(x): return x\ndef g(x):\n    while True: pass\n"
+
+
+def test_what_hangs_aside_costs_a_moment_once_and_no_patience(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained checks have ten minutes for a request, and after two that hung the next trainings would have seconds."""
+    monkeypatch.setattr(of_checks, "ASIDE_S", 2.0)
+    worker.submit({"m": HANGS}, [])
+    ctx = Context("aside", worker, 1, replace(LIMITS, request_s=600.0, check_s=900.0), imports_afresh=True)
+    limits, patience = ctx.limits, worker.patience
+    assert ctx.call("m.f", 1) == 1
+    asked = []
+
+    def show(name: str) -> None:
+        asked.append(name)
+        ctx.fresh().call("m.g", 1)
+
+    for name in ("one", "another"):
+        ctx.aside(name, partial(show, name))
+    ctx.ask_aside()
+    assert asked == ["one"]
+    assert [one.missing for one in ctx.exhibits.all()] == ["no answer within 2 s"] * 2
+    assert ctx.limits == limits
+    assert worker.patience is patience
+    assert not patience.calls
+    assert not patience.hung
+    assert patience.limit(600.0) == 600.0
+    ctx.close()
+
+
+def outcome_with(ask: Callable[[Context], object], sources: Mapping[str, str]) -> Outcome:
+    """Of a trained check that passes and puts this aside."""
+
+    def check(ctx: Context) -> None:
+        ctx.call("m.f", 1)
+        ctx.aside("A picture", lambda: ask(ctx))
+
+    bench = Bench(Submission("ann", sources))
+    try:
+        return run(replace(CHECK, run=check), bench, Setting(seed=1), (), together=False)[0]
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize("end", ["worker", "fault", "hang"])
+def test_no_verdict_changes_with_what_is_asked_aside(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_checks, "ASIDE_S", 2.0)
+
+    def ask(ctx: Context) -> object:
+        if end == "worker":
+            ctx.worker.process.kill()
+            ctx.worker.process.wait()
+        if end == "fault":
+            raise GraderFault("a process could not be started")
+        return ctx.fresh().call("m.g", 1)
+
+    outcome = outcome_with(ask, {"m": HANGS})
+    assert (outcome.status, outcome.earned) == ("passed", CHECK.points)
+    assert outcome.exhibits[0].missing

@@ -264,6 +264,7 @@ def run(
     """`once`, one way or the other. Raises Apart."""
     began = time.monotonic()
     context: Context | None = None
+    survived = False
     try:
         limits = setting.trained if check.kind == "trained" else setting.quick
         # training: nothing may pass from the process that trains to those that are asked later, not even by an import
@@ -273,6 +274,7 @@ def run(
                           imports_afresh=check.kind == "trained", together=together,
                           drawn=setting.drawn)  # fmt: skip
         outcome = attempt(check, context)
+        survived = context.asides and context.worker.alive
         context.ask_aside()
     except WorkerDied:
         outcome = killed(check)
@@ -289,8 +291,8 @@ def run(
             bench.entered |= context.entered
             bench.excused |= {context.excused} - {""}
             context.close()
-    if context is not None and not context.worker.alive and outcome.status != "error":
-        outcome = killed(check)  # charged to the check that did it, not to the next
+    if context is not None and not context.worker.alive and not survived and outcome.status != "error":
+        outcome = killed(check)  # charged to the check that did it, not to the next, and to none for a picture's sake
     printed = context.printed.decode(errors="replace") if context is not None else ""
     measured = dict(context.credit.measured) if context is not None else {}
     fell_short = context is not None and context.credit.fell_short

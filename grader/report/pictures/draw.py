@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 
 from ...check.exhibits import Exhibit
@@ -12,6 +13,7 @@ from .values import Picture
 
 DOTS = 110  # an inch
 LONGEST = 300
+KEPT = 64  # pictures of one report: it may be written more than once while a class is graded
 
 
 def pictures_of(report: Report) -> list[Picture]:
@@ -37,6 +39,7 @@ def picture(outcome: Outcome, exhibit: Exhibit) -> Picture:
     return Picture(check.question, check.id, title, f"{says[:1].upper()}{says[1:]}", png, one_line(missing, LONGEST))
 
 
+@functools.lru_cache(KEPT)
 def drawn(exhibit: Exhibit) -> bytes:
     """A PNG in a palette of at most 64 colours, which is a fraction of one in full colour."""
     from PIL import Image
