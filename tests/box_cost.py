@@ -33,6 +33,8 @@ from grader.grading.pool import Pool
 from grader.report.write import put
 from grader.rubric import CHECKS, MODULES
 
+from .forked import forked
+
 ROUNDS, HANDED_OVER = 3, 4
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 LIBRARIES = OPTIMIZERS
@@ -76,9 +78,9 @@ def judge_quick(submission: Submission, pool: Pool) -> dict[str, float]:
     """All quick checks on a warm worker. Raises RuntimeError if one fails."""
     ready(pool)
     with Bench(submission, pool) as bench:
-        cpu, began = cpu_of(bench.worker), time.perf_counter()
+        cpu, began = cpu_of(forked(bench.worker)), time.perf_counter()
         lost = [one.check.id for one in judge_all(QUICK, bench, Setting(1), lambda _: True) if one.status != "passed"]
-        found = {"quick_s": time.perf_counter() - began, "quick_cpu_s": cpu_of(bench.worker) - cpu}
+        found = {"quick_s": time.perf_counter() - began, "quick_cpu_s": cpu_of(forked(bench.worker)) - cpu}
     if lost:
         raise RuntimeError(f"the reference loses {', '.join(lost)}")
     return found

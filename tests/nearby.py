@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from unittest import mock
 
-from grader.boundary.launch import Worker
+from grader.boundary.hosts import Host
 from grader.check import context
 from grader.check.declaration import Check
 from grader.check.outcome import Outcome
@@ -24,7 +24,7 @@ class Nearby(Bench):
         self.here = Here(sources)
 
     @property
-    def worker(self) -> Worker:
+    def worker(self) -> Host:
         """What stands for one."""
         return self.here  # type: ignore[return-value]
 

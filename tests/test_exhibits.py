@@ -27,6 +27,7 @@ from grader.report.model import as_dict
 from grader.report.pictures.draw import drawn, picture, pictures_of
 from grader.rubric import CHECKS
 
+from .forked import forked
 from .test_report import report_of
 
 CHECK = next(check for check in CHECKS if check.id == "q8.trained.elbo")
@@ -219,8 +220,8 @@ def test_no_verdict_changes_with_what_is_asked_aside(end: str, monkeypatch: pyte
 
     def ask(ctx: Context) -> object:
         if end == "worker":
-            ctx.worker.process.kill()
-            ctx.worker.process.wait()
+            forked(ctx.worker).process.kill()
+            forked(ctx.worker).process.wait()
         if end == "fault":
             raise GraderFault("a process could not be started")
         return ctx.fresh().call("m.g", 1)

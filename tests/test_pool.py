@@ -17,6 +17,8 @@ from grader.grading.judge import libraries
 from grader.grading.pool import Pool
 from grader.grading.run import Lane, Part, Plan
 
+from .forked import forked
+
 QUICK = frozenset({"property"}), frozenset({"public", "hidden"})
 
 
@@ -52,7 +54,7 @@ def test_the_next_box_gets_ready_while_the_present_one_works() -> None:
         first = pool.take([])
         assert len(box.started) == 2
         second = pool.take(["json"])
-        assert second.process is box.started[1]
+        assert forked(second).process is box.started[1]
         assert len(box.started) == 3
         for worker in (first, second):
             worker.close()
@@ -79,7 +81,7 @@ def test_a_spare_that_died_is_replaced() -> None:
         spare = box.started[1]
         spare.kill()
         spare.wait()
-        worker = pool.take([])
+        worker = forked(pool.take([]))
         assert worker.process not in box.started[:2]
         assert worker.ask("preload", modules=[])
         worker.close()

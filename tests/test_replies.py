@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from grader.boundary import forms, nursery, replies
 from grader.boundary.ends import SessionEnded, StudentRaised, Violation
 from grader.boundary.launch import GraderFault, Worker, WorkerDied
+from grader.boundary.line import Line, Pipe
 from grader.boundary.replies import Malformed
 from grader.boundary.session import Session
 from grader.boundary.values import Foreign, Handle
@@ -364,13 +365,7 @@ def test_a_fault_of_ours_in_a_check_leaves_the_bench_usable() -> None:
 def test_a_nursery_is_not_believed(said: dict[str, Any]) -> None:
     """Numbers of processes that cannot be, and sentences that are none."""
     ours, theirs = socket.socketpair()
-
-    def start(fds: Sequence[int]) -> int:
-        return 2
-
-    made = nursery.Nursery("x", start, frozenset({"vae"}))
-    made.socket.close()
-    made.socket = ours
+    made = nursery.Nursery("x", 2, Line(ours, Pipe(os.pipe()[0])), frozenset({"vae"}))
     text = json.dumps({"nonce": 1, **said}).encode()
     with theirs:
         theirs.sendall(wire.PREFIX.pack(wire.MAGIC, len(text), 0) + text)

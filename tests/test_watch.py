@@ -31,6 +31,7 @@ from grader.grading.run import grade
 from grader.rubric import CHECKS
 
 from .conftest import ROOT
+from .forked import forked
 from .screens import Terminal
 
 RIGHT = (ROOT / "solution" / "gaussians.py").read_text()
@@ -267,7 +268,7 @@ def test_what_was_judged_before_a_newer_text_came_is_not_lost(resident: Resident
 def test_a_worker_that_was_ended_is_there_again_before_it_is_needed(resident: Resident, reference: Submission) -> None:
     resident.take(work(reference, RIGHT)).judge()
     assert resident.lane.bench is not None
-    dead = resident.lane.bench.worker
+    dead = forked(resident.lane.bench.worker)
     dead.process.kill()
     dead.process.wait()
     resident.warm()

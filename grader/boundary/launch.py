@@ -11,12 +11,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..worker import wire
 from . import watching
 from .box import Box, choose
 from .ends import CalledOff
+from .line import Line, connected
 from .nursery import MOST_PID, ImportEnded, Nursery, Unusable
 from .patience import Patience
 
@@ -33,12 +35,14 @@ class WorkerDied(Exception):
     """The worker's parent process is gone."""
 
 
-class Child(NamedTuple):
+@dataclass(frozen=True)
+class Child:
     """A process of a check."""
 
-    pid: int
+    pid: int  # as the worker knows it
     folder: str
-    nursery: Nursery | None  # whose child it is; None: the worker's parent's
+    line: Line
+    nursery: Nursery | None = None  # whose child it is; None: the worker's parent's
 
 
 class Worker:
@@ -96,23 +100,26 @@ class Worker:
             self.preloading = False
             self._answer()
 
-    def fork(self, fds: Sequence[int], *, fresh: bool, **fields: Any) -> Child:
-        """A process for a check: data socket and output in `fds`.
+    def begin(self, *, fresh: bool, sealed: bool, **fields: Any) -> Child:
+        """A process for a check, which may use what `fields` say: seed, threads, memory, cpu.
 
         From the nursery, which has the submission imported; `fresh` ones have run nothing of it, and nothing of it runs
-        beside them that could tell them something. Raises WorkerDied.
+        beside them that could tell them something. `sealed` ones are alone. Raises WorkerDied.
         """
         name = f"check-{next(self.folders)}"
-        if fresh:
+        fields |= {"folder": name, "sealed": sealed}
+        if fresh or sealed:
             self._close_nursery()
             self.raised = False
-        nursery = None if fresh else self._raise_nursery()
+        nursery = None if fresh or sealed else self._raise_nursery()
         if nursery is not None:
             try:
-                return Child(nursery.fork(fds, folder=name, **fields), f"{nursery.folder}/{name}", nursery)
+                pid, line = connected(functools.partial(nursery.fork, **fields))
+                return Child(pid, f"{nursery.folder}/{name}", line, nursery)
             except Unusable:
                 self._close_nursery()
-        return Child(self._started(self.ask("fork", fds, folder=name, **fields)), name, None)
+        pid, line = connected(lambda fds: self._started(self.ask("fork", fds, **fields)))
+        return Child(pid, name, line)
 
     def reap(self, child: Child) -> Mapping[str, int | None]:
         """Kills a process with all it started, removes its files, says how it had ended. Raises WorkerDied."""
@@ -145,6 +152,10 @@ class Worker:
         """Bytes that lie in the box's files. Raises WorkerDied."""
         return int(self.ask("usage")["temp"])
 
+    def kills(self) -> int:
+        """How many processes the kernel has killed for want of memory."""
+        return self.started.kills()
+
     def outer_number(self, child: Child) -> int:
         """Number of a check's process as seen from here; 0 if it is not seen."""
         return watching.outer_number(self.process.pid, child.pid) if watching.can_see() else child.pid
@@ -158,7 +169,8 @@ class Worker:
             folder = f"import-{next(self.folders)}"
             nursery = None
             try:
-                nursery = Nursery(folder, functools.partial(self._fork_nursery, folder), frozenset(self.sources))
+                pid, line = connected(functools.partial(self._fork_nursery, folder))
+                nursery = Nursery(folder, pid, line, frozenset(self.sources))
                 nursery.wait_until_ready(self.patience.import_limit(), self.patience.called_off)
                 self.nursery, self.raised = nursery, True
             except ImportEnded as ended:

@@ -6,9 +6,6 @@ a file whose import does not end is not imported again.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +16,7 @@ from msgspec import Meta, Struct
 
 from ..worker import wire
 from .ends import CalledOff
+from .line import Line
 
 PRINTED_KEPT = 4000
 START_SECONDS = 15.0  # until the first file is begun, on a busy machine
@@ -60,21 +58,11 @@ class ImportEnded(Exception):
 class Nursery:
     """A running nursery. Raises ImportEnded or Unusable where there will be none."""
 
-    def __init__(self, folder: str, start: Callable[[Sequence[int]], int], known: frozenset[str]) -> None:
-        self.folder, self.known = folder, known
+    def __init__(self, folder: str, pid: int, line: Line, known: frozenset[str]) -> None:
+        """`pid` is what the worker calls it, `known` are the submission's files."""
+        self.folder, self.pid, self.line, self.known = folder, pid, line, known
         self.nonce = 0
         self.printed = b""
-        self.socket, theirs = socket.socketpair()
-        self.output, out = os.pipe()
-        os.set_blocking(self.output, False)
-        with theirs:
-            try:
-                self.pid = start([theirs.fileno(), out])
-            except BaseException:
-                self.close()
-                raise
-            finally:
-                os.close(out)
         self.read = wire.reader(self._receive)
         self.deadline = 0.0
         self.called_off: Callable[[], bool] | None = None  # while files are imported; all other answers come at once
@@ -118,16 +106,14 @@ class Nursery:
 
     def close(self) -> None:
         """Closes our ends; the process is ended by the worker's parent."""
-        self.socket.close()
-        with contextlib.suppress(OSError):
-            os.close(self.output)
+        self.line.close()
 
     def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> Said:
         self.nonce += 1
         self.deadline = time.monotonic() + ANSWER_SECONDS
         try:
-            socket.send_fds(self.socket, [b"!"], list(fds))
-            self.socket.sendall(wire.pack({"nonce": self.nonce, **request}, {}))
+            socket.send_fds(self.line.socket, [b"!"], list(fds))
+            self.line.socket.sendall(wire.pack({"nonce": self.nonce, **request}, {}))
             answer = self._frame()
         except (OSError, EOFError) as error:
             raise Unusable(f"it is gone: {error}") from error
@@ -144,21 +130,14 @@ class Nursery:
 
     def _receive(self, most: int) -> bytes:
         """What has arrived, before the deadline; what is printed meanwhile is taken, so that nothing blocks on it."""
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
-        poll.register(self.output, select.POLLIN)
         while True:
             left = max(0.0, self.deadline - time.monotonic())
-            ready = {fd for fd, _ in poll.poll(1000 * min(left, LOOK_SECONDS))}
+            ready = self.line.ready(min(left, LOOK_SECONDS))
             if self.called_off is not None and self.called_off():
                 raise CalledOff
-            if self.output in ready:
-                with contextlib.suppress(BlockingIOError):
-                    chunk = os.read(self.output, 1 << 16)
-                    self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
-                    if not chunk:
-                        poll.unregister(self.output)
-            if self.socket.fileno() in ready:
-                return self.socket.recv(most)
+            if ready.output:
+                self.printed = (self.printed + self.line.printed())[-PRINTED_KEPT:]
+            if ready.socket:
+                return self.line.socket.recv(most)
             if not left:  # after a look: perhaps it was we who did not get the processor
                 raise TimeoutError

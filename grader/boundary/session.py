@@ -7,10 +7,7 @@ CPU tensors; anything else is a `Handle` (an object that stays in there) or `For
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +22,10 @@ from ..worker import wire
 from . import ends, forms, replies, requests, watching
 from .box.rules import PROCESSES, TEMP_BYTES
 from .ends import CalledOff, Crashed, Late, OutOfMemory, SessionEnded, TimedOut, Violation
-from .launch import GraderFault, Worker, WorkerDied
+from .hosts import Host
+from .launch import GraderFault, WorkerDied
 from .lending import Lends, own
+from .line import READ, WRITE
 from .log import Call, Log
 from .noted import noted
 from .patience import TRIES
@@ -36,6 +35,7 @@ from .values import Gradients, Handle, Image8, Probe, Slot, Target
 PRINTED_KEPT = 4000
 PRINTED_BYTES = 256 << 20  # of one check
 Frame = wire.Frame
+CPU_USED_UP = f"signal {int(getattr(signal, 'SIGXCPU', 0))}"
 POLL_SECONDS = 0.05  # how often memory, processes and files are looked at
 RATIO = 4  # an answer may hold so many times the numbers that were sent
 OF_PARAMETERS = frozenset({"state", "grads", "vjp"})  # what is as large as the model that a student has chosen
@@ -97,39 +97,24 @@ class Session:
     `sealed`: fresh, and alone: all other processes of the submission are ended before it starts.
     """
 
-    def __init__(self, worker: Worker, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
+    def __init__(self, worker: Host, seed: int, limits: Limits, *, fresh: bool = False, sealed: bool = False) -> None:
         self.worker, self.limits = worker, limits
         self.device = "cpu"
-        self.printed, self.printing = b"", True
+        self.printed = b""
         self.nonce = 0
         self.odd = ""  # the first returned value that no check can work with
         self.log = Log()
         self.asked = 0  # requests so far
         self.lends = Lends(seed)
-        self.socket, theirs = socket.socketpair()
-        self.output, out = os.pipe()
-        try:
-            self.child = worker.fork(
-                [theirs.fileno(), out], fresh=fresh or sealed, sealed=sealed, seed=seed, threads=limits.threads,
-                memory=limits.memory, cpu=limits.cpu,
-            )  # fmt: skip
-        except BaseException:
-            self.socket.close()
-            os.close(self.output)
-            raise
-        finally:
-            theirs.close()
-            os.close(out)
+        self.child = worker.begin(fresh=fresh, sealed=sealed, seed=seed, threads=limits.threads, memory=limits.memory,
+                                  cpu=limits.cpu)  # fmt: skip
+        self.line = self.child.line
         self.started = time.monotonic()  # importing the submission, for the first of its processes, has its own time
         if self.child.nursery is not None:
             self.printed = self.child.nursery.printed
         self.share = Share(0.0, 0.0)
-        self.printed_bytes, self.kills = 0, worker.started.kills()
-        self.socket.setblocking(False)
-        os.set_blocking(self.output, False)
-        self.poll = select.poll()
-        self.poll.register(self.socket, select.POLLIN)
-        self.poll.register(self.output, select.POLLIN)
+        self.printed_bytes, self.kills = 0, worker.kills()
+        self.line.socket.setblocking(False)
         self.open = True
 
     def __enter__(self) -> Session:
@@ -144,8 +129,7 @@ class Session:
             return ""
         self.open = False
         self.drain()
-        self.socket.close()
-        os.close(self.output)
+        self.line.close()
         with contextlib.suppress(WorkerDied):
             ended = self.worker.reap(self.child)
             if ended["exit"] is not None:
@@ -257,7 +241,9 @@ class Session:
         """What an answer holds."""
         if (error := answered[0].error) is not UNSET:
             fault = replies.raised(error)
-            raise self._end(fault) if isinstance(fault, SessionEnded) else fault
+            if isinstance(fault, SessionEnded):
+                self.close()  # it has answered: how we end it now is nobody's affair
+            raise fault
         if op in ("call", "effects", "vjp") and not self.odd:
             self.odd = replies.oddity(answered[0].value, answered[1])
         with self.strictly():
@@ -351,25 +337,22 @@ class Session:
 
     def _end(self, fault: SessionEnded) -> SessionEnded:
         how = self.close()
-        if how == f"signal {int(signal.SIGXCPU)}":
+        if how == CPU_USED_UP:
             return ends.CpuTimeUsedUp(f"more than {self.limits.cpu} s of processor time used by one process")
-        if isinstance(fault, Crashed) and self.worker.started.kills() > self.kills:
+        if isinstance(fault, Crashed) and self.worker.kills() > self.kills:
             return OutOfMemory("the memory of its box was used up")
         return type(fault)(f"{fault} ({how})") if how and isinstance(fault, Crashed) else fault
 
     def _wait(self, event: int, deadline: float) -> None:
         """Until the socket is ready. Empties the output pipe meanwhile, and watches clock and memory."""
-        self.poll.modify(self.socket, event)
         late = False
         while True:
             left = deadline - time.monotonic()
             # looked at once more when it is late: perhaps it was we who did not get the processor
-            ready = {fd for fd, _ in self.poll.poll(1000 * (POLL_SECONDS if late else min(max(left, 0), POLL_SECONDS)))}
-            if self.output in ready:
+            ready = self.line.ready(POLL_SECONDS if late else min(left, POLL_SECONDS), event)
+            if ready.output:
                 self.drain()
-                if not self.printing:
-                    self.poll.unregister(self.output)
-            if self.socket.fileno() in ready:
+            if ready.socket:
                 return
             if left <= 0:
                 late = True
@@ -432,22 +415,17 @@ class Session:
 
     def drain(self) -> None:
         """Takes what the process printed, so that it never blocks on a full pipe; keeps the last few lines."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(64):
-                chunk = os.read(self.output, 1 << 16)
-                if not chunk:
-                    self.printing = False
-                    return
-                self.printed = (self.printed + chunk)[-PRINTED_KEPT:]
-                self.printed_bytes += len(chunk)
+        text = self.line.printed()
+        self.printed = (self.printed + text)[-PRINTED_KEPT:]
+        self.printed_bytes += len(text)
 
     def _send(self, data: bytes, deadline: float) -> None:
         view = memoryview(data)
         while view:
             try:
-                view = view[self.socket.send(view[: 1 << 20]) :]
+                view = view[self.line.socket.send(view[: 1 << 20]) :]
             except BlockingIOError:
-                self._wait(select.POLLOUT, deadline)
+                self._wait(WRITE, deadline)
             except OSError as error:
                 raise self._end(Crashed("the process ended while it was asked")) from error
 
@@ -458,8 +436,8 @@ class Session:
             nonlocal arrived
             while True:
                 try:
-                    self._wait(select.POLLIN, deadline)
-                    chunk = self.socket.recv(most)
+                    self._wait(READ, deadline)
+                    chunk = self.line.socket.recv(most)
                 except BlockingIOError:
                     continue
                 except OSError:
@@ -484,4 +462,4 @@ class Session:
 
     def _more(self) -> bool:
         """Whether something has arrived that nobody asked for."""
-        return any(fd == self.socket.fileno() and event & select.POLLIN for fd, event in self.poll.poll(0))
+        return self.line.ready(0).socket

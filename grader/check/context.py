@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..boundary.ends import SessionEnded, StudentRaised
-from ..boundary.launch import Worker
+from ..boundary.hosts import Host
 from ..boundary.log import Call, Log
 from ..boundary.patience import Patience
 from ..boundary.session import Limits, Session
@@ -41,7 +41,7 @@ class Context:
     """What a check works with."""
 
     def __init__(
-        self, name: str, worker: Worker, run_seed: int, limits: Limits, device: str = "cpu",
+        self, name: str, worker: Host, run_seed: int, limits: Limits, device: str = "cpu",
         data: Dataset | None = None, thresholds: Thresholds | None = None, stand_ins: Sequence[Part] = (),
         tolerance: float = 1.0, patience: int = 1, imports_afresh: bool = False, together: bool = False,
         drawn: Drawn | None = None,

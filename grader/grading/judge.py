@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from ..boundary import ends
 from ..boundary.ends import Crashed, OutOfMemory, SessionEnded, StudentRaised, TimedOut, Violation
-from ..boundary.launch import GraderFault, Worker, WorkerDied
+from ..boundary.hosts import Host
+from ..boundary.launch import GraderFault, WorkerDied
 from ..boundary.lending import HAS_PARTS
 from ..boundary.patience import USUAL_S, Patience
 from ..boundary.session import Limits
@@ -83,10 +84,10 @@ class Bench:
         self.entered: set[str] = set()
         self.excused: set[str] = set()
         self.patience = Patience()  # with this submission, whichever worker it is on
-        self._worker: Worker | None = None
+        self._worker: Host | None = None
 
     @property
-    def worker(self) -> Worker:
+    def worker(self) -> Host:
         """The running worker, started on first use, and again after a check has killed it."""
         if self._worker is not None and not self._worker.alive:
             self.close()

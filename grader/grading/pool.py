@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..boundary.box import Box, choose
-from ..boundary.launch import GraderFault, Worker, WorkerDied
+from ..boundary.hosts import Host, start
+from ..boundary.launch import GraderFault, WorkerDied
 
 
 class Pool:
@@ -18,7 +19,7 @@ class Pool:
     def __init__(self, box: Box | None = None) -> None:
         self.box = box or choose("none")
         self.ahead: Sequence[str] | None = None
-        self.spare: Worker | None = None
+        self.spare: Host | None = None
         self._loaded: frozenset[str] = frozenset()
         self._working = False  # whether a worker has been taken: before that, a spare would only be in its way
 
@@ -28,7 +29,7 @@ class Pool:
         if self._working:
             self._prepare()
 
-    def take(self, modules: Sequence[str]) -> Worker:
+    def take(self, modules: Sequence[str]) -> Host:
         """A worker that has these libraries: the spare if there is one and it lives, else a new one.
 
         It has never seen a submission. Raises GraderFault.
@@ -43,10 +44,10 @@ class Pool:
         if self.ahead is None or (self.spare is not None and self.spare.alive):
             return
         self.close()
-        self.spare, self._loaded = Worker(self.box), frozenset(self.ahead)
+        self.spare, self._loaded = start(self.box), frozenset(self.ahead)
         self.spare.begin_preload(self.ahead)
 
-    def _warm(self, modules: Sequence[str]) -> Worker | None:
+    def _warm(self, modules: Sequence[str]) -> Host | None:
         """The spare; None where there is none, or where it ended while nobody looked."""
         spare, self.spare = self.spare, None
         if spare is None:
@@ -61,8 +62,8 @@ class Pool:
             return None
         return spare
 
-    def _new(self, modules: Sequence[str]) -> Worker:
-        worker = Worker(self.box)
+    def _new(self, modules: Sequence[str]) -> Host:
+        worker = start(self.box)
         try:
             worker.preload(modules)
         except WorkerDied as died:

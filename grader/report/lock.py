@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import socket
 import time
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows locks in other ways, and grades nobody's work: boxes are Linux's
+    fcntl = None  # type: ignore[assignment]
 
 NAME = ".a7-lock"
 MOST_READ = 200
@@ -76,6 +80,8 @@ class FolderLock:
             time.sleep(0.02)
 
     def _take(self) -> None:
+        if fcntl is None:
+            raise NoLocks("this system has no locks of that kind: runs are Linux's")
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

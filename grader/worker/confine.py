@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import processes
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
 
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 GRACE = 2  # seconds between the signal that says which limit it was and the one that cannot be caught

@@ -24,15 +24,14 @@ from . import confine, processes, session, wire
 from .importer import SubmissionFinder
 
 
-def run(
+def announce(
     control: socket.socket, request: Mapping[str, Any], sources: Mapping[str, str], aliases: Sequence[str],
-    blocked: Mapping[str, str], rules: Mapping[str, Any],
+    blocked: Mapping[str, str],
 ) -> None:  # fmt: skip
-    """Imports, then serves."""
+    """Imports the files one by one, and says which one it is at."""
     session.limit_memory(int(request["memory"]), hard=False)
     # everything of ours that the submission could replace on its way in
-    pack, sendall, fork, waited, freeze = wire.pack, control.sendall, processes.fork, processes.ended, gc.freeze
-    root, enter = os.getcwd(), confine.enter
+    pack, sendall = wire.pack, control.sendall
     SubmissionFinder(sources, aliases, blocked).install()
     for name in sources:
         sendall(pack({"importing": name}, {}))
@@ -41,6 +40,16 @@ def run(
             session.load(name, sources)
     session.flush()
     sendall(pack({"ready": True, "threads": processes.threads(), "children": len(processes.children(os.getpid()))}, {}))
+
+
+def run(
+    control: socket.socket, request: Mapping[str, Any], sources: Mapping[str, str], aliases: Sequence[str],
+    blocked: Mapping[str, str], rules: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Imports, then serves."""
+    fork, waited, freeze = processes.fork, processes.ended, gc.freeze  # which the submission could replace, as above
+    root, enter = os.getcwd(), confine.enter
+    announce(control, request, sources, aliases, blocked)
 
     def answer(asked: dict[str, Any], fds: list[int]) -> Mapping[str, Any]:
         if asked["op"] == "wait":

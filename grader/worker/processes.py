@@ -22,7 +22,8 @@ FAILED = 70
 LEAVING_SECONDS = 20.0
 
 
-PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # found before any fork: a child should touch little
+LIBC = ctypes.CDLL(None) if os.name == "posix" else None
+PRCTL = getattr(LIBC, "prctl", None)  # found before any fork: a child should touch little
 
 
 def prctl(option: int, value: int) -> None:
@@ -49,7 +50,7 @@ def gather_memory() -> None:
     Most of a fork is the copying of page tables. This halves what the kernel does for a check, 40 ms of 90.
     """
     with contextlib.suppress(OSError, AttributeError), open("/proc/self/maps") as listing:
-        madvise = ctypes.CDLL(None).madvise
+        madvise = getattr(LIBC, "madvise")  # noqa: B009  Linux's
         for line in listing.read().splitlines():
             addresses, permissions, *_, name = [*line.split(maxsplit=5), ""][:6]
             if "w" not in permissions or name not in ("", "[heap]"):

@@ -29,7 +29,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import resource
 import socket
 import sys
 import traceback
@@ -43,6 +42,10 @@ from . import values, wire
 from .importer import PACKAGE, SubmissionFinder, execute, forget
 from .wire import apart, together
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
 TORCH_NAMESPACES: Mapping[str, object] = {
     "": torch, "nn": nn, "optim": torch.optim, "nn.functional": nn.functional, "amp": torch.amp,
 }  # fmt: skip

@@ -33,6 +33,7 @@ from grader.classes.ingest import Submission, read_submission
 from grader.grading.judge import QUICK, Setting, judge, judge_all
 from grader.rubric import CHECKS, MODULES
 
+from ..forked import forked
 from . import bare, naive
 from .attack import Attack, Forged, Graded, Inside, Member, Notes, Place
 from .baits import Baits, laid_out
@@ -137,7 +138,7 @@ class Arena:
         session = None
         with self.faults_in(seen):
             self.submit({"vae": text})
-            session = session_of(self.bench.worker, "check", limits)
+            session = session_of(forked(self.bench.worker), "check", limits)
             seen.said = self.answer(session, "vae.f")
         if session is not None:
             with self.faults_in(seen):
@@ -177,11 +178,11 @@ class Arena:
             with self.faults_in(seen):
                 self.submit({"vae": text, **({"pca": way.bystander} if way.bystander else {})})
                 first, _, second = passage.partition(" to ")
-                sessions.append(session_of(self.bench.worker, first, limits))
+                sessions.append(session_of(forked(self.bench.worker), first, limits))
                 self.answer(sessions[0], "vae.first", secret)
                 if first != "training":  # the process that trains is there as long as the check
                     sessions[0].close()
-                sessions.append(session_of(self.bench.worker, second, limits))
+                sessions.append(session_of(forked(self.bench.worker), second, limits))
                 seen.said = self.answer(sessions[1], "vae.second") + sessions[1].printed.decode(errors="replace")
             for session in sessions:
                 with self.faults_in(seen):

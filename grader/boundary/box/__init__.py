@@ -8,13 +8,42 @@ in `rules`.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
 
-from . import bubblewrap, inplace, none
+from . import none
 from .values import Box, NoBox, Observation, Sandbox, Started, Unavailable
 
+
+def _bubblewrap(device: str) -> Box:
+    on_linux()
+    from . import bubblewrap
+
+    return bubblewrap.find(device)
+
+
+def _uid(device: str) -> Box:
+    on_linux()
+    from . import inplace
+
+    return inplace.find_uid(device)
+
+
+def _landlock(device: str) -> Box:
+    on_linux()
+    from . import inplace
+
+    return inplace.find_landlock(device)
+
+
+def on_linux() -> None:
+    """All that boxes are made of is Linux's: elsewhere not even its modules can be imported. Raises Unavailable."""
+    if sys.platform != "linux":
+        raise Unavailable("boxes are made of what Linux has", "grade on Linux, in a virtual machine or a container")
+
+
 BACKENDS: Mapping[str, Callable[[str], Box]] = {
-    "bubblewrap": bubblewrap.find, "uid": inplace.find_uid, "landlock": inplace.find_landlock, "none": none.find,
+    "bubblewrap": _bubblewrap, "uid": _uid, "landlock": _landlock, "none": none.find,
 }  # fmt: skip
 
 __all__ = ["BACKENDS", "Box", "NoBox", "Observation", "Sandbox", "Started", "Unavailable", "choose"]

@@ -13,6 +13,8 @@ SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")  # wha
 CORES = ("/sys/devices/system/cpu", "/sys/devices/system/node")  # torch counts them
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+# of our variables; without the last one Windows opens no socket
+KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 
 
 def interpreter(worker: str) -> list[str]:
@@ -30,7 +32,7 @@ def environment(home: str) -> dict[str, str]:
     What the student's code may start for itself must sleep while it waits: threads that spin, which is the default,
     made the same training take ten times as long when other processes used the cores (186 s against 17 s).
     """
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")}
+    kept = {k: v for k, v in os.environ.items() if k in KEPT}
     return kept | {"HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
                    "OMP_WAIT_POLICY": "PASSIVE", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
                    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
