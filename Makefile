@@ -69,6 +69,7 @@ bench: $(READY) ## our speed, as ratios within one run, and the trained checks i
 	$(BIN)/python -m grader.author.bench --device $(DEVICE)
 	$(BIN)/python -m tests.boundary_cost
 	$(BIN)/python -m tests.watch_cost
+	$(BIN)/python -m tests.page_sizes
 	$(BIN)/python -m tests.box_cost
 	$(BIN)/python -m tests.class_cost
 	$(BIN)/python -m grader.author.scale

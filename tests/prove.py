@@ -61,8 +61,8 @@ from .test_imports import imports_of, path_of
 from .touched import changes, instrumented
 
 KEPT = ROOT / "runs" / "proof.jsonl"
-SEEDS, REFERENCE_RUNS, COMBINATIONS, WHOLE, STRANGE = 3, 150, 300, 20, 300
-THOROUGH = 5, 300  # seeds and runs of the reference that are asked for by name
+SEEDS, REFERENCE_RUNS, TRAINED_SEEDS, COMBINATIONS, WHOLE, STRANGE = 3, 100, 1, 300, 20, 300
+THOROUGH = 5, 300, 3  # seeds, runs of the reference, seeds of what is trained, where that is asked for by name
 VARIANTS: dict[str, Mistake | Alternative] = {m.id: m for m in MISTAKES} | {a.id: a for a in ALTERNATIVES}
 QUICK = [check for check in CHECKS if check.kind != "trained"]
 TRAINING = [check for check in CHECKS if check.kind == "trained"]
@@ -101,7 +101,7 @@ def combinations() -> Iterator[Task]:
             yield Task("combination", tuple(sorted(m.id for m in names)), seed=1)
 
 
-def tasks(seeds: int = SEEDS, runs: int = REFERENCE_RUNS) -> list[Task]:
+def tasks(seeds: int = SEEDS, runs: int = REFERENCE_RUNS, trained: int = TRAINED_SEEDS) -> list[Task]:
     """All tasks, mixed, in the order in which they are of use."""
     made = [Task("mistake", (m.id,), seed) for m in MISTAKES for seed in range(1, seeds + 1)]
     made += [Task("alternative", (a.id,), seed) for a in ALTERNATIVES for seed in range(1, seeds + 1)]
@@ -116,7 +116,7 @@ def tasks(seeds: int = SEEDS, runs: int = REFERENCE_RUNS) -> list[Task]:
     made += [Task("tightened", (), 1, q.number, factor) for q in QUESTIONS for factor in (0.5, 0.01)]
     made += [Task("loosened", (m.id,), 1, None, factor) for m in MISTAKES for factor in (2.0, 100.0)]
     made += [Task("trained", (a.id,), 1) for a in ALTERNATIVES]
-    made += [Task("trained", (m.id,), seed) for m in UNSEEN for seed in range(1, seeds + 1)]
+    made += [Task("trained", (m.id,), seed) for m in UNSEEN for seed in range(1, trained + 1)]
     random.Random(7).shuffle(made)
     first = {"mistake": 0, "alternative": 0}  # the matrix first: every mistake and alternative with one seed
     made.sort(key=lambda task: 2 if task.seed not in (1, 1000) else first.get(task.kind, 1))

@@ -173,18 +173,18 @@ def median_of(measure: Callable[[], float]) -> float:
     return statistics.median(measure() for _ in range(ROUNDS))
 
 
-def trained_seconds(data: Dataset, device: str, jobs: int) -> float:
-    """Seconds of all trained checks of the reference. Raises RuntimeError if one does not pass."""
+def trained_seconds(data: Dataset, device: str, jobs: int) -> tuple[float, dict[str, float]]:
+    """Seconds of all trained checks of the reference, and of each. Raises RuntimeError if one does not pass."""
     submission = read_submission(ROOT / "solution", MODULES)
     plan = Plan(1, device, data.name, "bench", None, frozenset(q.number for q in QUESTIONS), frozenset({"trained"}),
                 frozenset({"public", "hidden"}), jobs)  # fmt: skip
     began = time.perf_counter()
     [(_, report)] = list(grade([submission], plan, lambda *_: None))
     seconds = time.perf_counter() - began
-    lost = [o.check.id for o in report.outcomes if o.check.kind == "trained" and o.status != "passed"]
-    if lost:
+    trained = [outcome for outcome in report.outcomes if outcome.check.kind == "trained"]
+    if lost := [outcome.check.id for outcome in trained if outcome.status != "passed"]:
         raise RuntimeError(f"the reference loses {', '.join(lost)}")
-    return seconds
+    return seconds, {outcome.check.id: round(outcome.duration_s, 1) for outcome in trained}
 
 
 def machine(device: str) -> str:
@@ -221,7 +221,7 @@ def measure(data: Dataset, device: str, full: bool) -> dict[str, Any]:
     }  # fmt: skip
     if full:
         figures["trained_checks"] = sum(check.kind == "trained" for check in CHECKS)
-        figures["trained_s"] = trained_seconds(data, device, jobs=1 if device != "cpu" else cores())
+        figures["trained_s"], figures["each_s"] = trained_seconds(data, device, jobs=1 if device != "cpu" else cores())
     return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in figures.items()}
 
 
@@ -246,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table.add_column("")
     for name in found:
         table.add_column(name, justify="right")
-    rows = list(next(iter(found.values())))
+    rows = [row for row in next(iter(found.values())) if row != "each_s"]
     for row in rows:
         table.add_row(row, *(f"{figures[row]:g}" for figures in found.values()))
     console.print(table)

@@ -25,6 +25,7 @@ from ..check.thresholds import FILE as THRESHOLDS
 from ..check.trained import X, out
 from ..classes.ingest import read_submission
 from ..grading.judge import PATIENCE, TRAINED, Bench
+from ..report.pages.environment import MOST_BYTES
 from ..report.write import put
 from ..rubric import CHECKS, MODULES
 from ..rubric.q04 import trained as q04_trained
@@ -127,6 +128,19 @@ def speed(bench: Mapping[str, Any]) -> list[str]:
             f"worker {box['first_verdict_ms']:.3g} ms after it was handed over ({box['first_verdict_ratio']:.3g} "
             f"times; of that {box['wait_ms']:.2g} ms for the box), all quick checks {box['quick_s']:.3g} s "
             f"({box['quick_ratio']:.3g} times; in CPU seconds {box['quick_cpu_ratio']:.3g} times).", "",
+        ]  # fmt: skip
+    if watch := bench.get("watch"):
+        lines += [
+            f"`watch`, one function of Question 8 changed and saved: the first verdict {watch['first_verdict_s']:.2g} "
+            f"s after the save, all that can see the change judged {watch['end_s']:.2g} s after it, where `check` of "
+            f"the question takes {watch['check_s']:.3g} s ({watch['ratio']:.2g} times).", "",
+        ]  # fmt: skip
+    if pages := bench.get("pages"):
+        lines += [
+            f"The pages, in kB: `report.html` of the reference with its pictures {pages['report_with_pictures_kb']:g}, "
+            f"of work in which nothing is right {pages['report_all_wrong_kb']:g}; `class.html` of 30 students "
+            f"{pages['class_of_30_kb']:g}, of 300 {pages['class_of_300_kb']:g}. No page may have more than "
+            f"{MOST_BYTES / 1000:g}.", "",
         ]  # fmt: skip
     if "cuda" not in bench:
         lines += ["**The GPU columns were not measured**: no machine with a GPU was at hand when this page was made. "

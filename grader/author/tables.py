@@ -5,6 +5,7 @@ Usage: ``python -m grader.author.tables``; a test compares.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from ..rubric.q06 import layers as q06
 from ..rubric.q08 import trained as q08
 from ..rubric.q09 import model as q09
 from ..rubric.q10 import trained as q10
+from .bench import FILE as BENCH
 from .marked import between
 from .starter import ROOT
 
@@ -91,8 +93,20 @@ def graded(question: Question) -> str:
     rows = [row for check in question.checks if check.kind == "trained" for row in asked_of(check)]
     if rows:
         head = "| full credit of the trained checks | on digits | on MNIST |\n|---|---|---|"
-        text += f"\n{head}\n" + "\n".join(rows) + "\n"
+        text += f"\n{head}\n" + "\n".join(rows) + "\n" + taken(question)
     return text
+
+
+def taken(question: Question) -> str:
+    """How long the reference's trained checks of the question take, where the bench has measured that."""
+    measured = json.loads(BENCH.read_text())["cpu"]
+    checks = [check.id for check in question.checks if check.kind == "trained"]
+    seconds = {name: [measured[name].get("each_s", {}).get(check) for check in checks] for name in IMAGES}
+    if any(None in found for found in seconds.values()):
+        return ""
+    digits, mnist = (f"{max(1, round(sum(found))):g} s" for found in seconds.values())
+    take = "this takes" if len(checks) == 1 else "these take"
+    return f"\nWith the reference {take} {digits} on digits and {mnist} on MNIST, on one core.\n"
 
 
 def asked_of(check: Check) -> list[str]:
