@@ -244,6 +244,8 @@ def trained_conv(ctx: Context) -> None:
     images = test_images(ctx, TEST_SIZE)
     recipe = Recipe("vae.ConvVAE", {"latent_dim": LATENT}, OWN_LOSS)
     state = fit(ctx, recipe, budget)
+    ctx.aside("Samples from the prior", lambda: show_samples(ctx, look, recipe, state))
+    ctx.aside("Between two images", lambda: show_between(ctx, look, recipe, state, images))
     # four convolutions and two affine layers (arXiv:1804.03599) stay at the mean image for longer than all others that
     # were tried: on 10 000 images they come to 136 nats when trained again, a quarter of the way
     found = measure(ctx, recipe, state, images)
